@@ -1,0 +1,10 @@
+//! The bundle: a sealed folder of records, plan and sources, with one digest for all of it.
+
+mod error;
+mod manifest;
+mod reader;
+// mod writer;
+
+pub use error::BundleError;
+pub use manifest::{FORMAT, Manifest, PlanSum, RecordsFile, Segment, SumFile};
+pub use reader::{Bundle, SegmentReader};

@@ -1,0 +1,306 @@
+//! What serde can't see: names that must exist, keys that exclude or need each other.
+
+use std::collections::HashSet;
+
+use super::check_field::check_field;
+use super::load::Step;
+use super::{Entity, IdFrom, Plan, SourceFormat, spelling};
+use crate::Op;
+use crate::plan::OpSpec;
+
+/// Something wrong, and the way to it.
+pub(super) struct Fault {
+    pub(super) at: Vec<Step>,
+    pub(super) message: String,
+}
+
+pub(super) type Checked = Result<(), Fault>;
+
+pub(super) fn fault<T>(at: &[Step], more: &[&str], message: impl Into<String>) -> Result<T, Fault> {
+    let mut at = at.to_vec();
+    at.extend(more.iter().map(|key| Step::Key((*key).to_owned())));
+    Err(Fault {
+        at,
+        message: message.into(),
+    })
+}
+
+pub(super) fn check(plan: &Plan) -> Checked {
+    for (key, value) in [("name", &plan.name), ("system", &plan.system)] {
+        if value.trim().is_empty() {
+            return fault(&[], &[key], format!("`{key}` is empty"));
+        }
+    }
+    if plan.entity.is_empty() {
+        return fault(&[], &[], "the plan has no [[entity]]");
+    }
+    let limits = &plan.limits;
+    for (key, value) in [
+        ("reject_warn", limits.reject_warn),
+        ("reject_fail", limits.reject_fail),
+    ] {
+        if !(0.0..=100.0).contains(&value) {
+            return fault(
+                &[],
+                &["limits", key],
+                format!("`{key}` is a percentage, 0 to 100"),
+            );
+        }
+    }
+    let mut names = HashSet::new();
+    for (place, entity) in plan.entity.iter().enumerate() {
+        let at = [Step::Key("entity".into()), Step::Place(place)];
+        if !names.insert(entity.name.as_str()) {
+            return fault(
+                &at,
+                &["name"],
+                format!("there are two entities named `{}`", entity.name),
+            );
+        }
+        check_entity(plan, entity, &at)?;
+    }
+    for (place, policy) in plan.policy.iter().enumerate() {
+        let at = [Step::Key("policy".into()), Step::Place(place)];
+        known_entity(plan, &policy.entity, &at, "entity")?;
+        if let Err(error) = crate::expr::Expression::compile(&policy.rule) {
+            return fault(&at, &["rule"], error);
+        }
+    }
+    for (name, map) in &plan.map {
+        let at = [Step::Key("map".into()), Step::Key(name.clone())];
+        check_map(plan, name, map, &at)?;
+    }
+    check_metadata(plan)?;
+    check_cycles(plan)
+}
+
+fn check_map(plan: &Plan, name: &str, map: &super::ValueMap, at: &[Step]) -> Checked {
+    if let Some((value, _)) = map
+        .ignore
+        .iter()
+        .find(|(_, reason)| reason.trim().is_empty())
+    {
+        return fault(at, &["ignore", value], "an ignored value needs a reason");
+    }
+    if let Some(value) = map
+        .values
+        .keys()
+        .find(|value| map.ignore.contains_key(*value))
+    {
+        return fault(
+            at,
+            &["ignore", value],
+            format!("`{value}` is both mapped and ignored"),
+        );
+    }
+    let used = plan
+        .entity
+        .iter()
+        .flat_map(|entity| entity.fields.values())
+        .any(|field| field.map.as_deref() == Some(name));
+    if used {
+        Ok(())
+    } else {
+        fault(at, &[], format!("no field uses the map `{name}`"))
+    }
+}
+
+pub(super) fn known_entity(plan: &Plan, name: &str, at: &[Step], key: &str) -> Checked {
+    if plan.entity(name).is_some() {
+        return Ok(());
+    }
+    let near = spelling::suggestion(name, plan.entity.iter().map(|entity| entity.name.as_str()));
+    fault(at, &[key], format!("there is no entity `{name}`{near}"))
+}
+
+fn check_entity(plan: &Plan, entity: &Entity, at: &[Step]) -> Checked {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if entity.name.is_empty() || !entity.name.chars().all(in_name) {
+        return fault(
+            at,
+            &["name"],
+            "an entity's name is made of letters, digits, `_` and `-`",
+        );
+    }
+    check_source(entity, at)?;
+    if entity.fields.is_empty() && entity.op == OpSpec::Fixed(Op::Put) {
+        return fault(at, &[], format!("entity `{}` has no fields", entity.name));
+    }
+    if entity.id.is_none() && entity.matching.is_empty() {
+        let message = "without `id` the entity needs `match`: what identifies a row of the table?";
+        return fault(at, &[], message);
+    }
+    for column in &entity.matching {
+        let is_id = entity
+            .id
+            .as_ref()
+            .is_some_and(|id| id.column == *column && id.from != IdFrom::Target);
+        if !entity.fields.contains_key(column) && !is_id {
+            let near = spelling::suggestion(column, entity.fields.keys().map(String::as_str));
+            return fault(
+                at,
+                &["match"],
+                format!("`match` names `{column}`, which is no field of this entity{near}"),
+            );
+        }
+    }
+    if let Some(id) = entity
+        .id
+        .as_ref()
+        .filter(|id| entity.fields.contains_key(&id.column))
+    {
+        return fault(
+            at,
+            &["fields", &id.column],
+            format!("`{}` is the id column: `id.from` fills it", id.column),
+        );
+    }
+    if let Some(tag) = &entity.tag
+        && !tag.text.contains("{run}")
+    {
+        return fault(at, &["tag", "text"], "the tag must hold `{run}`");
+    }
+    for (column, field) in &entity.fields {
+        let mut at = at.to_vec();
+        at.extend([Step::Key("fields".into()), Step::Key(column.clone())]);
+        check_field(plan, column, field, &at)?;
+    }
+    Ok(())
+}
+
+fn check_source(entity: &Entity, at: &[Step]) -> Checked {
+    let source = &entity.source;
+    let format = source.format;
+    if source.files.is_empty() {
+        return fault(at, &["source", "files"], "`files` names no file");
+    }
+    let misplaced = [
+        ("delimiter", source.delimiter.is_some(), SourceFormat::Csv),
+        ("encoding", source.encoding.is_some(), SourceFormat::Csv),
+        ("items", source.items.is_some(), SourceFormat::Json),
+        (
+            "markdown",
+            source.markdown.is_some(),
+            SourceFormat::Markdown,
+        ),
+    ];
+    for (key, given, belongs) in misplaced {
+        if given && format != belongs {
+            return fault(
+                at,
+                &["source", key],
+                format!("`{key}` is for another format"),
+            );
+        }
+    }
+    if format == SourceFormat::Markdown && source.markdown.is_none() {
+        return fault(
+            at,
+            &["source"],
+            "a Markdown source needs `markdown = {…}`: how is a file cut into records?",
+        );
+    }
+    if let Some(delimiter) = source
+        .delimiter
+        .filter(|c| !c.is_ascii() || matches!(c, '"' | '\n' | '\r'))
+    {
+        return fault(
+            at,
+            &["source", "delimiter"],
+            format!("{delimiter:?} can't be a delimiter"),
+        );
+    }
+    match (&source.only, &source.where_reason) {
+        (Some(rule), Some(_)) => match crate::expr::Expression::compile(rule) {
+            Ok(_) => Ok(()),
+            Err(error) => fault(at, &["source", "where"], error),
+        },
+        (Some(_), None) => fault(
+            at,
+            &["source", "where"],
+            "`where` needs `where_reason`: why are the others left out?",
+        ),
+        (None, Some(_)) => fault(
+            at,
+            &["source", "where_reason"],
+            "`where_reason` is for `where`",
+        ),
+        (None, None) => Ok(()),
+    }
+}
+
+fn check_metadata(plan: &Plan) -> Checked {
+    let Some(metadata) = &plan.metadata else {
+        return Ok(());
+    };
+    let at = [Step::Key("metadata".into())];
+    for (column, field) in &metadata.fields {
+        if field.value.is_some() == field.run.is_some()
+            || field.from.is_some()
+            || field.expr.is_some()
+        {
+            return fault(
+                &at,
+                &["fields", column],
+                "a field of the metadata row has either `value` or `run`",
+            );
+        }
+    }
+    if metadata.id.from == IdFrom::Key {
+        return fault(
+            &at,
+            &["id", "from"],
+            "the metadata row has no source key: take `uuid` or `target`",
+        );
+    }
+    match &metadata.status {
+        Some(column)
+            if metadata.fields.get(column).and_then(|field| field.run)
+                != Some(super::RunValue::Json) =>
+        {
+            fault(
+                &at,
+                &["status"],
+                "`status` names a metadata field with `run = \"json\"`",
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// References that are not late must leave an order in which entities can be applied.
+fn check_cycles(plan: &Plan) -> Checked {
+    let mut placed: HashSet<&str> = HashSet::new();
+    loop {
+        let ready = plan.entity.iter().find(|entity| {
+            !placed.contains(entity.name.as_str())
+                && entity
+                    .needs()
+                    .all(|needed| needed == entity.name || placed.contains(needed))
+        });
+        match ready {
+            Some(entity) => placed.insert(&entity.name),
+            None => break,
+        };
+    }
+    let stuck = plan
+        .entity
+        .iter()
+        .position(|entity| !placed.contains(entity.name.as_str()));
+    let Some(place) = stuck else { return Ok(()) };
+    let names: Vec<_> = plan
+        .entity
+        .iter()
+        .map(|entity| entity.name.as_str())
+        .filter(|name| !placed.contains(name))
+        .collect();
+    let message = format!(
+        "the references of {} go in a circle: make a nullable one `late = true`",
+        names.join(", ")
+    );
+    fault(
+        &[Step::Key("entity".into()), Step::Place(place)],
+        &["name"],
+        message,
+    )
+}

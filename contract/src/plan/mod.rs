@@ -1,0 +1,187 @@
+//! The plan, `migration.toml`: what a person writes once and every stage reads.
+
+mod check;
+mod check_field;
+mod entity;
+mod error;
+mod field;
+mod load;
+pub mod markdown;
+mod source;
+mod spelling;
+mod values;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use entity::{
+    Entity, Id, IdFrom, Lookup, MatchNull, OnDrift, OnGone, OnMatch, OpSpec, TagForm, TagMark, Via,
+};
+pub use error::PlanError;
+pub use field::{
+    Ambiguous, Empty, Field, Format, Gap, ListIn, ListOut, Outside, RunValue, Transform, Type,
+    Unique,
+};
+pub use load::{LoadedPlan, find};
+pub use source::{Each, Format as SourceFormat, Repeats, Source};
+pub use values::{Key, Names};
+
+/// The whole plan. Keys that are not here are errors that suggest the nearest one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// What people call this migration.
+    pub name: String,
+    /// The source system: part of every record's identity (system, entity, key).
+    pub system: String,
+    /// The zone of dates that carry none, as the tz database names it (`America/Los_Angeles`).
+    /// A plan that types a date-time without an offset needs it.
+    pub zone: Option<String>,
+    /// How many rejects are too many.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The entities, in the order in which a person would explain them. Bundles are ordered by
+    /// dependency, whatever this order.
+    #[serde(default)]
+    pub entity: Vec<Entity>,
+    /// Rules over a whole record.
+    #[serde(default)]
+    pub policy: Vec<Policy>,
+    /// Value maps by name.
+    #[serde(default)]
+    pub map: IndexMap<String, ValueMap>,
+    /// A row that describes the run, in a table of the user's own.
+    pub metadata: Option<Metadata>,
+    /// Triggers on touched tables that write other rows, accepted by name: what they write is
+    /// outside the promise of rollback.
+    #[serde(default)]
+    pub accept_triggers: Vec<String>,
+}
+
+/// Limits, in percent of the records that came into a stage.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Above this share of rejects `validate` warns (default 5).
+    pub reject_warn: f64,
+    /// Above this share of rejects `validate` fails with 1 and seals nothing (default 10).
+    pub reject_fail: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            reject_warn: 5.0,
+            reject_fail: 10.0,
+        }
+    }
+}
+
+/// A rule that every record of an entity must keep.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The entity it is for.
+    pub entity: String,
+    /// A CEL expression over the target columns that is true for a good record. An absent or null
+    /// column is `null`; `has(column)` asks whether it has a value.
+    pub rule: String,
+    /// What to say of a record that breaks it.
+    pub message: String,
+    /// A broken rule rejects the record (the default), or is only warned about.
+    #[serde(default)]
+    pub level: Level,
+}
+
+/// How much a broken rule weighs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The record is rejected.
+    #[default]
+    Reject,
+    /// The record passes; the summary counts it.
+    Warn,
+}
+
+/// A total map of source values to target values: a value that is in neither table is an error.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ValueMap {
+    /// Source value (after `apply`) -> target value: text, number, boolean.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, serde_json::Value>")]
+    pub values: IndexMap<String, toml::Value>,
+    /// Source value -> the reason why a record with it is left out, and counted.
+    #[serde(default)]
+    pub ignore: IndexMap<String, String>,
+    /// Compare without regard to case (Unicode simple lower case); the default is exact.
+    #[serde(default)]
+    pub fold: bool,
+}
+
+/// A row that describes the run, written with the run's last commit if the run changed anything.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// The table.
+    pub table: String,
+    /// How the row gets its id.
+    pub id: Id,
+    /// What rollback does with it.
+    pub on_rollback: OnRollback,
+    /// The column whose JSON value gets `"status":"rolled-back"` where the row is kept. It must
+    /// be a field with `run = "json"`.
+    pub status: Option<String>,
+    /// Its columns: `value` and `run` fields only.
+    pub fields: IndexMap<String, Field>,
+}
+
+/// What rollback does with the metadata row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRollback {
+    /// It stays, marked `rolled-back`, and the proof names it.
+    Keep,
+    /// It goes with the run.
+    Delete,
+}
+
+impl Plan {
+    /// Returns an entity by name.
+    #[must_use]
+    pub fn entity(&self, name: &str) -> Option<&Entity> {
+        self.entity.iter().find(|entity| entity.name == name)
+    }
+
+    /// Returns the entities so that each comes after those it refers to (late references and
+    /// references to itself apart); plan order decides where the references leave it open.
+    /// The check at load time has refused cycles.
+    #[must_use]
+    pub fn in_dependency_order(&self) -> Vec<&Entity> {
+        let mut ordered: Vec<&Entity> = Vec::new();
+        while ordered.len() < self.entity.len() {
+            let next = self.entity.iter().find(|entity| {
+                let placed = |name: &str| ordered.iter().any(|done| done.name == name);
+                !placed(&entity.name)
+                    && entity
+                        .needs()
+                        .all(|needed| needed == entity.name || placed(needed))
+            });
+            match next {
+                Some(entity) => ordered.push(entity),
+                None => return self.entity.iter().collect(),
+            }
+        }
+        ordered
+    }
+
+    /// Returns the JSON Schema of the plan, for editors.
+    #[must_use]
+    pub fn json_schema() -> String {
+        let mut schema = schemars::schema_for!(Plan);
+        schema.insert("title".into(), "Switchback plan (migration.toml)".into());
+        serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+    }
+}

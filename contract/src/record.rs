@@ -1,0 +1,155 @@
+//! The record line: what a stage says about one record.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::Digest;
+
+/// Where a record starts in its source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct At {
+    /// The source, relative to the plan's folder or `--root`, with `/` between names.
+    pub file: String,
+    /// 1-based physical line.
+    pub line: u64,
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What is to be done with a record.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// Insert the row, or update the one that is there.
+    #[default]
+    Put,
+    /// Delete the row.
+    Delete,
+    /// Point the id-map entry at the target key in `to`.
+    Remap,
+}
+
+impl Op {
+    /// Tells whether this is the operation that a line leaves out.
+    #[must_use]
+    pub fn is_put(&self) -> bool {
+        *self == Self::Put
+    }
+}
+
+/// A record named by its source identity (within the plan's system).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ref {
+    /// The entity, as the plan names it.
+    pub entity: String,
+    /// The record's key in the source.
+    pub key: String,
+}
+
+/// One record, mapped: keys of the line in the order of these fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// A name from the plan.
+    pub entity: String,
+    /// The record's identity in the source; parts of a composite are joined by [`crate::key::join`].
+    pub key: String,
+    /// What is to be done; left out means put.
+    #[serde(default, skip_serializing_if = "Op::is_put")]
+    pub op: Op,
+    /// Of a delete: the target key of a row that has no identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Value>,
+    /// Of a remap: the target key that the id-map entry shall have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Value>,
+    /// Where it starts in its source.
+    pub at: At,
+    /// Target column -> value, in plan order. Numbers keep their digits. A column left out is not
+    /// touched; `null` sets NULL.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub fields: Map<String, Value>,
+    /// Target column -> the record it points to.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub refs: IndexMap<String, Ref>,
+    /// Target column -> a code that apply looks up in the target.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub lookups: IndexMap<String, String>,
+}
+
+impl Record {
+    /// Returns the digest of what the record says (operation, fields, references, lookups), apart
+    /// from where it stood. Equal digests mean that nothing is to be written. The order of columns
+    /// does not matter.
+    ///
+    /// Of the SHA-256 the ledger keeps the first 16 bytes.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 16] {
+        let mut sums: Vec<(&str, [u8; 32])> = self
+            .columns()
+            .map(|(column, content)| (column, *Digest::of(content.as_bytes()).bytes()))
+            .collect();
+        sums.sort_unstable();
+        let mut hasher = crate::digest::Hasher::default();
+        hasher.update(&[self.op as u8]);
+        for (column, sum) in sums {
+            hasher.update(&(column.len() as u64).to_le_bytes());
+            hasher.update(column.as_bytes());
+            hasher.update(&sum);
+        }
+        hasher.digest().short()
+    }
+
+    /// Iterates over all columns that the record sets, each with its source content in one
+    /// unambiguous text (what column checksums are made of).
+    pub fn columns(&self) -> impl Iterator<Item = (&str, String)> {
+        let fields = self
+            .fields
+            .iter()
+            .map(|(column, value)| (column.as_str(), format!("v{value}")));
+        let refs = self
+            .refs
+            .iter()
+            .map(|(column, to)| (column.as_str(), format!("r{}\n{}", to.entity, to.key)));
+        let lookups = self
+            .lookups
+            .iter()
+            .map(|(column, code)| (column.as_str(), format!("l{code}")));
+        fields.chain(refs).chain(lookups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"entity":"member","key":"WA001","at":{"file":"members.csv","line":2},"fields":{"balance":12345678901234567890.10,"note":null},"refs":{"sponsorId":{"entity":"member","key":"WA007"}},"lookups":{"statusId":"NEWCOMER"}}"#;
+
+    #[test]
+    fn a_line_reads_and_writes_back_to_the_same_bytes() {
+        let record: Record = serde_json::from_str(LINE).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), LINE);
+    }
+
+    #[test]
+    fn the_digest_covers_content_and_neither_place_nor_order() {
+        let record: Record = serde_json::from_str(LINE).unwrap();
+        let mut moved = record.clone();
+        moved.at.line = 99;
+        moved.fields.shift_insert(0, "note".into(), Value::Null);
+        assert_eq!(record.digest(), moved.digest());
+        moved
+            .fields
+            .insert("note".into(), Value::String(String::new()));
+        assert_ne!(record.digest(), moved.digest());
+    }
+}

@@ -1,0 +1,378 @@
+//! Streams of lines: one JSON object a line, ended by a seal.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Exit, LINE_LIMIT, Record, Reject, Seal};
+
+/// Why a stream was refused. The stage writes no seal of its own after one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// A line longer than the limit.
+    #[error("line {line} of the input is longer than {limit} bytes")]
+    LineTooLong {
+        /// 1-based line of the stream.
+        line: u64,
+        /// In bytes.
+        limit: u64,
+    },
+    /// A line that is no record, reject or seal.
+    #[error("line {line} of the input is not a record line: {message}")]
+    Malformed {
+        /// 1-based line of the stream.
+        line: u64,
+        /// What was found.
+        message: String,
+    },
+    /// The input ended without a seal.
+    #[error(
+        "the input ends after line {lines} without a seal: a stage before this one failed, or its output was cut"
+    )]
+    NoSeal {
+        /// Lines read.
+        lines: u64,
+    },
+    /// The figures of the seal and the lines disagree.
+    #[error("the input does not match its seal: {message}")]
+    Seal {
+        /// What disagrees.
+        message: String,
+    },
+    /// The input could not be read.
+    #[error("reading the input")]
+    Io(#[source] io::Error),
+}
+
+impl StreamError {
+    /// The exit code: input that is cut short or damaged is refused (4), unreadable input is 5.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::LineTooLong { .. }
+            | Self::Malformed { .. }
+            | Self::NoSeal { .. }
+            | Self::Seal { .. } => Exit::Refused,
+            Self::Io(_) => Exit::Unreachable,
+        }
+    }
+}
+
+/// One line of a stream.
+#[derive(Debug)]
+pub enum Line {
+    /// A record, with the bytes of its line (without the line end).
+    Record(Box<Record>, Vec<u8>),
+    /// A reject of a stage before.
+    Reject(Box<Reject>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RejectLine<T> {
+    reject: T,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealLine<T> {
+    end: T,
+}
+
+/// Reads a stream line by line, counts its records, and checks them against the seal at the end.
+pub struct RecordReader<R> {
+    input: R,
+    line: u64,
+    counts: HashMap<(String, String), u64>,
+    seal: Option<Seal>,
+}
+
+impl<R: BufRead> RecordReader<R> {
+    /// Wraps a reader.
+    pub fn new(input: R) -> Self {
+        Self {
+            input,
+            line: 0,
+            counts: HashMap::new(),
+            seal: None,
+        }
+    }
+
+    /// Returns the next record or reject, or `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamError`] says; a missing seal is found by [`RecordReader::seal`].
+    pub fn next_line(&mut self) -> Result<Option<Line>, StreamError> {
+        loop {
+            let Some(raw) = self.raw_line()? else {
+                return Ok(None);
+            };
+            if self.seal.is_some() {
+                return Err(self.malformed("it stands after the seal"));
+            }
+            match first_key(&raw) {
+                Some("end") => self.seal = Some(self.parse::<SealLine<Seal>>(&raw)?.end),
+                Some("reject") => {
+                    return Ok(Some(Line::Reject(Box::new(
+                        self.parse::<RejectLine<Reject>>(&raw)?.reject,
+                    ))));
+                }
+                _ => {
+                    let record: Record = self.parse(&raw)?;
+                    self.count(&record);
+                    return Ok(Some(Line::Record(Box::new(record), raw)));
+                }
+            }
+        }
+    }
+
+    /// Returns the 1-based number of the line read last.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Returns the seal that ended the stream, or `None` where there was none.
+    pub fn sealed(&self) -> Option<&Seal> {
+        self.seal.as_ref()
+    }
+
+    /// Returns how many records of an entity and source were read.
+    pub fn count_of(&self, entity: &str, file: &str) -> u64 {
+        self.counts
+            .get(&(entity.to_owned(), file.to_owned()))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Returns every entity and source that was read, with its count, in no order.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.counts
+            .iter()
+            .map(|((entity, file), count)| (entity.as_str(), file.as_str(), *count))
+    }
+
+    /// Starts the seal of this stage, after the last line: checks the records read against the
+    /// seal of the stage before and books what was taken out between them as filtered.
+    ///
+    /// # Errors
+    ///
+    /// No seal, or more records than it says.
+    pub fn seal(&self, stage: &str) -> Result<Seal, StreamError> {
+        let seal = self
+            .seal
+            .as_ref()
+            .ok_or(StreamError::NoSeal { lines: self.line })?;
+        if let Some((entity, file)) = self
+            .counts
+            .keys()
+            .find(|(entity, file)| seal.account(entity, file).is_none())
+        {
+            let message =
+                format!("it has records of {entity} from {file}, which the seal does not know");
+            return Err(StreamError::Seal { message });
+        }
+        let next = seal
+            .check()
+            .and_then(|()| seal.next(stage, |entity, file| self.count_of(entity, file)));
+        next.map_err(|message| StreamError::Seal { message })
+    }
+
+    fn count(&mut self, record: &Record) {
+        // Records come grouped by entity and source: look before allocating a key.
+        let key = (record.entity.clone(), record.at.file.clone());
+        *self.counts.entry(key).or_default() += 1;
+    }
+
+    fn raw_line(&mut self) -> Result<Option<Vec<u8>>, StreamError> {
+        let mut raw = Vec::with_capacity(512);
+        let found = (&mut self.input)
+            .take(LINE_LIMIT + 1)
+            .read_until(b'\n', &mut raw)
+            .map_err(StreamError::Io)?;
+        if found == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        if raw.last() == Some(&b'\n') {
+            raw.pop();
+        } else if raw.len() as u64 > LINE_LIMIT {
+            return Err(StreamError::LineTooLong {
+                line: self.line,
+                limit: LINE_LIMIT,
+            });
+        } else {
+            return Err(self.malformed("it has no line end: the input was cut"));
+        }
+        Ok(Some(raw))
+    }
+
+    fn parse<'a, T: Deserialize<'a>>(&self, raw: &'a [u8]) -> Result<T, StreamError> {
+        serde_json::from_slice(raw).map_err(|error| self.malformed(error.to_string()))
+    }
+
+    fn malformed(&self, message: impl Into<String>) -> StreamError {
+        StreamError::Malformed {
+            line: self.line,
+            message: message.into(),
+        }
+    }
+}
+
+/// Returns the first key of a JSON object that is written in plain letters.
+fn first_key(raw: &[u8]) -> Option<&str> {
+    let rest = raw
+        .trim_ascii_start()
+        .strip_prefix(b"{")?
+        .trim_ascii_start()
+        .strip_prefix(b"\"")?;
+    let end = rest.iter().position(|&byte| byte == b'"')?;
+    std::str::from_utf8(&rest[..end]).ok()
+}
+
+/// Writes a stream. The seal goes last, after everything before it was flushed.
+pub struct RecordWriter<W: Write> {
+    out: W,
+}
+
+impl<W: Write> RecordWriter<W> {
+    /// Wraps a writer, which should be buffered.
+    pub fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    /// Writes a record.
+    ///
+    /// # Errors
+    ///
+    /// What the system said.
+    pub fn record(&mut self, record: &Record) -> io::Result<()> {
+        self.json(record)
+    }
+
+    /// Writes a line as it came in.
+    ///
+    /// # Errors
+    ///
+    /// What the system said.
+    pub fn raw(&mut self, line: &[u8]) -> io::Result<()> {
+        self.out.write_all(line)?;
+        self.out.write_all(b"\n")
+    }
+
+    /// Writes a reject.
+    ///
+    /// # Errors
+    ///
+    /// What the system said.
+    pub fn reject(&mut self, reject: &Reject) -> io::Result<()> {
+        self.json(&RejectLine { reject })
+    }
+
+    /// Writes the seal, once all that went before has left this process.
+    ///
+    /// # Errors
+    ///
+    /// What the system said.
+    pub fn seal(mut self, seal: &Seal) -> io::Result<W> {
+        self.out.flush()?;
+        self.json(&SealLine { end: seal })?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    /// Gives the writer back without a seal: the stream stays open-ended and the next stage fails.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, value).map_err(io::Error::from)?;
+        self.out.write_all(b"\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Digest;
+    use crate::seal::Account;
+
+    fn seal(records: u64) -> Seal {
+        let account = Account {
+            entity: "a".into(),
+            file: "f".into(),
+            items: 2,
+            used: 2,
+            records,
+            ..Account::default()
+        };
+        Seal {
+            stage: "parse".into(),
+            rules: 1,
+            plan: Digest::of(b""),
+            sources: vec![],
+            records,
+            rejected: 0,
+            ignored: 0,
+            filtered: 0,
+            accounts: vec![account],
+            before: vec![],
+            follow_up: false,
+            unsealed: false,
+        }
+    }
+
+    fn stream(lines: usize, sealed: Option<u64>) -> Vec<u8> {
+        let mut out = Vec::new();
+        for n in 0..lines {
+            writeln!(out, r#"{{"entity":"a","key":"{n}","at":{{"file":"f","line":{n}}},"fields":{{"x":{n}}}}}"#).unwrap();
+        }
+        match sealed {
+            Some(records) => RecordWriter::new(out).seal(&seal(records)).unwrap(),
+            None => out,
+        }
+    }
+
+    fn drain(bytes: &[u8]) -> Result<Seal, StreamError> {
+        let mut reader = RecordReader::new(bytes);
+        while reader.next_line()?.is_some() {}
+        reader.seal("validate")
+    }
+
+    #[test]
+    fn what_was_taken_out_between_two_seals_is_filtered() {
+        let next = drain(&stream(1, Some(2))).unwrap();
+        assert_eq!((next.records, next.filtered, next.before.len()), (1, 1, 1));
+        next.check().unwrap();
+    }
+
+    #[test]
+    fn lines_that_were_added_are_refused() {
+        let error = drain(&stream(3, Some(2))).unwrap_err();
+        assert!(error.to_string().contains("lines were added"), "{error}");
+    }
+
+    #[test]
+    fn a_stream_cut_at_any_byte_is_refused() {
+        let whole = stream(2, Some(2));
+        assert!(drain(&whole).is_ok());
+        for cut in 0..whole.len() {
+            assert!(drain(&whole[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_line_over_the_limit_is_refused_before_it_is_buffered() {
+        let endless = io::repeat(b'x');
+        let error = RecordReader::new(io::BufReader::new(endless))
+            .next_line()
+            .unwrap_err();
+        assert!(
+            matches!(error, StreamError::LineTooLong { line: 1, .. }),
+            "{error}"
+        );
+    }
+}
