@@ -128,7 +128,7 @@ impl MarkdownCut {
     #[must_use]
     pub fn section_level(&self) -> u8 {
         self.level
-            .unwrap_or_else(|| self.group.as_ref().map_or(2, |group| group.level + 1))
+            .unwrap_or_else(|| self.group.as_ref().map_or(2, |group| group.level.saturating_add(1)))
     }
 
     /// Checks what the types can't say.
