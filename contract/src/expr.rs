@@ -107,7 +107,12 @@ impl Expression {
 
     fn run(&self, scope: &Scope) -> Result<Cel, String> {
         static ENV: OnceLock<Arc<Env>> = OnceLock::new();
-        let env = ENV.get_or_init(|| Arc::new(Env::stdlib()));
+        let env = ENV.get_or_init(|| {
+            let mut env = Env::stdlib();
+            // `lowerAscii`, `split`, `replace`, `substring`, …: it fails only where two names clash.
+            env.add_extension(cel::extensions::strings).ok();
+            Arc::new(env)
+        });
         let mut context = Context::with_env(Arc::clone(env));
         for name in &self.names {
             if name == PRESENT {
@@ -283,6 +288,14 @@ mod tests {
             .unwrap()
             .value(&scope());
         assert_eq!(value, Ok(json!("Ann!")));
+    }
+
+    #[test]
+    fn texts_can_be_taken_apart() {
+        let value = Expression::compile("'Social; Dining'.split(';')[0].lowerAscii()")
+            .unwrap()
+            .value(&scope());
+        assert_eq!(value, Ok(json!("social")));
     }
 
     #[test]
