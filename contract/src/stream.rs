@@ -5,7 +5,9 @@ use std::io::{self, BufRead, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Exit, LINE_LIMIT, Record, Reject, Seal};
+use crate::plan::LoadedPlan;
+use crate::seal::Account;
+use crate::{Digest, Exit, LINE_LIMIT, RULES, Record, Reject, Seal};
 
 /// Why a stream was refused. The stage writes no seal of its own after one.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,22 @@ pub enum StreamError {
         /// What disagrees.
         message: String,
     },
+    /// The seal names another plan.
+    #[error("the input was made by another plan: its seal names {found}, this plan is {expected}")]
+    OtherPlan {
+        /// The plan in hand.
+        expected: Digest,
+        /// The plan of the seal.
+        found: Digest,
+    },
+    /// The seal is of a version of the rules that this build does not know.
+    #[error("the input was made by rules {found}, this build knows {expected}")]
+    OtherRules {
+        /// The version of this build.
+        expected: u32,
+        /// The version of the seal.
+        found: u32,
+    },
     /// The input could not be read.
     #[error("reading the input")]
     Io(#[source] io::Error),
@@ -54,7 +72,9 @@ impl StreamError {
             Self::LineTooLong { .. }
             | Self::Malformed { .. }
             | Self::NoSeal { .. }
-            | Self::Seal { .. } => Exit::Refused,
+            | Self::Seal { .. }
+            | Self::OtherPlan { .. }
+            | Self::OtherRules { .. } => Exit::Refused,
             Self::Io(_) => Exit::Unreachable,
         }
     }
@@ -86,6 +106,7 @@ pub struct RecordReader<R> {
     input: R,
     line: u64,
     counts: HashMap<(String, String), u64>,
+    rejected: HashMap<(String, String), [u64; 2]>,
     seal: Option<Seal>,
 }
 
@@ -96,6 +117,7 @@ impl<R: BufRead> RecordReader<R> {
             input,
             line: 0,
             counts: HashMap::new(),
+            rejected: HashMap::new(),
             seal: None,
         }
     }
@@ -116,9 +138,11 @@ impl<R: BufRead> RecordReader<R> {
             match first_key(&raw) {
                 Some("end") => self.seal = Some(self.parse::<SealLine<Seal>>(&raw)?.end),
                 Some("reject") => {
-                    return Ok(Some(Line::Reject(Box::new(
-                        self.parse::<RejectLine<Reject>>(&raw)?.reject,
-                    ))));
+                    let reject = self.parse::<RejectLine<Reject>>(&raw)?.reject;
+                    let key = (reject.entity.clone(), reject.at.file.clone());
+                    let later = usize::from(reject.stage != "parse");
+                    self.rejected.entry(key).or_default()[later] += 1;
+                    return Ok(Some(Line::Reject(Box::new(reject))));
                 }
                 _ => {
                     let record: Record = self.parse(&raw)?;
@@ -180,8 +204,69 @@ impl<R: BufRead> RecordReader<R> {
         next.map_err(|message| StreamError::Seal { message })
     }
 
+    /// As [`RecordReader::seal`], for a plan: a seal that names another plan, or rules that this
+    /// build does not know, is refused. With `unsealed` a stream without a seal gets one that is
+    /// made up from its lines, and says so.
+    ///
+    /// # Errors
+    ///
+    /// As said above.
+    pub fn seal_for(
+        &self,
+        stage: &str,
+        plan: &LoadedPlan,
+        unsealed: bool,
+    ) -> Result<Seal, StreamError> {
+        if unsealed && self.seal.is_none() {
+            return Ok(self.made_up(stage, plan));
+        }
+        let seal = self.seal(stage)?;
+        belongs(&seal, plan)?;
+        Ok(seal)
+    }
+
+    fn made_up(&self, stage: &str, plan: &LoadedPlan) -> Seal {
+        let mut accounts: Vec<_> = self.counts.keys().chain(self.rejected.keys()).collect();
+        accounts.sort_by_key(|(entity, file)| {
+            let place = plan
+                .plan
+                .entity
+                .iter()
+                .position(|known| known.name == *entity);
+            (place.unwrap_or(usize::MAX), entity, file)
+        });
+        accounts.dedup();
+        let accounts = accounts.into_iter().map(|key| {
+            let records = self.counts.get(key).copied().unwrap_or(0);
+            let [rejected, refused] = self.rejected.get(key).copied().unwrap_or_default();
+            Account {
+                entity: key.0.clone(),
+                file: key.1.clone(),
+                items: records + rejected + refused,
+                used: records + refused,
+                rejected,
+                refused,
+                records,
+                ..Account::default()
+            }
+        });
+        Seal {
+            stage: stage.to_owned(),
+            rules: RULES,
+            plan: plan.digest,
+            sources: Vec::new(),
+            records: self.counts.values().sum(),
+            rejected: 0,
+            ignored: 0,
+            filtered: 0,
+            accounts: accounts.collect(),
+            before: Vec::new(),
+            follow_up: false,
+            unsealed: true,
+        }
+    }
+
     fn count(&mut self, record: &Record) {
-        // Records come grouped by entity and source: look before allocating a key.
         let key = (record.entity.clone(), record.at.file.clone());
         *self.counts.entry(key).or_default() += 1;
     }
@@ -219,6 +304,27 @@ impl<R: BufRead> RecordReader<R> {
             message: message.into(),
         }
     }
+}
+
+/// Checks that a seal is of this plan and of these rules.
+///
+/// # Errors
+///
+/// It is not.
+pub fn belongs(seal: &Seal, plan: &LoadedPlan) -> Result<(), StreamError> {
+    if seal.plan != plan.digest {
+        return Err(StreamError::OtherPlan {
+            expected: plan.digest,
+            found: seal.plan,
+        });
+    }
+    if seal.rules != RULES {
+        return Err(StreamError::OtherRules {
+            expected: RULES,
+            found: seal.rules,
+        });
+    }
+    Ok(())
 }
 
 /// Returns the first key of a JSON object that is written in plain letters.
@@ -283,6 +389,11 @@ impl<W: Write> RecordWriter<W> {
         Ok(self.out)
     }
 
+    /// Returns the writer, to flush or to ask it.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Gives the writer back without a seal: the stream stays open-ended and the next stage fails.
     pub fn into_inner(self) -> W {
         self.out
@@ -297,8 +408,6 @@ impl<W: Write> RecordWriter<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Digest;
-    use crate::seal::Account;
 
     fn seal(records: u64) -> Seal {
         let account = Account {

@@ -38,11 +38,27 @@ pub enum BundleError {
         expected: u32,
     },
     /// Another bundle is there already.
-    #[error("{} exists and is not this bundle: {message}", path.display())]
+    #[error("{} exists: {message}", path.display())]
     Exists {
         /// The place.
         path: PathBuf,
-        /// In what it differs.
+        /// What it is instead.
+        message: String,
+    },
+    /// A source is not what parse read.
+    #[error("{}: it changed since parse read it: its sha256 is {found}, the seal says {expected}", path.display())]
+    SourceChanged {
+        /// The source.
+        path: PathBuf,
+        /// What the seal says.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// A record or a figure of the stream does not fit the plan or the seal.
+    #[error("{message}")]
+    Stream {
+        /// What was found, what was expected.
         message: String,
     },
     /// A file could not be read or written.
@@ -64,7 +80,9 @@ impl BundleError {
             Self::Digest { .. }
             | Self::Damaged { .. }
             | Self::Version { .. }
-            | Self::Exists { .. } => Exit::Refused,
+            | Self::Exists { .. }
+            | Self::SourceChanged { .. }
+            | Self::Stream { .. } => Exit::Refused,
             Self::Io { .. } => Exit::Unreachable,
         }
     }

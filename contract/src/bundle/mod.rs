@@ -2,9 +2,12 @@
 
 mod error;
 mod manifest;
+mod place;
 mod reader;
-// mod writer;
+mod records;
+mod writer;
 
 pub use error::BundleError;
 pub use manifest::{FORMAT, Manifest, PlanSum, RecordsFile, Segment, SumFile};
 pub use reader::{Bundle, SegmentReader};
+pub use writer::{BundleWriter, Placed};
