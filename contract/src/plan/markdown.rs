@@ -127,8 +127,11 @@ impl MarkdownCut {
     /// Returns the level of the headings that begin a section, 1 to 6.
     #[must_use]
     pub fn section_level(&self) -> u8 {
-        self.level
-            .unwrap_or_else(|| self.group.as_ref().map_or(2, |group| group.level.saturating_add(1)))
+        self.level.unwrap_or_else(|| {
+            self.group
+                .as_ref()
+                .map_or(2, |group| group.level.saturating_add(1))
+        })
     }
 
     /// Checks what the types can't say.
