@@ -1,1 +1,16 @@
-//! .
+//! The targets and the ledger that lives in each.
+//!
+//! `verify` reads through [`Sql`] and [`ledger`]; `apply` and `rollback` write through [`Target`].
+
+mod catalogue;
+mod cell;
+mod engine;
+mod error;
+pub mod ledger;
+mod sqlite;
+
+pub use catalogue::{Column, ForeignKey, Table, Trigger};
+pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};
+pub use engine::{Engine, Sql};
+pub use error::StoreError;
+pub use sqlite::Sqlite;

@@ -1,0 +1,86 @@
+//! The live catalogue of a target: what its tables really look like.
+
+/// A table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Its name, as the target spells it.
+    pub name: String,
+    /// Its columns, in the target's order: the order of a [`crate::Row`].
+    pub columns: Vec<Column>,
+    /// The primary key's columns, by position; empty where there is none.
+    pub primary_key: Vec<usize>,
+    /// Unique keys (the primary key among them), each by position. Partial and expression indexes
+    /// are left out.
+    pub uniques: Vec<Vec<usize>>,
+    /// Indexes that can serve an equality search, each by position of its columns.
+    pub indexes: Vec<Vec<usize>>,
+    /// Foreign keys from this table.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Triggers on this table.
+    pub triggers: Vec<Trigger>,
+    /// Whether the target counts up an id for it that it never gives twice (AUTOINCREMENT).
+    pub counted: bool,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type as declared; may be empty in SQLite.
+    pub declared: String,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Whether the target fills it in where an insert leaves it out (a default, a counter).
+    pub has_default: bool,
+    /// Whether the target computes it: it can't be written.
+    pub generated: bool,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeignKey {
+    /// Columns of the child, by position.
+    pub columns: Vec<usize>,
+    /// The parent table.
+    pub parent: String,
+    /// Columns of the parent, by name.
+    pub parent_columns: Vec<String>,
+    /// What happens to the child when the parent's row goes: `NO ACTION`, `RESTRICT`, `CASCADE`, …
+    pub on_delete: String,
+    /// What happens to the child when the parent's key changes.
+    pub on_update: String,
+}
+
+/// A trigger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// Whether it may write rows other than the one that fired it.
+    pub writes_elsewhere: bool,
+}
+
+impl Table {
+    /// Returns the position of a column.
+    #[must_use]
+    pub fn position(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|other| other.name == column)
+    }
+
+    /// Tells whether the columns hold at least one unique key.
+    #[must_use]
+    pub fn is_unique(&self, columns: &[usize]) -> bool {
+        self.uniques
+            .iter()
+            .any(|unique| unique.iter().all(|column| columns.contains(column)))
+    }
+
+    /// Tells whether an index begins with one of the columns.
+    #[must_use]
+    pub fn serves(&self, columns: &[usize]) -> bool {
+        let begins =
+            |index: &Vec<usize>| index.first().is_some_and(|first| columns.contains(first));
+        self.indexes.iter().any(begins) || self.uniques.iter().any(begins)
+    }
+}

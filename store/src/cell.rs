@@ -1,0 +1,331 @@
+//! Values as a target holds them, and their canonical bytes: what the ledger keeps and hashes.
+
+use std::fmt;
+
+use contract::digest::Hasher;
+
+use crate::StoreError;
+
+/// One value of a row, as the target gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// NULL.
+    Null,
+    /// A whole number.
+    Int(i64),
+    /// A binary float.
+    Real(f64),
+    /// Text; in PostgreSQL also every type that is no number and no bytes, in its canonical text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+/// A whole row: one cell per column of its table, in the order of the catalogue.
+pub type Row = Vec<Cell>;
+
+impl Cell {
+    /// Returns the text, if it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns the whole number, if it is one.
+    #[must_use]
+    pub fn int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Returns the bytes, if it is a blob.
+    #[must_use]
+    pub fn blob(&self) -> Option<&[u8]> {
+        match self {
+            Self::Blob(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Tells whether it is NULL.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
+
+    /// Appends the canonical bytes: a tag and the content, self-delimiting, independent of any
+    /// session setting. `FORMAT.md` says them in words.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.push(b'n'),
+            Self::Int(number) => {
+                out.push(b'i');
+                out.extend(number.to_be_bytes());
+            }
+            Self::Real(number) => {
+                out.push(b'r');
+                out.extend(number.to_bits().to_be_bytes());
+            }
+            Self::Text(text) => sized(out, b't', text.as_bytes()),
+            Self::Blob(bytes) => sized(out, b'b', bytes),
+        }
+    }
+
+    /// Returns a short checksum of the canonical bytes: the first 8 bytes of their SHA-256.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        let mut hasher = Hasher::default();
+        hasher.update(&bytes);
+        let mut sum = [0; 8];
+        sum.copy_from_slice(&hasher.digest().bytes()[..8]);
+        u64::from_be_bytes(sum)
+    }
+}
+
+fn sized(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+    out.push(tag);
+    out.extend((bytes.len() as u64).to_be_bytes());
+    out.extend(bytes);
+}
+
+impl fmt::Display for Cell {
+    /// For messages: text in quotes, long values cut.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("NULL"),
+            Self::Int(number) => write!(f, "{number}"),
+            Self::Real(number) => write!(f, "{number:?}"),
+            Self::Text(text) if text.chars().count() > 60 => {
+                write!(f, "{:?}…", text.chars().take(57).collect::<String>())
+            }
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Blob(bytes) => write!(f, "{} bytes", bytes.len()),
+        }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<Vec<u8>> for Cell {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Blob(bytes)
+    }
+}
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// Encodes a list of cells, one behind the other.
+#[must_use]
+pub fn encode_all(cells: &[Cell]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for cell in cells {
+        cell.encode(&mut out);
+    }
+    out
+}
+
+/// Reads what [`encode_all`] wrote.
+///
+/// # Errors
+///
+/// Bytes that it did not write.
+pub fn decode_all(mut bytes: &[u8]) -> Result<Vec<Cell>, StoreError> {
+    let mut cells = Vec::new();
+    while !bytes.is_empty() {
+        cells.push(decode(&mut bytes)?);
+    }
+    Ok(cells)
+}
+
+fn decode(bytes: &mut &[u8]) -> Result<Cell, StoreError> {
+    let tag = take(bytes, 1)?[0];
+    if tag == b'n' {
+        return Ok(Cell::Null);
+    }
+    let mut word = [0; 8];
+    word.copy_from_slice(take(bytes, 8)?);
+    let content = |bytes: &mut &[u8]| {
+        let length = usize::try_from(u64::from_be_bytes(word)).map_err(|_| cut())?;
+        take(bytes, length).map(<[u8]>::to_vec)
+    };
+    Ok(match tag {
+        b'i' => Cell::Int(i64::from_be_bytes(word)),
+        b'r' => Cell::Real(f64::from_bits(u64::from_be_bytes(word))),
+        b't' => Cell::Text(String::from_utf8(content(bytes)?).map_err(|_| cut())?),
+        b'b' => Cell::Blob(content(bytes)?),
+        _ => return Err(cut()),
+    })
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], StoreError> {
+    let (taken, rest) = bytes.split_at_checked(count).ok_or_else(cut)?;
+    *bytes = rest;
+    Ok(taken)
+}
+
+fn cut() -> StoreError {
+    StoreError::damaged("an image does not decode")
+}
+
+/// Returns the hash of a whole row: the first 16 bytes of the SHA-256 of its canonical bytes.
+#[must_use]
+pub fn row_hash(row: &[Cell]) -> [u8; 16] {
+    contract::Digest::of(&encode_all(row)).short()
+}
+
+/// The key of a row: one cell, or several of a composite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key(pub Vec<Cell>);
+
+impl Key {
+    /// Returns the form in which the ledger keeps it: a number or text as it is, anything else
+    /// encoded.
+    #[must_use]
+    pub fn to_cell(&self) -> Cell {
+        match self.0.as_slice() {
+            [only @ (Cell::Int(_) | Cell::Text(_))] => only.clone(),
+            cells => Cell::Blob(encode_all(cells)),
+        }
+    }
+
+    /// Reads what [`Key::to_cell`] made.
+    ///
+    /// # Errors
+    ///
+    /// A blob that does not decode.
+    pub fn from_cell(cell: Cell) -> Result<Self, StoreError> {
+        match cell {
+            Cell::Blob(bytes) => Ok(Self(decode_all(&bytes)?)),
+            only => Ok(Self(vec![only])),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, cell) in self.0.iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            match cell {
+                Cell::Text(text) => write!(f, "{comma}{text}")?,
+                other => write!(f, "{comma}{other}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Some columns of a row: the position of each in the table's shape, and its value.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Image(pub Vec<(usize, Cell)>);
+
+impl Image {
+    /// Returns the value of a column.
+    #[must_use]
+    pub fn get(&self, column: usize) -> Option<&Cell> {
+        self.0
+            .iter()
+            .find(|(place, _)| *place == column)
+            .map(|(_, cell)| cell)
+    }
+
+    /// Returns the bytes that the ledger keeps.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (place, cell) in &self.0 {
+            out.extend(u16::try_from(*place).unwrap_or(u16::MAX).to_be_bytes());
+            cell.encode(&mut out);
+        }
+        out
+    }
+
+    /// Reads what [`Image::encode`] made.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that do not decode.
+    pub fn decode(mut bytes: &[u8]) -> Result<Self, StoreError> {
+        let mut cells = Vec::new();
+        while !bytes.is_empty() {
+            let place = take(&mut bytes, 2)?;
+            cells.push((
+                usize::from(u16::from_be_bytes([place[0], place[1]])),
+                decode(&mut bytes)?,
+            ));
+        }
+        Ok(Self(cells))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_and_keys_read_back() {
+        let cells = vec![
+            Cell::Null,
+            Cell::Int(-1),
+            Cell::Real(-0.0),
+            Cell::Text("ü\0".into()),
+            Cell::Blob(vec![0, 255]),
+        ];
+        assert_eq!(decode_all(&encode_all(&cells)).unwrap(), cells);
+        for key in [
+            Key(cells.clone()),
+            Key(vec!["a".into()]),
+            Key(vec![Cell::Int(7)]),
+            Key(vec![Cell::Blob(vec![1])]),
+        ] {
+            assert_eq!(Key::from_cell(key.to_cell()).unwrap(), key);
+        }
+        let image = Image(vec![(3, Cell::Null), (9, "x".into())]);
+        assert_eq!(Image::decode(&image.encode()).unwrap(), image);
+        assert!(decode_all(b"t\0\0").is_err());
+    }
+
+    #[test]
+    fn null_and_empty_and_number_and_text_hash_apart() {
+        let rows = [
+            vec![Cell::Null],
+            vec!["".into()],
+            vec![Cell::Int(0)],
+            vec!["0".into()],
+            vec![Cell::Real(0.0)],
+        ];
+        for (place, row) in rows.iter().enumerate() {
+            assert!(
+                rows[..place]
+                    .iter()
+                    .all(|other| row_hash(other) != row_hash(row))
+            );
+        }
+    }
+}

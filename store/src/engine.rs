@@ -1,0 +1,221 @@
+//! What a SQL database must be able to do, so that the one writer, undo and ledger serve them all.
+//!
+//! Everything that goes with the number of rows takes slices: PostgreSQL makes one statement over
+//! arrays of a call, SQLite one prepared statement a row (its [`Engine::WAVE`] is 1).
+
+use contract::plan::Field;
+use serde_json::Value;
+
+use crate::catalogue::{Column, Table};
+use crate::ledger::{Change, Entry};
+use crate::{Cell, Key, Row, StoreError};
+
+/// Statements of small number: the ledger's runs, batches, audit and lock.
+///
+/// A statement names the ledger's tables as `ledger.runs` and its parameters as `?1`, `?2`, …; the
+/// target puts its own spelling in their place.
+pub trait Sql {
+    /// Runs a query and returns all rows.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn query(&mut self, sql: &str, params: &[Cell]) -> Result<Vec<Row>, StoreError>;
+
+    /// Runs a statement and returns how many rows it touched.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn execute(&mut self, sql: &str, params: &[Cell]) -> Result<u64, StoreError>;
+
+    /// Returns the target's clock, in milliseconds since 1970 (UTC).
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn now(&mut self) -> Result<i64, StoreError>;
+
+    /// Returns a table of the user's, or `None` where there is none of that name.
+    ///
+    /// # Errors
+    ///
+    /// What the target said; a view or another thing that can't be written is refused by name.
+    fn table(&mut self, name: &str) -> Result<Option<Table>, StoreError>;
+
+    /// Returns the names of all tables of the user's (the ledger's are left out), sorted.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn tables(&mut self) -> Result<Vec<String>, StoreError>;
+
+    /// Returns, for each key, the rows whose columns have its values (NULL equals nothing).
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn fetch(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        keys: &[Vec<Cell>],
+    ) -> Result<Vec<Vec<Row>>, StoreError>;
+
+    /// Returns a page of a table in the order of its key, after `after`: at most `limit` rows.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn page(
+        &mut self,
+        table: &Table,
+        key: &[usize],
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
+
+    /// Returns the id-map entry of each source key.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn entries(&mut self, entity: i64, keys: &[&str]) -> Result<Vec<Option<Entry>>, StoreError>;
+
+    /// Returns the id-map entry that holds each target key, entries of deleted rows last.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn claims(&mut self, claim: i64, targets: &[Key]) -> Result<Vec<Option<Entry>>, StoreError>;
+
+    /// Makes the cell that a value of a record becomes in a column, without asking the target.
+    ///
+    /// # Errors
+    ///
+    /// In words, why the column can't hold it exactly.
+    fn encode(&self, field: &Field, column: &Column, value: &Value) -> Result<Cell, String>;
+
+    /// Returns the form in which two cells of a column are compared: json without regard to
+    /// layout, lists by element, decimals by value where the plan says so, others as they are.
+    fn canonical(&self, field: Option<&Field>, cell: &Cell) -> Cell;
+
+    /// Returns the name of the target for people, without a password.
+    fn describe(&self) -> String;
+}
+
+/// What a target must be able to do beyond that to be written.
+pub trait Engine: Sql {
+    /// How many records are resolved and written together.
+    const WAVE: usize;
+
+    /// Starts a transaction that keeps other writers out of the rows it touches.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn begin(&mut self) -> Result<(), StoreError>;
+
+    /// Makes the transaction last.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`] where it can't be told whether it does.
+    fn commit(&mut self) -> Result<(), StoreError>;
+
+    /// Undoes the transaction.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn rollback(&mut self) -> Result<(), StoreError>;
+
+    /// Sets a savepoint.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn savepoint(&mut self, name: &str) -> Result<(), StoreError>;
+
+    /// Keeps what was done since a savepoint, once its deferred constraints hold.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn release(&mut self, name: &str) -> Result<(), StoreError>;
+
+    /// Undoes what was done since a savepoint, and drops it.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn undo_to(&mut self, name: &str) -> Result<(), StoreError>;
+
+    /// Makes the ledger's tables, in the transaction at hand.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn create_ledger(&mut self) -> Result<(), StoreError>;
+
+    /// Inserts rows that set the same columns and returns the key of each.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Constraint`] for what a record did wrong.
+    fn insert(
+        &mut self,
+        table: &Table,
+        columns: &[usize],
+        rows: &[Vec<Cell>],
+        key: &[usize],
+    ) -> Result<Vec<Key>, StoreError>;
+
+    /// Sets columns of rows. `quietly`: without firing triggers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Constraint`] for what a record did wrong.
+    fn update(
+        &mut self,
+        table: &Table,
+        key: &[usize],
+        changes: &[(Key, Vec<(usize, Cell)>)],
+        quietly: bool,
+    ) -> Result<(), StoreError>;
+
+    /// Deletes rows.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Constraint`] where another row depends on one.
+    fn delete(&mut self, table: &Table, key: &[usize], keys: &[Key]) -> Result<(), StoreError>;
+
+    /// Writes changes of a run.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn put_changes(&mut self, run: i64, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// Writes id-map entries: each identity gets the entry, or none.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn put_entries(&mut self, entries: &[(i64, String, Option<Entry>)]) -> Result<(), StoreError>;
+
+    /// Returns the counter of a table that counts ids, or `None` before the first.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn counter(&mut self, table: &Table) -> Result<Option<i64>, StoreError>;
+
+    /// Sets the counter of a table.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn set_counter(&mut self, table: &Table, value: Option<i64>) -> Result<(), StoreError>;
+}

@@ -1,0 +1,137 @@
+//! The audit trail: append-only, each entry carrying the hash of all before it.
+
+use contract::Digest;
+use serde_json::Value;
+
+use crate::cell::encode_all;
+use crate::{Cell, Row, Sql, StoreError};
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEntry {
+    /// 1-based place in the trail.
+    pub seq: i64,
+    /// When, in milliseconds since 1970 (UTC).
+    pub at: i64,
+    /// What: `migration:started`, `migration:completed`, …
+    pub action: String,
+    /// The run, if it was about one.
+    pub run: Option<String>,
+    /// Who.
+    pub operator: String,
+    /// Where.
+    pub host: String,
+    /// Figures, as a JSON object.
+    pub detail: String,
+    /// SHA-256 over the hash before and this entry's canonical cells.
+    pub hash: Vec<u8>,
+}
+
+const COLUMNS: &str = "seq, at, action, run, operator, host, detail, hash";
+
+fn hash(before: &[u8], row: &[Cell]) -> Vec<u8> {
+    let mut bytes = before.to_vec();
+    bytes.extend(encode_all(row));
+    Digest::of(&bytes).bytes().to_vec()
+}
+
+/// Appends an entry. One that can't be written fails the operation it is about.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn append(
+    sql: &mut dyn Sql,
+    at: i64,
+    action: &str,
+    run: Option<&str>,
+    (operator, host): (&str, &str),
+    detail: &Value,
+) -> Result<(), StoreError> {
+    let last = sql.query(
+        "SELECT seq, hash FROM ledger.audit ORDER BY seq DESC LIMIT 1",
+        &[],
+    )?;
+    let (seq, before) = match last.first() {
+        Some(row) => (
+            row[0].int().unwrap_or(0) + 1,
+            row[1].blob().unwrap_or_default().to_vec(),
+        ),
+        None => (1, Vec::new()),
+    };
+    let mut row: Row = vec![
+        seq.into(),
+        at.into(),
+        action.into(),
+        run.into(),
+        operator.into(),
+        host.into(),
+        detail.to_string().into(),
+    ];
+    let hash = hash(&before, &row);
+    row.push(hash.into());
+    let statement =
+        format!("INSERT INTO ledger.audit ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+    sql.execute(&statement, &row).map(|_| ())
+}
+
+fn page(sql: &mut dyn Sql, after: i64) -> Result<Vec<Row>, StoreError> {
+    let statement =
+        format!("SELECT {COLUMNS} FROM ledger.audit WHERE seq > ?1 ORDER BY seq LIMIT 1000");
+    sql.query(&statement, &[after.into()])
+}
+
+fn from_row(row: &Row) -> Result<AuditEntry, StoreError> {
+    let damaged = || StoreError::damaged("an audit entry does not read");
+    let text = |cell: &Cell| cell.text().map(str::to_owned);
+    Ok(AuditEntry {
+        seq: row[0].int().ok_or_else(damaged)?,
+        at: row[1].int().ok_or_else(damaged)?,
+        action: text(&row[2]).ok_or_else(damaged)?,
+        run: text(&row[3]),
+        operator: text(&row[4]).ok_or_else(damaged)?,
+        host: text(&row[5]).ok_or_else(damaged)?,
+        detail: text(&row[6]).ok_or_else(damaged)?,
+        hash: row[7].blob().ok_or_else(damaged)?.to_vec(),
+    })
+}
+
+/// Returns all entries in order.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn list(sql: &mut dyn Sql) -> Result<Vec<AuditEntry>, StoreError> {
+    let mut entries: Vec<AuditEntry> = Vec::new();
+    loop {
+        let rows = page(sql, entries.last().map_or(0, |entry| entry.seq))?;
+        if rows.is_empty() {
+            return Ok(entries);
+        }
+        for row in &rows {
+            entries.push(from_row(row)?);
+        }
+    }
+}
+
+/// Checks the chain and returns its length, or the place of the first entry that does not follow.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn check(sql: &mut dyn Sql) -> Result<Result<i64, i64>, StoreError> {
+    let (mut seq, mut before) = (0, Vec::new());
+    loop {
+        let rows = page(sql, seq)?;
+        if rows.is_empty() {
+            return Ok(Ok(seq));
+        }
+        for row in &rows {
+            let expected = hash(&before, &row[..7]);
+            if row[0].int() != Some(seq + 1) || row[7].blob() != Some(&expected) {
+                return Ok(Err(seq + 1));
+            }
+            (seq, before) = (seq + 1, expected);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Batches of a run, and the records that failed in them.
+
+use std::collections::BTreeMap;
+
+use contract::Reject;
+use serde::{Deserialize, Serialize};
+
+use crate::{Cell, Row, Sql, StoreError};
+
+/// What became of records. The figures are disjoint:
+/// `records = created + updated + unchanged + skipped + deleted + failed + not_attempted`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Counts {
+    /// Rows inserted.
+    pub created: u64,
+    /// Rows updated.
+    pub updated: u64,
+    /// Records whose row already was as they say, or was edited by others and left so.
+    pub unchanged: u64,
+    /// Rows deleted.
+    pub deleted: u64,
+    /// Records left alone because the plan says so, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Records at fault.
+    pub failed: u64,
+    /// Records of undone batches that were not at fault, and of batches never started.
+    pub not_attempted: u64,
+    /// Of the unchanged: rows that people edited since.
+    pub drifted: u64,
+    /// References written in the second pass (their records are counted above).
+    pub linked: u64,
+}
+
+impl Counts {
+    /// Adds other figures.
+    pub fn add(&mut self, other: &Self) {
+        self.created += other.created;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.deleted += other.deleted;
+        self.failed += other.failed;
+        self.not_attempted += other.not_attempted;
+        self.drifted += other.drifted;
+        self.linked += other.linked;
+        for (reason, count) in &other.skipped {
+            *self.skipped.entry(reason.clone()).or_default() += count;
+        }
+    }
+
+    /// Returns how many records were skipped, for whatever reason.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped.values().sum()
+    }
+
+    /// Returns how many records all figures speak of.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.created
+            + self.updated
+            + self.unchanged
+            + self.deleted
+            + self.skipped()
+            + self.failed
+            + self.not_attempted
+    }
+
+    /// Returns the figures as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// The three passes of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Rows are inserted and updated.
+    Put,
+    /// Late references are written.
+    Late,
+    /// Rows are deleted.
+    Delete,
+}
+
+impl Phase {
+    /// Returns the word that the ledger keeps.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Late => "late",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// Where a batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchStatus {
+    /// It stands.
+    Applied,
+    /// It was undone.
+    Failed,
+}
+
+/// A batch of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchRow {
+    /// 1-based number in the run.
+    pub no: i64,
+    /// The pass, in its word.
+    pub phase: String,
+    /// The entity.
+    pub entity: String,
+    /// Records in it.
+    pub records: i64,
+    /// Where it stands.
+    pub status: BatchStatus,
+    /// What became of its records.
+    pub counts: Counts,
+    /// Its first and last change, if it made any.
+    pub changes: Option<(i64, i64)>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// When it was decided, in milliseconds since 1970 (UTC).
+    pub at: i64,
+}
+
+/// Writes a batch, in place of what the ledger said of it before.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn put(sql: &mut dyn Sql, run: i64, batch: &BatchRow) -> Result<(), StoreError> {
+    let status = if batch.status == BatchStatus::Applied {
+        "applied"
+    } else {
+        "failed"
+    };
+    let statement = "INSERT INTO ledger.batches (run, no, phase, entity, records, status, counts, first_seq, \
+                     last_seq, error, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                     ON CONFLICT (run, no) DO UPDATE SET status = excluded.status, counts = excluded.counts, \
+                     first_seq = excluded.first_seq, last_seq = excluded.last_seq, error = excluded.error, \
+                     at = excluded.at";
+    let params = [
+        run.into(),
+        batch.no.into(),
+        batch.phase.as_str().into(),
+        batch.entity.as_str().into(),
+        batch.records.into(),
+        status.into(),
+        batch.counts.to_json().into(),
+        batch.changes.map(|(first, _)| first).into(),
+        batch.changes.map(|(_, last)| last).into(),
+        batch.error.as_deref().into(),
+        batch.at.into(),
+    ];
+    sql.execute(statement, &params).map(|_| ())
+}
+
+/// Returns a run's batches in order.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn list(sql: &mut dyn Sql, run: i64) -> Result<Vec<BatchRow>, StoreError> {
+    let statement = "SELECT no, phase, entity, records, status, counts, first_seq, last_seq, error, at \
+                     FROM ledger.batches WHERE run = ?1 ORDER BY no";
+    sql.query(statement, &[run.into()])?
+        .iter()
+        .map(from_row)
+        .collect()
+}
+
+fn from_row(row: &Row) -> Result<BatchRow, StoreError> {
+    let damaged = || StoreError::damaged("a batch does not read");
+    let text = |cell: &Cell| cell.text().map(str::to_owned);
+    Ok(BatchRow {
+        no: row[0].int().ok_or_else(damaged)?,
+        phase: text(&row[1]).ok_or_else(damaged)?,
+        entity: text(&row[2]).ok_or_else(damaged)?,
+        records: row[3].int().ok_or_else(damaged)?,
+        status: match row[4].text() {
+            Some("applied") => BatchStatus::Applied,
+            Some("failed") => BatchStatus::Failed,
+            _ => return Err(damaged()),
+        },
+        counts: row[5]
+            .text()
+            .and_then(|json| serde_json::from_str(json).ok())
+            .ok_or_else(damaged)?,
+        changes: row[6].int().zip(row[7].int()),
+        error: text(&row[8]),
+        at: row[9].int().ok_or_else(damaged)?,
+    })
+}
+
+/// Notes a record that failed in a batch; `no` is its 1-based place among the batch's failures.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn add_failure(
+    sql: &mut dyn Sql,
+    run: i64,
+    batch: i64,
+    no: i64,
+    reject: &Reject,
+) -> Result<(), StoreError> {
+    let line = serde_json::to_string(reject).unwrap_or_default();
+    let statement = "INSERT INTO ledger.failures (run, batch, no, line) VALUES (?1, ?2, ?3, ?4)";
+    sql.execute(
+        statement,
+        &[run.into(), batch.into(), no.into(), line.into()],
+    )
+    .map(|_| ())
+}
+
+/// Forgets the failures of a batch that is tried again.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn clear_failures(sql: &mut dyn Sql, run: i64, batch: i64) -> Result<(), StoreError> {
+    let statement = "DELETE FROM ledger.failures WHERE run = ?1 AND batch = ?2";
+    sql.execute(statement, &[run.into(), batch.into()])
+        .map(|_| ())
+}
+
+/// Returns the records of a run that failed, in order.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn failures(sql: &mut dyn Sql, run: i64) -> Result<Vec<Reject>, StoreError> {
+    let statement = "SELECT line FROM ledger.failures WHERE run = ?1 ORDER BY batch, no";
+    let read = |row: Row| {
+        let reject = row[0]
+            .text()
+            .and_then(|line| serde_json::from_str(line).ok());
+        reject.ok_or_else(|| StoreError::damaged("a failure does not read"))
+    };
+    sql.query(statement, &[run.into()])?
+        .into_iter()
+        .map(read)
+        .collect()
+}

@@ -1,0 +1,322 @@
+//! What a run did to each row, and what undo needs.
+
+use crate::{Cell, Image, Key, Row, Sql, StoreError};
+
+/// What was done to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It was inserted.
+    Insert = 1,
+    /// It was updated.
+    Update = 2,
+    /// It was deleted.
+    Delete = 3,
+    /// Only the id map changed.
+    Map = 4,
+    /// It was inserted to describe the run, and rollback marks it instead of deleting it.
+    Keep = 5,
+}
+
+impl Action {
+    fn from_int(number: i64) -> Option<Self> {
+        [
+            Self::Insert,
+            Self::Update,
+            Self::Delete,
+            Self::Map,
+            Self::Keep,
+        ]
+        .into_iter()
+        .find(|action| *action as i64 == number)
+    }
+}
+
+/// One change of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// 1-based place in the run.
+    pub seq: i64,
+    /// The batch it belongs to.
+    pub batch: i64,
+    /// The table's shape, by number.
+    pub shape: i64,
+    /// What was done.
+    pub action: Action,
+    /// The row's key.
+    pub target: Key,
+    /// The record's entity, by number, and its source key; none for a metadata row.
+    pub identity: Option<(i64, String)>,
+    /// Update: the former values of every column that changed, whoever changed it, and of the
+    /// run-stamped and volatile ones. Delete: the whole row.
+    pub before: Image,
+    /// Update: the values of the columns that the record wrote. Insert: none.
+    pub after: Image,
+    /// Insert: the first 4 bytes of the checksum of each column after.
+    pub sums: Vec<u32>,
+    /// Insert: hash of the whole row after. Update and delete: hash of the whole row before.
+    pub hash: [u8; 16],
+    /// The same run's change of the same row before this one.
+    pub earlier: Option<i64>,
+    /// The same run's change of the same row after this one.
+    pub later: Option<i64>,
+    /// What the id map said before: nothing changed, there was no entry, or this one.
+    pub entry: EntryBefore,
+}
+
+/// What the id map said of a record before a change.
+pub type EntryBefore = Option<Option<Box<super::Entry>>>;
+
+impl Change {
+    /// The columns of the ledger's table, in the order of [`Change::from_row`].
+    pub const COLUMNS: &'static str = "seq, batch, shape, action, target, entity, source, before, after, hash, earlier, later, entry";
+
+    /// Reads a row of the ledger.
+    ///
+    /// # Errors
+    ///
+    /// A row that this build did not write.
+    pub fn from_row(row: Row) -> Result<Self, StoreError> {
+        let damaged = || StoreError::damaged("a change does not read");
+        let [
+            seq,
+            batch,
+            shape,
+            action,
+            target,
+            entity,
+            source,
+            before,
+            after,
+            hash,
+            earlier,
+            later,
+            entry,
+        ]: [Cell; 13] = row.try_into().map_err(|_| damaged())?;
+        let action = action
+            .int()
+            .and_then(Action::from_int)
+            .ok_or_else(damaged)?;
+        let after = after.blob().unwrap_or_default();
+        let inserted = matches!(action, Action::Insert | Action::Keep);
+        let four = |four: &[u8]| u32::from_be_bytes([four[0], four[1], four[2], four[3]]);
+        Ok(Self {
+            seq: seq.int().ok_or_else(damaged)?,
+            batch: batch.int().ok_or_else(damaged)?,
+            shape: shape.int().ok_or_else(damaged)?,
+            action,
+            target: Key::from_cell(target)?,
+            identity: entity.int().zip(source.text().map(str::to_owned)),
+            before: Image::decode(before.blob().unwrap_or_default())?,
+            after: if inserted {
+                Image::default()
+            } else {
+                Image::decode(after)?
+            },
+            sums: if inserted {
+                after.chunks_exact(4).map(four).collect()
+            } else {
+                Vec::new()
+            },
+            hash: hash
+                .blob()
+                .and_then(|hash| hash.try_into().ok())
+                .unwrap_or_default(),
+            earlier: earlier.int(),
+            later: later.int(),
+            entry: match entry {
+                Cell::Blob(bytes) if bytes.is_empty() => Some(None),
+                Cell::Blob(bytes) => Some(Some(Box::new(super::Entry::from_row(
+                    crate::cell::decode_all(&bytes)?,
+                )?))),
+                _ => None,
+            },
+        })
+    }
+
+    /// Makes a row of the ledger, in the order of [`Change::COLUMNS`].
+    #[must_use]
+    pub fn to_row(&self) -> Row {
+        let blob = |bytes: Vec<u8>| {
+            if bytes.is_empty() {
+                Cell::Null
+            } else {
+                Cell::Blob(bytes)
+            }
+        };
+        let after = match self.action {
+            Action::Insert | Action::Keep => {
+                self.sums.iter().flat_map(|sum| sum.to_be_bytes()).collect()
+            }
+            _ => self.after.encode(),
+        };
+        vec![
+            self.seq.into(),
+            self.batch.into(),
+            self.shape.into(),
+            (self.action as i64).into(),
+            self.target.to_cell(),
+            self.identity.as_ref().map(|(entity, _)| *entity).into(),
+            self.identity
+                .as_ref()
+                .map(|(_, source)| source.as_str())
+                .into(),
+            blob(self.before.encode()),
+            blob(after),
+            Cell::Blob(self.hash.to_vec()),
+            self.earlier.into(),
+            self.later.into(),
+            match &self.entry {
+                None => Cell::Null,
+                Some(None) => Cell::Blob(Vec::new()),
+                Some(Some(entry)) => Cell::Blob(crate::cell::encode_all(&entry.to_row())),
+            },
+        ]
+    }
+}
+
+/// Returns a page of a run's changes, newest first, from before `before`.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn page(
+    sql: &mut dyn Sql,
+    run: i64,
+    before: i64,
+    limit: usize,
+) -> Result<Vec<Change>, StoreError> {
+    let statement = format!(
+        "SELECT {} FROM ledger.changes WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT {limit}",
+        Change::COLUMNS
+    );
+    sql.query(&statement, &[run.into(), before.into()])?
+        .into_iter()
+        .map(Change::from_row)
+        .collect()
+}
+
+/// Returns one change of a run.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn change(sql: &mut dyn Sql, run: i64, seq: i64) -> Result<Option<Change>, StoreError> {
+    let statement = format!(
+        "SELECT {} FROM ledger.changes WHERE run = ?1 AND seq = ?2",
+        Change::COLUMNS
+    );
+    sql.query(&statement, &[run.into(), seq.into()])?
+        .into_iter()
+        .next()
+        .map(Change::from_row)
+        .transpose()
+}
+
+/// Notes that a later change of the same run touched the same row.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn supersede(sql: &mut dyn Sql, run: i64, seq: i64, later: i64) -> Result<(), StoreError> {
+    let statement = "UPDATE ledger.changes SET later = ?3 WHERE run = ?1 AND seq = ?2";
+    sql.execute(statement, &[run.into(), seq.into(), later.into()])
+        .map(|_| ())
+}
+
+/// Returns the newest later run, by number, that touched the row and is not rolled back.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn later_touch(
+    sql: &mut dyn Sql,
+    run: i64,
+    table: &str,
+    target: &Key,
+) -> Result<Option<i64>, StoreError> {
+    let statement = "SELECT c.run, n.name FROM ledger.changes c JOIN ledger.runs r ON r.seq = c.run \
+                     JOIN ledger.names n ON n.id = c.shape \
+                     WHERE c.run > ?1 AND c.target = ?2 AND r.status <> 'rolled-back' ORDER BY c.run DESC";
+    for row in sql.query(statement, &[run.into(), target.to_cell()])? {
+        let shape = row[1]
+            .text()
+            .and_then(|name| serde_json::from_str::<super::Shape>(name).ok());
+        if shape.is_some_and(|shape| shape.table == table) {
+            return Ok(row[0].int());
+        }
+    }
+    Ok(None)
+}
+
+/// A change that rollback left in place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// The change.
+    pub seq: i64,
+    /// A fixed word: `changed`, `depended-on`, `place-taken`, `failed`.
+    pub reason: String,
+    /// JSON: table, key, columns with both values, dependents.
+    pub detail: String,
+}
+
+/// Notes a change that rollback leaves in place.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn add_kept(sql: &mut dyn Sql, run: i64, kept: &Kept) -> Result<(), StoreError> {
+    remove_kept(sql, run, kept.seq)?;
+    let statement = "INSERT INTO ledger.kept (run, seq, reason, detail) VALUES (?1, ?2, ?3, ?4)";
+    let params = [
+        run.into(),
+        kept.seq.into(),
+        kept.reason.as_str().into(),
+        kept.detail.as_str().into(),
+    ];
+    sql.execute(statement, &params).map(|_| ())
+}
+
+/// Forgets that a change was left in place.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn remove_kept(sql: &mut dyn Sql, run: i64, seq: i64) -> Result<(), StoreError> {
+    sql.execute(
+        "DELETE FROM ledger.kept WHERE run = ?1 AND seq = ?2",
+        &[run.into(), seq.into()],
+    )
+    .map(|_| ())
+}
+
+/// Returns a page of what rollback left in place, newest change first, from before `before`.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn kept(
+    sql: &mut dyn Sql,
+    run: i64,
+    before: i64,
+    limit: usize,
+) -> Result<Vec<Kept>, StoreError> {
+    let statement = format!(
+        "SELECT seq, reason, detail FROM ledger.kept WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT {limit}"
+    );
+    let read = |row: Row| {
+        let text = |cell: &Cell| cell.text().map(str::to_owned);
+        let kept = (row[0].int(), text(&row[1]), text(&row[2]));
+        let (Some(seq), Some(reason), Some(detail)) = kept else {
+            return Err(StoreError::damaged("a kept row does not read"));
+        };
+        Ok(Kept {
+            seq,
+            reason,
+            detail,
+        })
+    };
+    sql.query(&statement, &[run.into(), before.into()])?
+        .into_iter()
+        .map(read)
+        .collect()
+}

@@ -1,0 +1,211 @@
+//! The lock: a lease on the target, one writer at a time, with a fencing token.
+
+use std::fmt;
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Sql, StoreError};
+
+/// How long a lease lasts without being renewed, in milliseconds.
+const LEASE: i64 = 30_000;
+
+/// Who holds the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The host's name.
+    pub host: String,
+    /// The host's boot, where the system says (Linux: `/proc/sys/kernel/random/boot_id`).
+    pub boot: String,
+    /// The process.
+    pub process: u32,
+    /// When the process started, where the system says (Linux: field 22 of `/proc/PID/stat`).
+    pub started: String,
+    /// Who runs it.
+    pub operator: String,
+    /// The run it works on.
+    pub run: String,
+}
+
+impl Holder {
+    /// Describes this process.
+    #[must_use]
+    pub fn here(operator: &str, run: &str) -> Self {
+        let process = std::process::id();
+        Self {
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            boot: boot(),
+            process,
+            started: process_start(process).unwrap_or_default(),
+            operator: operator.to_owned(),
+            run: run.to_owned(),
+        }
+    }
+
+    /// Tells whether the process ran on this host and is gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let here = Self::here("", "");
+        if self.host != here.host {
+            return false;
+        }
+        self.boot != here.boot || process_start(self.process).as_ref() != Some(&self.started)
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "run {}, by {} on {}, process {}",
+            self.run, self.operator, self.host, self.process
+        )
+    }
+}
+
+fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+fn process_start(process: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name in field 2 may hold blanks and parentheses: fields are counted after the last one.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    // A zombie is gone: it can't write any more.
+    (fields.next()? != "Z").then_some(())?;
+    fields.nth(18).map(str::to_owned)
+}
+
+/// A lease that we hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Changes with every holder: a writer whose token is old writes nothing.
+    pub token: i64,
+}
+
+/// The lock as it stands.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Who.
+    pub holder: Holder,
+    /// Since when, in milliseconds since 1970 by the target's clock.
+    pub since: i64,
+    /// Until when it lasts unless renewed.
+    pub expires: i64,
+    /// Whether it has expired, or its process is gone.
+    pub void: bool,
+}
+
+/// Returns who holds the lock.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn holder(sql: &mut dyn Sql) -> Result<Option<Held>, StoreError> {
+    let now = sql.now()?;
+    let rows = sql.query(
+        "SELECT holder, since, expires FROM ledger.lock WHERE id = 1",
+        &[],
+    )?;
+    let Some(row) = rows.first() else {
+        return Err(StoreError::damaged("the lock is missing"));
+    };
+    let Some(json) = row[0].text() else {
+        return Ok(None);
+    };
+    let holder: Holder = serde_json::from_str(json)
+        .map_err(|error| StoreError::damaged(format!("the lock's holder: {error}")))?;
+    let (since, expires) = (row[1].int().unwrap_or(0), row[2].int().unwrap_or(0));
+    // A clock that was set back makes a lease look younger than it can be.
+    let void = expires <= now || expires > now + 2 * LEASE || holder.is_gone();
+    Ok(Some(Held {
+        holder,
+        since,
+        expires,
+        void,
+    }))
+}
+
+/// Takes the lock, in the transaction at hand. A lease that is void is taken without asking for the
+/// same run, and otherwise with `take_over`; the run it was for is then returned.
+///
+/// # Errors
+///
+/// [`StoreError::Locked`] where somebody else has it.
+pub fn take(
+    sql: &mut dyn Sql,
+    new: &Holder,
+    take_over: bool,
+) -> Result<(Lease, Option<String>), StoreError> {
+    let held = holder(sql)?;
+    if let Some(held) = &held {
+        let same = held.holder.run == new.run;
+        if !(held.void && (same || take_over)) {
+            let since = chrono::DateTime::from_timestamp_millis(held.since).unwrap_or_default();
+            let since = since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+            let state = match (held.void, take_over) {
+                (true, _) => {
+                    " (its process is gone or its lease ran out: --resume goes on with it, --take-over gives it up)"
+                }
+                (false, true) => " (it is alive: --take-over waits for its lease to run out)",
+                (false, false) => "",
+            };
+            return Err(StoreError::Locked {
+                holder: format!("{}, since {since}{state}", held.holder),
+            });
+        }
+    }
+    let now = sql.now()?;
+    let json = serde_json::to_string(new).unwrap_or_default();
+    sql.execute(
+        "UPDATE ledger.lock SET token = token + 1, run = ?1, holder = ?2, since = ?3, expires = ?4 WHERE id = 1",
+        &[new.run.as_str().into(), json.into(), now.into(), (now + LEASE).into()],
+    )?;
+    let rows = sql.query("SELECT token FROM ledger.lock WHERE id = 1", &[])?;
+    let token = rows
+        .first()
+        .and_then(|row| row[0].int())
+        .ok_or_else(|| StoreError::damaged("the lock is missing"))?;
+    Ok((
+        Lease { token },
+        held.map(|held| held.holder.run)
+            .filter(|run| *run != new.run),
+    ))
+}
+
+/// Renews the lease, in the transaction at hand: whoever lost it writes nothing.
+///
+/// # Errors
+///
+/// [`StoreError::LockLost`] where somebody took over.
+pub fn renew(sql: &mut dyn Sql, lease: Lease) -> Result<(), StoreError> {
+    let now = sql.now()?;
+    let renewed = sql.execute(
+        "UPDATE ledger.lock SET expires = ?2 WHERE id = 1 AND token = ?1",
+        &[lease.token.into(), (now + LEASE).into()],
+    )?;
+    if renewed == 1 {
+        return Ok(());
+    }
+    let holder = holder(sql)?.map_or_else(
+        || "somebody who is done".into(),
+        |held| held.holder.to_string(),
+    );
+    Err(StoreError::LockLost { holder })
+}
+
+/// Gives the lock back, in the transaction at hand.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn release(sql: &mut dyn Sql, lease: Lease) -> Result<(), StoreError> {
+    sql.execute(
+        "UPDATE ledger.lock SET run = NULL, holder = NULL, since = NULL, expires = NULL WHERE id = 1 AND token = ?1",
+        &[lease.token.into()],
+    )
+    .map(|_| ())
+}

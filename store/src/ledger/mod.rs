@@ -1,0 +1,28 @@
+//! The ledger: the only truth about runs, in the target itself.
+
+mod audit;
+mod batches;
+mod changes;
+mod entries;
+mod lock;
+mod names;
+mod runs;
+mod schema;
+
+pub use audit::{AuditEntry, append as append_audit, check as check_audit, list as list_audit};
+pub use batches::{
+    BatchRow, BatchStatus, Counts, Phase, add_failure, clear_failures, failures,
+    list as list_batches, put as put_batch,
+};
+pub use changes::{
+    Action, Change, Kept, add_kept, change, kept, later_touch, page as page_changes, remove_kept,
+    supersede,
+};
+pub use entries::{Entry, page as page_entries};
+pub use lock::{Held, Holder, Lease, holder, release, renew, take};
+pub use names::{Shape, id_of as name_id, name_of, shape_of};
+pub use runs::{
+    Run, RunStatus, find as find_run, insert as insert_run, latest as latest_run,
+    list as list_runs, update as update_run,
+};
+pub use schema::{LEDGER, TABLES, statements, version};

@@ -1,0 +1,149 @@
+//! Opening a SQLite file, and making sure that what it says is durable is durable.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+
+use crate::{Cell, StoreError};
+
+/// How long a statement waits for somebody else's lock.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// An open SQLite file.
+#[derive(Debug)]
+pub struct Sqlite {
+    pub(super) conn: Connection,
+    pub(super) path: PathBuf,
+    /// Whether triggers fire.
+    pub(super) triggers: bool,
+}
+
+impl Sqlite {
+    /// Opens a file for writing. It must exist; WAL databases stay WAL.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be opened, is no database, or does not take the settings that make a commit
+    /// durable.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let this = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if this
+            .conn
+            .is_readonly(rusqlite::MAIN_DB)
+            .map_err(|error| this.error(&error))?
+        {
+            return Err(StoreError::Unreachable {
+                message: format!("{} is read-only", path.display()),
+            });
+        }
+        // A power cut loses acknowledged commits with DELETE and FULL (SQLite: pragma.html#pragma_synchronous).
+        this.conn
+            .pragma_update(None, "synchronous", "EXTRA")
+            .map_err(|error| this.error(&error))?;
+        this.conn
+            .pragma_update(None, "foreign_keys", true)
+            .map_err(|error| this.error(&error))?;
+        let read = |name: &str| {
+            this.conn
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+        };
+        let settings = (read("synchronous"), read("foreign_keys"));
+        match settings {
+            (Ok(3), Ok(1)) => Ok(this),
+            (Err(error), _) | (_, Err(error)) => Err(this.error(&error)),
+            (Ok(synchronous), Ok(keys)) => {
+                let message = format!(
+                    "SQLite kept synchronous={synchronous}, foreign_keys={keys}; 3 and 1 were asked"
+                );
+                Err(StoreError::Unreachable { message })
+            }
+        }
+    }
+
+    /// Opens a file for reading alone, in one snapshot that lasts as long as this value.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be opened or is no database.
+    pub fn open_reader(path: &Path) -> Result<Self, StoreError> {
+        let this = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let snapshot = this
+            .conn
+            .execute_batch("PRAGMA query_only = ON; BEGIN; SELECT 1 FROM sqlite_master LIMIT 1");
+        snapshot.map_err(|error| this.error(&error))?;
+        Ok(this)
+    }
+
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        let failed = |error: &rusqlite::Error| StoreError::Unreachable {
+            message: format!("{}: {error}", path.display()),
+        };
+        let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(|error| failed(&error))?;
+        conn.busy_timeout(BUSY).map_err(|error| failed(&error))?;
+        conn.set_prepared_statement_cache_capacity(256);
+        // The first read tells a database from any other file.
+        conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
+            .map_err(|error| failed(&error))?;
+        Ok(Self {
+            conn,
+            path: path.to_owned(),
+            triggers: true,
+        })
+    }
+
+    pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
+        let message = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+                StoreError::Constraint { message }
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                let message = format!(
+                    "{message}: another program writes to {}",
+                    self.path.display()
+                );
+                StoreError::Busy { message }
+            }
+            Some(ErrorCode::DiskFull) => StoreError::Unreachable {
+                message: format!("the volume of {} is full: {message}", self.path.display()),
+            },
+            _ => StoreError::Unreachable {
+                message: format!("{}: {message}", self.path.display()),
+            },
+        }
+    }
+}
+
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Owned(Value::Null),
+            Self::Int(number) => ToSqlOutput::Owned(Value::Integer(*number)),
+            Self::Real(number) => ToSqlOutput::Owned(Value::Real(*number)),
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+        })
+    }
+}
+
+/// Reads a value. Text that is not UTF-8 is kept as bytes, so that it is neither lost nor changed.
+pub(super) fn cell(value: ValueRef<'_>) -> Cell {
+    match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Int(number),
+        ValueRef::Real(number) => Cell::Real(number),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Cell::Text(text.to_owned()),
+            Err(_) => Cell::Blob(bytes.to_vec()),
+        },
+        ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
+    }
+}
+
+/// Quotes a name.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,170 @@
+//! Statements and reads on SQLite.
+
+use contract::plan::Field;
+use rusqlite::params_from_iter;
+use serde_json::Value;
+
+use super::connect::{Sqlite, cell, quoted};
+use super::{catalogue, values};
+use crate::catalogue::{Column, Table};
+use crate::ledger::Entry;
+use crate::{Cell, Key, Row, Sql, StoreError};
+
+impl Sqlite {
+    pub(super) fn rows(&self, sql: &str, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
+        self.try_rows(sql, params)
+            .map_err(|error| self.error(&error))
+    }
+
+    fn try_rows(&self, sql: &str, params: &[Cell]) -> rusqlite::Result<Vec<Row>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let width = statement.column_count();
+        let mut found = statement.query(params_from_iter(params))?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            rows.push(
+                (0..width)
+                    .map(|place| row.get_ref(place).map(cell))
+                    .collect::<Result<_, _>>()?,
+            );
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn run(&self, sql: &str, params: &[Cell]) -> Result<u64, StoreError> {
+        let done = self
+            .conn
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params_from_iter(params)));
+        done.map(|count| count as u64)
+            .map_err(|error| self.error(&error))
+    }
+}
+
+/// The ledger's tables are `switchback_…` in the same file.
+pub(super) fn spelled(sql: &str) -> String {
+    sql.replace("ledger.", "switchback_")
+}
+
+/// `a, b, c` of a table's columns.
+fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+    columns
+        .map(|column| quoted(&column.name))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// `a = ?1 AND b = ?2` of some columns, the first place being `first`.
+pub(super) fn equals(table: &Table, columns: &[usize], first: usize) -> String {
+    let term = |(place, column): (usize, &usize)| {
+        format!(
+            "{} = ?{}",
+            quoted(&table.columns[*column].name),
+            first + place
+        )
+    };
+    columns
+        .iter()
+        .enumerate()
+        .map(term)
+        .collect::<Vec<_>>()
+        .join(" AND ")
+}
+
+impl Sql for Sqlite {
+    fn query(&mut self, sql: &str, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
+        self.rows(&spelled(sql), params)
+    }
+
+    fn execute(&mut self, sql: &str, params: &[Cell]) -> Result<u64, StoreError> {
+        self.run(&spelled(sql), params)
+    }
+
+    fn now(&mut self) -> Result<i64, StoreError> {
+        // The file has no clock of its own: its host's is the target's clock.
+        Ok(chrono::Utc::now().timestamp_millis())
+    }
+
+    fn table(&mut self, name: &str) -> Result<Option<Table>, StoreError> {
+        catalogue::table(self, name)
+    }
+
+    fn tables(&mut self) -> Result<Vec<String>, StoreError> {
+        catalogue::tables(self)
+    }
+
+    fn fetch(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        keys: &[Vec<Cell>],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let columns = names(table.columns.iter());
+        let sql = format!(
+            "SELECT {columns} FROM {} WHERE {}",
+            quoted(&table.name),
+            equals(table, by, 1)
+        );
+        keys.iter().map(|key| self.rows(&sql, key)).collect()
+    }
+
+    fn page(
+        &mut self,
+        table: &Table,
+        key: &[usize],
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let columns = names(table.columns.iter());
+        let order = names(key.iter().map(|column| &table.columns[*column]));
+        let places: Vec<String> = (1..=key.len()).map(|place| format!("?{place}")).collect();
+        let start = if after.is_some() {
+            format!("WHERE ({order}) > ({})", places.join(", "))
+        } else {
+            String::new()
+        };
+        let sql = format!(
+            "SELECT {columns} FROM {} {start} ORDER BY {order} LIMIT {limit}",
+            quoted(&table.name)
+        );
+        self.rows(&sql, after.map_or(&[][..], |key| &key.0))
+    }
+
+    fn entries(&mut self, entity: i64, keys: &[&str]) -> Result<Vec<Option<Entry>>, StoreError> {
+        const SQL: &str = "SELECT entity, source, claim, target, gone, digest, sums, run, seq FROM switchback_ids \
+                           WHERE entity = ?1 AND source = ?2";
+        let find = |key: &&str| {
+            let row = self
+                .rows(SQL, &[entity.into(), (*key).into()])?
+                .into_iter()
+                .next();
+            row.map(Entry::from_row).transpose()
+        };
+        keys.iter().map(find).collect()
+    }
+
+    fn claims(&mut self, claim: i64, targets: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
+        const SQL: &str = "SELECT entity, source, claim, target, gone, digest, sums, run, seq FROM switchback_ids \
+                           WHERE claim = ?1 AND target = ?2 ORDER BY gone LIMIT 1";
+        let find = |target: &Key| {
+            let row = self
+                .rows(SQL, &[claim.into(), target.to_cell()])?
+                .into_iter()
+                .next();
+            row.map(Entry::from_row).transpose()
+        };
+        targets.iter().map(find).collect()
+    }
+
+    fn encode(&self, field: &Field, column: &Column, value: &Value) -> Result<Cell, String> {
+        values::encode(field, column, value)
+    }
+
+    fn canonical(&self, field: Option<&Field>, cell: &Cell) -> Cell {
+        values::canonical(field, cell)
+    }
+
+    fn describe(&self) -> String {
+        format!("sqlite:{}", self.path.display())
+    }
+}

@@ -1,0 +1,216 @@
+//! Values of a record as SQLite keeps them.
+
+use contract::plan::{Field, ListOut, Type};
+use serde_json::Value;
+
+use crate::Cell;
+use crate::catalogue::Column;
+
+/// The affinity of a declared type (SQLite: datatype3.html, section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Affinity {
+    Integer,
+    Text,
+    Blob,
+    Real,
+    Numeric,
+}
+
+pub(super) fn affinity(declared: &str) -> Affinity {
+    let declared = declared.to_ascii_uppercase();
+    let has = |part: &str| declared.contains(part);
+    match () {
+        () if has("INT") => Affinity::Integer,
+        () if has("CHAR") || has("CLOB") || has("TEXT") => Affinity::Text,
+        () if has("BLOB") || declared.is_empty() => Affinity::Blob,
+        () if has("REAL") || has("FLOA") || has("DOUB") => Affinity::Real,
+        () => Affinity::Numeric,
+    }
+}
+
+/// Makes the cell for a value, refusing what the column's affinity would change.
+pub(super) fn encode(field: &Field, column: &Column, value: &Value) -> Result<Cell, String> {
+    let affinity = affinity(&column.declared);
+    let wrong = || Err(format!("{value} is no {:?}", field.kind).to_lowercase());
+    match (field.kind, value) {
+        (_, Value::Null) => Ok(Cell::Null),
+        // A value map gives numbers and booleans for text columns too.
+        (Type::Integer | Type::Text, Value::Number(number)) => {
+            integer(&number.to_string(), affinity, column)
+        }
+        (Type::Decimal, Value::Number(number)) => decimal(&number.to_string(), affinity, column),
+        (Type::Boolean | Type::Text, Value::Bool(value)) => Ok(Cell::Int(i64::from(*value))),
+        (Type::Json, value) => Ok(Cell::Text(value.to_string())),
+        (Type::List, Value::Array(items)) => list(items, field.store.as_ref()),
+        (Type::Vector, Value::Array(_)) => Ok(Cell::Text(value.to_string())),
+        (Type::Text | Type::Date | Type::Timestamp | Type::Uuid, Value::String(text)) => {
+            Ok(Cell::Text(text.clone()))
+        }
+        _ => wrong(),
+    }
+}
+
+fn integer(digits: &str, affinity: Affinity, column: &Column) -> Result<Cell, String> {
+    match (affinity, digits.parse::<i64>()) {
+        (Affinity::Text, _) => Ok(Cell::Text(digits.to_owned())),
+        (Affinity::Real, Ok(number)) if number.unsigned_abs() > 1 << 53 => Err(format!(
+            "{digits} does not fit column {} of type {}: it would lose digits",
+            column.name, column.declared
+        )),
+        (_, Ok(number)) => Ok(Cell::Int(number)),
+        (_, Err(_)) => Err(format!(
+            "{digits} does not fit column {} of type {}",
+            column.name, column.declared
+        )),
+    }
+}
+
+fn decimal(digits: &str, affinity: Affinity, column: &Column) -> Result<Cell, String> {
+    if matches!(affinity, Affinity::Text | Affinity::Blob) {
+        return Ok(Cell::Text(digits.to_owned()));
+    }
+    // Such a column is refused before the first write unless the plan says `exact = false`.
+    match digits.parse::<f64>() {
+        Ok(number) if plain(&shortest(number)) == plain(digits) => Ok(Cell::Real(number)),
+        _ => Err(format!(
+            "{digits} does not fit column {} of type {}: it would lose digits",
+            column.name, column.declared
+        )),
+    }
+}
+
+/// The shortest decimal that reads back as the same float.
+fn shortest(number: f64) -> String {
+    format!("{number}")
+}
+
+/// A decimal without exponent, sign of zero, leading and trailing zeros: equal for equal values.
+fn plain(digits: &str) -> String {
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+    let (sign, mantissa) = mantissa
+        .strip_prefix('-')
+        .map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent: i64 = exponent.parse().unwrap_or(0);
+    let all = format!("{whole}{fraction}");
+    let significant = all.trim_start_matches('0').trim_end_matches('0');
+    if significant.is_empty() {
+        return "0".into();
+    }
+    let trailing = all.len() - all.trim_end_matches('0').len();
+    let power = exponent - i64::try_from(fraction.len()).unwrap_or(0)
+        + i64::try_from(trailing).unwrap_or(0);
+    format!("{sign}{significant}e{power}")
+}
+
+fn list(items: &[Value], store: Option<&ListOut>) -> Result<Cell, String> {
+    match store {
+        None | Some(ListOut::Json) => Ok(Cell::Text(Value::Array(items.to_vec()).to_string())),
+        Some(ListOut::Array) => Err(
+            "SQLite has no arrays: say `store = \"json\"` or `store = { separated = … }`".into(),
+        ),
+        Some(ListOut::Separated(separator)) => {
+            let mut texts = Vec::new();
+            for item in items {
+                let text = item
+                    .as_str()
+                    .map_or_else(|| item.to_string(), str::to_owned);
+                if text.contains(separator.as_str()) {
+                    return Err(format!(
+                        "the element {text:?} holds the separator {separator:?}"
+                    ));
+                }
+                texts.push(text);
+            }
+            Ok(Cell::Text(texts.join(separator)))
+        }
+    }
+}
+
+/// The form in which two cells of a column are compared.
+pub(super) fn canonical(field: Option<&Field>, cell: &Cell) -> Cell {
+    match (field.map(|field| field.kind), cell) {
+        (Some(Type::Json | Type::List | Type::Vector), Cell::Text(text)) => {
+            match serde_json::from_str::<Value>(text) {
+                Ok(value) => Cell::Text(sorted(value).to_string()),
+                Err(_) => cell.clone(),
+            }
+        }
+        (Some(Type::Decimal), Cell::Real(number)) => Cell::Text(plain(&shortest(*number))),
+        (Some(Type::Decimal), Cell::Int(number)) => Cell::Text(plain(&number.to_string())),
+        (Some(Type::Uuid), Cell::Text(text)) => Cell::Text(text.to_ascii_lowercase()),
+        // A REAL column gives whole numbers back as floats.
+        (Some(Type::Integer), Cell::Real(number))
+            if number.fract() == 0.0 && number.abs() < 9e15 =>
+        {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "whole and below 2^53, checked above"
+            )]
+            Cell::Int(*number as i64)
+        }
+        _ => cell.clone(),
+    }
+}
+
+/// Sorts the members of all objects: JSON objects have no order.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        Value::Object(members) => {
+            let mut members: Vec<_> = members
+                .into_iter()
+                .map(|(key, value)| (key, sorted(value)))
+                .collect();
+            members.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(members.into_iter().collect())
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_compared_by_value() {
+        for (a, b) in [
+            ("12.50", "12.5"),
+            ("-0.0", "0"),
+            ("1e3", "1000"),
+            ("0.001", "1e-3"),
+            ("100", "1.00E2"),
+        ] {
+            assert_eq!(plain(a), plain(b), "{a} {b}");
+        }
+        assert_ne!(plain("12.5"), plain("-12.5"));
+        assert_ne!(plain("100"), plain("10"));
+    }
+
+    #[test]
+    fn a_float_column_refuses_what_it_would_round() {
+        let column = |declared: &str| Column {
+            name: "price".into(),
+            declared: declared.into(),
+            not_null: false,
+            has_default: false,
+            generated: false,
+        };
+        let field = Field {
+            kind: Type::Decimal,
+            ..Field::default()
+        };
+        let value: Value = serde_json::from_str("12345678901234567.89").unwrap();
+        assert!(encode(&field, &column("REAL"), &value).is_err());
+        assert_eq!(
+            encode(&field, &column("TEXT"), &value),
+            Ok(Cell::Text("12345678901234567.89".into()))
+        );
+        let value: Value = serde_json::from_str("12.50").unwrap();
+        assert_eq!(
+            encode(&field, &column("REAL"), &value),
+            Ok(Cell::Real(12.5))
+        );
+    }
+}
