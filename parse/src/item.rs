@@ -12,10 +12,17 @@ pub struct Header {
 }
 
 impl Header {
-    /// Takes the names in file order. The caller has refused duplicates and empty names.
+    /// Takes the names in file order. The caller has refused duplicates; a column with an empty
+    /// name can't be asked for.
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
-        Self { names: names.into_iter().enumerate().map(|(index, name)| (name, index)).collect() }
+        let placed = names.into_iter().enumerate();
+        Self {
+            names: placed
+                .filter(|(_, name)| !name.is_empty())
+                .map(|(index, name)| (name, index))
+                .collect(),
+        }
     }
 
     /// Returns the 0-based position of a column.
