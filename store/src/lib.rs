@@ -2,6 +2,7 @@
 //!
 //! `verify` reads through [`Sql`] and [`ledger`]; `apply` and `rollback` write through [`Target`].
 
+mod binding;
 mod catalogue;
 mod cell;
 mod engine;
@@ -9,6 +10,7 @@ mod error;
 pub mod ledger;
 mod sqlite;
 
+pub use binding::{Binding, Bound, From, claim_name, entity_name};
 pub use catalogue::{Column, ForeignKey, Table, Trigger};
 pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};
 pub use engine::{Engine, Sql};

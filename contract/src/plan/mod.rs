@@ -25,6 +25,7 @@ pub use field::{
 };
 pub use load::{LoadedPlan, find};
 pub use source::{Each, Format as SourceFormat, Repeats, Source};
+pub use spelling::nearest;
 pub use values::{Key, Names};
 
 /// The whole plan. Keys that are not here are errors that suggest the nearest one.

@@ -1,10 +1,7 @@
 //! The nearest known word to an unknown one.
 
 /// Returns the candidate that is nearest to `word`, if any is near enough to be a slip.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
         .map(|candidate| {
