@@ -1,1 +1,29 @@
-fn main() {}
+//! `bundle`: record lines to a sealed bundle.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use bundle::Args;
+use clap::Parser;
+use contract::{Exit, code_of};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let talk = args.talk();
+    let stdin = io::stdin();
+    let input = if stdin.is_terminal() {
+        None
+    } else {
+        Some(stdin.lock())
+    };
+    match bundle::run(&args, input, &mut io::stdout().lock(), &talk) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            let exit = code_of(&error);
+            if exit != Exit::ReaderLeft {
+                talk.fail(&error);
+            }
+            exit.into()
+        }
+    }
+}
