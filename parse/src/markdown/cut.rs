@@ -1,97 +1,41 @@
-//! Sections, items and groups: which text is a record, and what columns it has.
+//! Sections, items and groups: which text is a record.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
-use contract::plan::markdown::{MarkdownCut, MarkdownOutside, MarkdownRecord};
-use regex::Regex;
+use contract::plan::markdown::{MarkdownCut, MarkdownRecord};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use super::chunk::Chunk;
-use super::meta::{Meta, Names};
+use super::record::{Group, Heading, Origin, sub_sections};
+use super::rules::{Rules, captures};
 use super::scan::{Block, Kind};
-
-/// A group's pattern, and the prefixes it is expected to capture.
-struct GroupRule {
-    level: u8,
-    pattern: Regex,
-    prefixes: Vec<String>,
-}
-
-/// The group that the text in hand is in.
-struct Group {
-    /// What tells it from other groups: its id, or its heading.
-    key: String,
-    columns: Map<String, Value>,
-}
-
-/// A heading that a record begins with, or that it stands under.
-struct Heading {
-    text: String,
-    level: u8,
-    /// The record includes the heading's lines from here.
-    start: Option<usize>,
-    captures: Map<String, Value>,
-}
 
 /// Cuts the chunks of one file, in order.
 pub struct Cutter {
-    record: MarkdownRecord,
-    /// Headings down to this level cut; 0 for whole files.
-    level: u8,
-    pattern: Option<Regex>,
-    group_rule: Option<GroupRule>,
-    general: String,
-    emit_outside: bool,
-    min_chars: usize,
-    names: Option<Names>,
+    rules: Rules,
+    origin: Origin,
     /// Before the first section of the file.
     at_head: bool,
+    /// Under a heading that is no group, where there are groups.
     outside: bool,
-    group: Option<Group>,
-    document: Map<String, Value>,
-    document_meta: Map<String, Value>,
-    front: Option<Value>,
-    /// Records so far by a digest of group and heading: 20 bytes each, however long the headings.
-    ordinals: HashMap<[u8; 16], u32>,
 }
 
 impl Cutter {
     /// Prepares to cut `file` as the plan says. The options were checked.
     pub fn new(file: &str, options: &MarkdownCut) -> Result<Self, regex::Error> {
-        let pattern = options.pattern.as_deref().map(Regex::new).transpose()?;
-        let group_rule = match &options.group {
-            None => None,
-            Some(group) => Some(GroupRule {
-                level: group.level,
-                pattern: Regex::new(&group.pattern)?,
-                prefixes: group.prefixes.clone(),
-            }),
-        };
-        let whole = options.record == MarkdownRecord::File;
+        let mut origin = Origin::default();
+        origin.document.insert("file".into(), file.into());
         Ok(Self {
-            record: options.record,
-            level: if whole { 0 } else { options.section_level() },
-            pattern,
-            outside: group_rule.is_some(),
-            group_rule,
-            general: options.general.clone(),
-            emit_outside: options.outside == MarkdownOutside::Emit,
-            min_chars: options.min_chars,
-            names: Names::new(&options.meta, options.quoted_meta)?,
+            rules: Rules::new(options)?,
+            origin,
             at_head: true,
-            group: None,
-            document: Map::from_iter([("file".to_owned(), Value::from(file))]),
-            document_meta: Map::new(),
-            front: None,
-            ordinals: HashMap::new(),
+            outside: options.group.is_some(),
         })
     }
 
     /// Gives every record of the file the values of its front matter.
     pub fn set_front(&mut self, front: Value) {
-        self.front = Some(front);
+        self.origin.front = Some(front);
     }
 
     /// The offset up to which the sections are complete when more text may follow `blocks`; 0 if
@@ -106,13 +50,13 @@ impl Cutter {
     }
 
     fn cuts(&self, block: &Block) -> bool {
-        matches!(block.kind, Kind::Heading(level, _) if level <= self.level)
+        matches!(block.kind, Kind::Heading(level, _) if level <= self.rules.level)
     }
 
     /// Cuts a chunk that ends where a section ends.
     pub fn cut(&mut self, chunk: &mut Chunk) {
         let whole = 0..chunk.text.len();
-        if self.record == MarkdownRecord::File {
+        if self.rules.record == MarkdownRecord::File {
             return self.file(chunk, whole);
         }
         let mut start = 0;
@@ -143,26 +87,27 @@ impl Cutter {
             captures,
         };
         if level == 1 {
-            self.document
+            self.origin
+                .document
                 .entry("title")
                 .or_insert_with(|| text.clone().into());
         }
-        let top = match &self.group_rule {
+        let top = match &self.rules.group {
             Some(rule) if rule.level == level && rule.pattern.is_match(text) => {
                 return self.open_group(chunk, text, lines.clone(), body);
             }
             Some(rule) => rule.level,
-            None => self.level - 1,
+            None => self.rules.level - 1,
         };
         if level <= top {
-            self.group = None;
-            self.outside = self.group_rule.is_some();
+            self.origin.group = None;
+            self.outside = self.rules.group.is_some();
             if self.at_head && level == 1 {
                 return self.head(chunk, Some(heading(Map::new())), range);
             }
         }
         self.at_head = false;
-        match captures(self.pattern.as_ref(), text) {
+        match captures(self.rules.pattern.as_ref(), text) {
             Some(captures) if level > top && !self.outside => {
                 self.records(chunk, &heading(captures), body);
             }
@@ -174,14 +119,14 @@ impl Cutter {
     fn head(&mut self, chunk: &mut Chunk, heading: Option<Heading>, range: Range<usize>) {
         let title = heading.as_ref().and_then(|_| chunk.blocks(&range).first());
         let start = title.map_or(range.start, |title| title.range.end);
-        let meta = self.meta(chunk, start..range.end);
+        let meta = self.rules.meta(chunk, start..range.end);
         for (name, value) in meta.values {
-            self.document_meta.entry(name).or_insert(value);
+            self.origin.document_meta.entry(name).or_insert(value);
         }
         chunk.skip_text(range.start..start, "heading");
         chunk.skip_text(start..meta.lead, "meta");
         let heading = Heading {
-            text: heading.map_or_else(|| self.general.clone(), |heading| heading.text),
+            text: heading.map_or_else(|| self.rules.general.clone(), |heading| heading.text),
             level: 1,
             start: None,
             captures: Map::new(),
@@ -197,16 +142,16 @@ impl Cutter {
         range: Range<usize>,
         reason: &'static str,
     ) {
-        if !self.emit_outside {
+        if !self.rules.emit_outside {
             return chunk.skip_text(range, reason);
         }
         let body = match heading.start {
             Some(_) => chunk.blocks(&range)[0].range.end..range.end,
             None => range,
         };
-        let group = self.group.take();
+        let group = self.origin.group.take();
         self.records(chunk, heading, body);
-        self.group = group;
+        self.origin.group = group;
     }
 
     fn open_group(
@@ -216,25 +161,23 @@ impl Cutter {
         lines: Range<usize>,
         body: Range<usize>,
     ) {
-        let Some(rule) = &self.group_rule else { return };
+        let Some(rule) = &self.rules.group else {
+            return;
+        };
         let mut columns = captures(Some(&rule.pattern), text).unwrap_or_default();
-        let known = rule.prefixes.is_empty()
-            || rule
-                .prefixes
-                .iter()
-                .any(|prefix| columns.get("prefix").is_some_and(|found| found == prefix));
+        let known = rule.expects(&columns);
         let level = rule.level;
-        let meta = self.meta(chunk, body.clone());
+        let meta = self.rules.meta(chunk, body.clone());
         chunk.skip(lines, if known { "heading" } else { "unknown-prefix" });
         chunk.skip_text(body.start..meta.lead, "meta");
         let id = columns.get("id").and_then(Value::as_str).unwrap_or(text);
         let key = id.to_owned();
         columns.insert("heading".into(), text.into());
         columns.insert("meta".into(), meta.values.into());
-        self.group = Some(Group { key, columns });
+        self.origin.group = Some(Group { key, columns });
         (self.at_head, self.outside) = (false, false);
         let general = Heading {
-            text: self.general.clone(),
+            text: self.rules.general.clone(),
             level,
             start: None,
             captures: Map::new(),
@@ -252,11 +195,11 @@ impl Cutter {
                 _ => None,
             });
         let text = title.map_or("", |(_, text)| text);
-        self.document.insert("title".into(), text.into());
+        self.origin.document.insert("title".into(), text.into());
         let lines = title.map_or(core.start..core.start, |(lines, _)| lines.clone());
         let first = lines.start == core.start;
-        let found = captures(self.pattern.as_ref(), text);
-        if found.is_none() && !self.emit_outside {
+        let found = captures(self.rules.pattern.as_ref(), text);
+        if found.is_none() && !self.rules.emit_outside {
             return chunk.skip_text(range, "out-of-scope");
         }
         let heading = Heading {
@@ -272,7 +215,7 @@ impl Cutter {
 
     /// Makes records of the text under a heading.
     fn records(&mut self, chunk: &mut Chunk, heading: &Heading, body: Range<usize>) {
-        if self.record == MarkdownRecord::Item {
+        if self.rules.record == MarkdownRecord::Item {
             return self.items(chunk, heading, body);
         }
         let core = chunk.core(body.clone());
@@ -282,7 +225,7 @@ impl Cutter {
         let start = heading.start.unwrap_or(core.start);
         let before = heading.start.unwrap_or(body.start)..start;
         chunk.skip_text(before, "blank");
-        if self.is_short(chunk, core.clone()) {
+        if self.rules.is_short(&chunk.text[core.clone()]) {
             return chunk.skip_text(start..body.end, "too-short");
         }
         let end = if core.is_empty() {
@@ -295,11 +238,11 @@ impl Cutter {
             .iter()
             .position(|block| matches!(block.kind, Kind::Heading(..)));
         let head = subs.map_or(core.end, |at| chunk.blocks(&core)[at].range.start);
-        let mut columns = self.columns(heading);
+        let mut columns = self.origin.columns(heading);
         columns.insert("body".into(), chunk.value(core.clone()).into());
         columns.insert(
             "meta".into(),
-            self.meta(chunk, core.start..head).values.into(),
+            self.rules.meta(chunk, core.start..head).values.into(),
         );
         columns.insert(
             "sections".into(),
@@ -321,104 +264,18 @@ impl Cutter {
                 chunk.skip_text(at..item.range.start, "prose");
                 at = item.range.end;
                 let text = item.body.min(at)..at;
-                if self.is_short(chunk, text.clone()) {
+                if self.rules.is_short(&chunk.text[text.clone()]) {
                     chunk.skip(item.range.clone(), "too-short");
                     continue;
                 }
-                let mut columns = self.columns(heading);
+                let mut columns = self.origin.columns(heading);
                 columns.insert("marker".into(), item.marker.clone().into());
                 columns.insert("body".into(), chunk.value(text).into());
-                let meta = self.meta(chunk, item.range.clone());
+                let meta = self.rules.meta(chunk, item.range.clone());
                 columns.insert("meta".into(), meta.values.into());
                 chunk.item(item.range.clone(), columns);
             }
         }
         chunk.skip_text(at..body.end, "prose");
     }
-
-    fn is_short(&self, chunk: &Chunk, text: Range<usize>) -> bool {
-        self.min_chars > 0 && chunk.text[text].trim().chars().count() < self.min_chars
-    }
-
-    fn meta(&self, chunk: &Chunk, range: Range<usize>) -> Meta {
-        match &self.names {
-            Some(names) => names.read(chunk.text, range, chunk.scan),
-            None => Meta {
-                lead: range.start,
-                ..Meta::default()
-            },
-        }
-    }
-
-    /// The columns that every record has, with the next ordinal under its heading.
-    fn columns(&mut self, heading: &Heading) -> Map<String, Value> {
-        let mut digest = Sha256::new();
-        if let Some(group) = &self.group {
-            digest.update(&group.key);
-            digest.update([0]);
-        }
-        digest.update(&heading.text);
-        let mut key = [0; 16];
-        key.copy_from_slice(&digest.finalize()[..16]);
-        let ordinal = self.ordinals.entry(key).or_default();
-        *ordinal += 1;
-        let mut columns = heading.captures.clone();
-        columns.insert("heading".into(), heading.text.clone().into());
-        columns.insert("level".into(), heading.level.into());
-        columns.insert("ordinal".into(), (*ordinal).into());
-        if let Some(group) = &self.group {
-            columns.insert("group".into(), group.columns.clone().into());
-        }
-        let mut document = self.document.clone();
-        document.insert("meta".into(), self.document_meta.clone().into());
-        columns.insert("document".into(), document.into());
-        if let Some(front) = &self.front {
-            columns.insert("front".into(), front.clone());
-        }
-        columns
-    }
-}
-
-/// The named captures of a heading's text; `None` where the pattern does not match.
-fn captures(pattern: Option<&Regex>, text: &str) -> Option<Map<String, Value>> {
-    let Some(pattern) = pattern else {
-        return Some(Map::new());
-    };
-    let hit = pattern.captures(text)?;
-    let named = pattern.capture_names().flatten();
-    let pairs = named.filter_map(|name| Some((name.to_owned(), hit.name(name)?.as_str().into())));
-    Some(pairs.collect())
-}
-
-/// The text under each of the next headings below a record's own, by their text without a leading
-/// number. Of two with one name the first counts.
-fn sub_sections(chunk: &Chunk, core: Range<usize>, above: u8) -> Map<String, Value> {
-    let headings = || {
-        chunk
-            .blocks(&core)
-            .iter()
-            .filter_map(|block| match &block.kind {
-                Kind::Heading(level, text) if *level > above => Some((*level, text, &block.range)),
-                _ => None,
-            })
-    };
-    let mut sections = Map::new();
-    let Some(next) = headings().map(|(level, ..)| level).min() else {
-        return sections;
-    };
-    let mut siblings = headings().filter(|(level, ..)| *level == next).peekable();
-    while let Some((_, text, lines)) = siblings.next() {
-        let end = siblings.peek().map_or(core.end, |(.., lines)| lines.start);
-        let number = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ')');
-        let name = if number.starts_with(' ') && number.len() < text.len() {
-            number.trim()
-        } else {
-            text
-        };
-        let body = chunk.core(lines.end..end);
-        sections
-            .entry(name)
-            .or_insert_with(|| chunk.value(body).into());
-    }
-    sections
 }

@@ -7,6 +7,8 @@ mod chunk;
 mod cut;
 mod front;
 mod meta;
+mod record;
+mod rules;
 mod scan;
 #[cfg(test)]
 mod tests;
