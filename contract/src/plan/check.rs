@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::check_field::check_field;
 use super::load::Step;
+use super::markdown::MarkdownCut;
 use super::{Entity, IdFrom, Plan, SourceFormat, spelling};
 use crate::Op;
 use crate::plan::OpSpec;
@@ -199,6 +200,9 @@ fn check_source(entity: &Entity, at: &[Step]) -> Checked {
             &["source"],
             "a Markdown source needs `markdown = {…}`: how is a file cut into records?",
         );
+    }
+    if let Some(Err(message)) = source.markdown.as_ref().map(MarkdownCut::check) {
+        return fault(at, &["source", "markdown"], message);
     }
     if let Some(delimiter) = source
         .delimiter
