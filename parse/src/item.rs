@@ -1,5 +1,6 @@
 //! What every source format gives: items, in the order and with the line numbers of the file.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -59,15 +60,16 @@ pub struct Item {
     pub body: Body,
 }
 
-/// A value looked up in an item.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A value looked up in an item. A cell is text whose meaning the plan gives; a value has a type of
+/// its own.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Found<'a> {
     /// The item has no such column.
     Absent,
     /// A cell of text.
     Text(&'a str),
     /// A typed value of a JSON source or a captured list.
-    Value(&'a Value),
+    Value(Cow<'a, Value>),
 }
 
 /// What a reader hands on, in file order.
