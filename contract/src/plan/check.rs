@@ -131,6 +131,13 @@ fn check_entity(plan: &Plan, entity: &Entity, at: &[Step]) -> Checked {
         let message = "without `id` the entity needs `match`: what identifies a row of the table?";
         return fault(at, &[], message);
     }
+    let remaps = match &entity.op {
+        OpSpec::Fixed(op) => *op == Op::Remap,
+        OpSpec::From(from) => from.values.values().any(|op| *op == Op::Remap),
+    };
+    if remaps != entity.to.is_some() {
+        return fault(at, &["to"], "`op = \"remap\"` and `to` need each other");
+    }
     for column in &entity.matching {
         let is_id = entity
             .id

@@ -41,6 +41,10 @@ pub struct Entity {
     /// What is to be done with the records (default: put).
     #[serde(default)]
     pub op: OpSpec,
+    /// Of records to delete: the source column that holds the target key of a row without identity.
+    pub target: Option<Names>,
+    /// Of records to remap: the source column that holds the target key to point to.
+    pub to: Option<Names>,
     /// Target column -> where its value comes from, in the order of the record line.
     #[serde(default)]
     pub fields: IndexMap<String, Field>,
@@ -52,6 +56,26 @@ pub struct Entity {
 }
 
 impl Entity {
+    /// Makes an entity that no source feeds.
+    pub(super) fn without_source(name: &str, table: &str, id: Id, fields: IndexMap<String, Field>) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: Source::none(),
+            table: table.to_owned(),
+            id: Some(id),
+            matching: Vec::new(),
+            on_match: OnMatch::Fail,
+            on_gone: OnGone::Fail,
+            on_drift: OnDrift::Fail,
+            match_null: MatchNull::Fail,
+            via: None,
+            op: OpSpec::default(),
+            fields,
+            volatile: Vec::new(),
+            tag: None,
+        }
+    }
+
     /// Iterates over the entities that must be applied before this one.
     pub fn needs(&self) -> impl Iterator<Item = &str> {
         self.fields
