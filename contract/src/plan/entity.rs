@@ -70,6 +70,8 @@ impl Entity {
             match_null: MatchNull::Fail,
             via: None,
             op: OpSpec::default(),
+            target: None,
+            to: None,
             fields,
             volatile: Vec::new(),
             tag: None,
