@@ -20,6 +20,8 @@ pub struct Table {
     pub triggers: Vec<Trigger>,
     /// Whether the target counts up an id for it that it never gives twice (AUTOINCREMENT).
     pub counted: bool,
+    /// Whether it has constraints that are checked at COMMIT only.
+    pub deferred: bool,
 }
 
 /// A column.

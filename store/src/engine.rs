@@ -36,6 +36,13 @@ pub trait Sql {
     /// What the target said.
     fn now(&mut self) -> Result<i64, StoreError>;
 
+    /// Tells whether the target has a ledger.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn has_ledger(&mut self) -> Result<bool, StoreError>;
+
     /// Returns a table of the user's, or `None` where there is none of that name.
     ///
     /// # Errors
@@ -95,6 +102,12 @@ pub trait Sql {
     ///
     /// In words, why the column can't hold it exactly.
     fn encode(&self, field: &Field, column: &Column, value: &Value) -> Result<Cell, String>;
+
+    /// Says why a column is no place for what a field holds, if so: before the first write.
+    fn misfit(&self, field: &Field, column: &Column) -> Option<String>;
+
+    /// Makes the cell for a key that is written as text.
+    fn key_cell(&self, column: &Column, text: &str) -> Cell;
 
     /// Returns the form in which two cells of a column are compared: json without regard to
     /// layout, lists by element, decimals by value where the plan says so, others as they are.

@@ -9,6 +9,7 @@ mod engine;
 mod error;
 pub mod ledger;
 mod sqlite;
+mod writer;
 
 pub use binding::{Binding, Bound, From, claim_name, entity_name};
 pub use catalogue::{Column, ForeignKey, Table, Trigger};
@@ -16,3 +17,7 @@ pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};
 pub use engine::{Engine, Sql};
 pub use error::StoreError;
 pub use sqlite::Sqlite;
+pub use writer::{
+    Batch, Decided, End, LookupCode, LookupFault, NewRun, Outcome, Start, Target, Which, Writer,
+    derived_id,
+};

@@ -45,6 +45,27 @@ pub struct Source {
     pub allow_empty: bool,
 }
 
+impl Source {
+    /// The source of a row that no source feeds.
+    pub(super) fn none() -> Self {
+        Self {
+            format: Format::Csv,
+            files: Vec::new(),
+            key: Key::One(String::new()),
+            delimiter: None,
+            encoding: None,
+            items: None,
+            markdown: None,
+            each: None,
+            only: None,
+            where_reason: None,
+            repeats: Repeats::Reject,
+            allow_missing: false,
+            allow_empty: false,
+        }
+    }
+}
+
 /// The format of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

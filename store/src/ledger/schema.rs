@@ -66,8 +66,8 @@ pub fn statements(blob: &str, key: &str, clustered: &str) -> Vec<String> {
 /// # Errors
 ///
 /// A version that this build does not know is refused.
-pub fn version(sql: &mut dyn Sql, exists: bool) -> Result<Option<i64>, StoreError> {
-    if !exists {
+pub fn version(sql: &mut dyn Sql) -> Result<Option<i64>, StoreError> {
+    if !sql.has_ledger()? {
         return Ok(None);
     }
     let rows = sql.query("SELECT version FROM ledger.meta ORDER BY version DESC", &[])?;

@@ -57,6 +57,11 @@ pub(super) fn table(target: &Sqlite, name: &str) -> Result<Option<Table>, StoreE
         columns[only].has_default = true;
     }
     let mut table = Table {
+        deferred: kind
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .contains("INITIALLY DEFERRED"),
         counted: !target
             .rows(
                 "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'",

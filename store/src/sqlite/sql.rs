@@ -85,6 +85,15 @@ impl Sql for Sqlite {
         Ok(chrono::Utc::now().timestamp_millis())
     }
 
+    fn has_ledger(&mut self) -> Result<bool, StoreError> {
+        Ok(!self
+            .rows(
+                "SELECT 1 FROM sqlite_master WHERE name = 'switchback_meta'",
+                &[],
+            )?
+            .is_empty())
+    }
+
     fn table(&mut self, name: &str) -> Result<Option<Table>, StoreError> {
         catalogue::table(self, name)
     }
@@ -158,6 +167,14 @@ impl Sql for Sqlite {
 
     fn encode(&self, field: &Field, column: &Column, value: &Value) -> Result<Cell, String> {
         values::encode(field, column, value)
+    }
+
+    fn misfit(&self, field: &Field, column: &Column) -> Option<String> {
+        values::misfit(field, column)
+    }
+
+    fn key_cell(&self, column: &Column, text: &str) -> Cell {
+        values::key_cell(column, text)
     }
 
     fn canonical(&self, field: Option<&Field>, cell: &Cell) -> Cell {

@@ -50,6 +50,59 @@ pub(super) fn encode(field: &Field, column: &Column, value: &Value) -> Result<Ce
     }
 }
 
+/// Says why a column would change what a field holds.
+pub(super) fn misfit(field: &Field, column: &Column) -> Option<String> {
+    let affinity = affinity(&column.declared);
+    let Column { name, declared, .. } = column;
+    // DATE and DATETIME have numeric affinity too, and hold text that looks like no number.
+    let numeric = matches!(affinity, Affinity::Integer | Affinity::Real);
+    match field.kind {
+        Type::Decimal
+            if !matches!(affinity, Affinity::Text | Affinity::Blob)
+                && field.exact != Some(false) =>
+        {
+            Some(format!(
+                "column `{name}` is {declared}: it would keep a decimal as a binary float; make it TEXT, \
+                 or say `exact = false` to take values that read back equal"
+            ))
+        }
+        Type::Text
+            if numeric && field.map.is_none() && field.value.is_none() && field.expr.is_none() =>
+        {
+            Some(format!(
+                "column `{name}` is {declared}, the field is text: say `type = \"integer\"` or what it is"
+            ))
+        }
+        Type::Json | Type::List | Type::Vector | Type::Uuid | Type::Date | Type::Timestamp
+            if numeric =>
+        {
+            Some(
+                format!(
+                    "column `{name}` is {declared}, which is no place for {:?}",
+                    field.kind
+                )
+                .to_lowercase(),
+            )
+        }
+        Type::List if field.store == Some(ListOut::Array) => Some(format!(
+            "column `{name}`: SQLite has no arrays, say `store = \"json\"` or `store = {{ separated = … }}`"
+        )),
+        _ => None,
+    }
+}
+
+/// Makes the cell for a key that is written as text: a number where the column holds numbers.
+pub(super) fn key_cell(column: &Column, text: &str) -> Cell {
+    match text.parse::<i64>() {
+        Ok(number)
+            if affinity(&column.declared) == Affinity::Integer && number.to_string() == text =>
+        {
+            Cell::Int(number)
+        }
+        _ => Cell::Text(text.to_owned()),
+    }
+}
+
 fn integer(digits: &str, affinity: Affinity, column: &Column) -> Result<Cell, String> {
     match (affinity, digits.parse::<i64>()) {
         (Affinity::Text, _) => Ok(Cell::Text(digits.to_owned())),

@@ -1,0 +1,285 @@
+//! Batches: each in its savepoint, several in a commit, undone whole when a record is at fault.
+
+use std::time::{Duration, Instant};
+
+use contract::{FieldError, Op, Record, Reject};
+
+use super::resolve::error;
+use super::{Batch, Bound, Decided, Fault, Outcome, Writer};
+use crate::ledger::{self, BatchRow, BatchStatus, Counts, Phase};
+use crate::{Engine, StoreError};
+
+/// How long batches are gathered before they are committed together.
+const GROUP: Duration = Duration::from_millis(200);
+
+impl<E: Engine> Writer<E> {
+    pub(super) fn apply_batch(&mut self, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
+        let bound = self.bound.get(batch.entity).cloned();
+        let bound = bound.ok_or_else(|| {
+            StoreError::refused(format!("the plan has no entity {:?}", batch.entity))
+        })?;
+        let result = self
+            .open_group()
+            .and_then(|()| self.apply_inside(&bound, batch));
+        match result {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => {
+                // The transaction is lost with all its batches; what stands, the ledger says.
+                self.open = None;
+                self.engine.rollback().ok();
+                Err(error)
+            }
+        }
+    }
+
+    fn open_group(&mut self) -> Result<(), StoreError> {
+        if self.open.is_some() {
+            return Ok(());
+        }
+        if !self.dry {
+            self.engine.begin()?;
+            if let Some(lease) = self.lease {
+                ledger::renew(&mut self.engine, lease)?;
+            }
+        }
+        self.open = Some((Instant::now(), Vec::new()));
+        Ok(())
+    }
+
+    fn apply_inside(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
+        let before = self.the_run()?.clone();
+        let mut row = BatchRow {
+            no: batch.no,
+            phase: batch.phase.word().into(),
+            entity: batch.entity.into(),
+            records: i64::try_from(batch.records.len()).unwrap_or(i64::MAX),
+            status: BatchStatus::Applied,
+            counts: Counts::default(),
+            changes: None,
+            error: None,
+            at: self.engine.now()?,
+        };
+        self.engine.savepoint("batch")?;
+        let mut outcome = match self.write_all(bound, batch) {
+            Ok(decisions) => {
+                self.note_counters_after(bound)?;
+                self.engine.release("batch")?;
+                Outcome {
+                    applied: true,
+                    counts: count(batch.phase, &decisions),
+                    decisions,
+                    ..Outcome::default()
+                }
+            }
+            Err(Fault::Store(error)) => return Err(error),
+            Err(Fault::Record(_) | Fault::Some(_)) => {
+                self.engine.undo_to("batch")?;
+                *self.the_run()? = before.clone();
+                self.culprits(bound, batch)?
+            }
+        };
+        let run = self.the_run()?;
+        let (run_seq, last) = (run.seq, run.last_seq);
+        if outcome.applied {
+            row.changes = (last > before.last_seq).then_some((before.last_seq + 1, last));
+        } else {
+            row.status = BatchStatus::Failed;
+            if batch.phase == Phase::Late {
+                // Its records were counted by the put pass.
+                outcome.counts = Counts::default();
+            }
+        }
+        row.counts = outcome.counts.clone();
+        row.error.clone_from(&outcome.error);
+        ledger::put_batch(&mut self.engine, run_seq, &row)?;
+        ledger::clear_failures(&mut self.engine, run_seq, batch.no)?;
+        for (no, reject) in (1..).zip(&outcome.rejects) {
+            ledger::add_failure(&mut self.engine, run_seq, batch.no, no, reject)?;
+        }
+        let run = self.the_run()?.clone();
+        ledger::update_run(&mut self.engine, &run)?;
+        if let Some((_, numbers)) = &mut self.open {
+            numbers.push(batch.no);
+        }
+        Ok(outcome)
+    }
+
+    fn write_all(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Vec<Decided>, Fault> {
+        let mut decisions = Vec::with_capacity(batch.records.len());
+        for record in batch.records {
+            decisions.extend(self.write(bound, batch, record)?);
+        }
+        Ok(decisions)
+    }
+
+    fn write(
+        &mut self,
+        bound: &Bound,
+        batch: &Batch<'_>,
+        record: &Record,
+    ) -> Result<Option<Decided>, Fault> {
+        match (batch.phase, record.op) {
+            (Phase::Put, Op::Put) => self.put(bound, batch.no, record, false).map(Some),
+            (Phase::Put, Op::Remap) => self.remap(bound, batch.no, record).map(Some),
+            (Phase::Late, Op::Put) => {
+                let late = |name: &String| {
+                    bound
+                        .binding
+                        .entity
+                        .fields
+                        .get(name)
+                        .is_some_and(|field| field.late)
+                };
+                let has = record.refs.keys().chain(record.fields.keys()).any(late);
+                if has {
+                    self.put(bound, batch.no, record, true).map(Some)
+                } else {
+                    Ok(None)
+                }
+            }
+            (Phase::Delete, Op::Delete) => self.delete(bound, batch.no, record).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes through an undone batch record by record, to name all that are at fault; nothing of it
+    /// is kept.
+    fn culprits(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
+        let before = self.the_run()?.clone();
+        let mut rejects = Vec::new();
+        let mut first = None;
+        self.engine.savepoint("search")?;
+        for record in batch.records {
+            let so_far = self.the_run()?.clone();
+            self.engine.savepoint("record")?;
+            let errors = match self.write(bound, batch, record) {
+                Ok(_) => {
+                    self.engine.release("record")?;
+                    continue;
+                }
+                Err(Fault::Store(error)) => return Err(error),
+                Err(Fault::Record(errors)) => errors,
+                Err(Fault::Some(message)) => vec![error(None, "target", message)],
+            };
+            self.engine.undo_to("record")?;
+            *self.the_run()? = so_far;
+            let caused = |error: &FieldError| {
+                error.rule == "ref"
+                    && error.caused_by.as_ref().is_some_and(|cause| {
+                        rejects.iter().any(|reject: &Reject| {
+                            reject.entity == cause.entity && reject.key.as_ref() == Some(&cause.key)
+                        })
+                    })
+            };
+            if errors.iter().all(caused) {
+                continue;
+            }
+            first.get_or_insert_with(|| format!("{}: {}", record.at, errors[0].message));
+            rejects.push(Reject {
+                entity: record.entity.clone(),
+                key: Some(record.key.clone()),
+                at: record.at.clone(),
+                stage: "apply".into(),
+                errors,
+                record: masked(bound, record),
+            });
+        }
+        self.engine.undo_to("search")?;
+        *self.the_run()? = before;
+        let failed = rejects.len() as u64;
+        Ok(Outcome {
+            applied: false,
+            counts: Counts {
+                failed,
+                not_attempted: batch.records.len() as u64 - failed,
+                ..Counts::default()
+            },
+            rejects,
+            decisions: vec![],
+            error: Some(
+                first.unwrap_or_else(|| {
+                    "the batch fails as a whole, none of its records alone".into()
+                }),
+            ),
+        })
+    }
+
+    fn note_counters_after(&mut self, bound: &Bound) -> Result<(), StoreError> {
+        let table = &bound.binding.table;
+        if !table.counted {
+            return Ok(());
+        }
+        let mut counters: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&self.the_run()?.counters).unwrap_or_default();
+        let after = self.engine.counter(table)?;
+        if let Some(pair) = counters.get_mut(&table.name) {
+            pair[1] = after.into();
+            self.the_run()?.counters = serde_json::Value::Object(counters).to_string();
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit_group(&mut self, now: bool) -> Result<Vec<i64>, StoreError> {
+        let due = self
+            .open
+            .as_ref()
+            .is_some_and(|(since, _)| now || self.single || since.elapsed() >= GROUP);
+        if self.dry {
+            // Said to stand, for this run: nothing outlives the transaction around it.
+            return Ok(self
+                .open
+                .take()
+                .map(|(_, numbers)| numbers)
+                .unwrap_or_default());
+        }
+        if !due {
+            return Ok(vec![]);
+        }
+        let numbers = self
+            .open
+            .take()
+            .map(|(_, numbers)| numbers)
+            .unwrap_or_default();
+        self.engine.commit()?;
+        Ok(numbers)
+    }
+}
+
+/// The record as it goes into a reject: values of secret fields are masked.
+fn masked(bound: &Bound, record: &Record) -> serde_json::Value {
+    let mut record = record.clone();
+    for (column, value) in &mut record.fields {
+        if bound
+            .binding
+            .entity
+            .fields
+            .get(column)
+            .is_some_and(|field| field.secret)
+        {
+            *value = contract::reject::MASK.into();
+        }
+    }
+    serde_json::to_value(record).unwrap_or_default()
+}
+
+fn count(phase: Phase, decisions: &[Decided]) -> Counts {
+    let mut counts = Counts::default();
+    for decided in decisions {
+        match decided.action {
+            "linked" => counts.linked += 1,
+            _ if phase == Phase::Late => {}
+            "created" => counts.created += 1,
+            "updated" | "remapped" => counts.updated += 1,
+            "deleted" => counts.deleted += 1,
+            "skipped" => {
+                let reason = decided.columns.first().cloned().unwrap_or_default();
+                *counts.skipped.entry(reason).or_default() += 1;
+            }
+            _ => counts.unchanged += 1,
+        }
+        if phase != Phase::Late && decided.action == "unchanged" && !decided.drifted.is_empty() {
+            counts.drifted += 1;
+        }
+    }
+    counts
+}

@@ -1,0 +1,124 @@
+//! The end of a run.
+
+use contract::plan::OnRollback;
+use serde_json::{Value, json};
+
+use super::resolve::run_value;
+use super::{End, Fault, Writer};
+use crate::ledger::{self, Action, Counts, Run, RunStatus};
+use crate::{Cell, Engine, StoreError};
+
+impl<E: Engine> Writer<E> {
+    pub(super) fn finish_run(&mut self, end: &End) -> Result<Run, StoreError> {
+        if !self.dry {
+            self.engine.begin()?;
+            if let Some(lease) = self.lease {
+                ledger::renew(&mut self.engine, lease)?;
+            }
+        }
+        match self.finish_inside(end) {
+            Ok(run) if self.dry => Ok(run),
+            Ok(run) => self.engine.commit().map(|()| run),
+            Err(error) => {
+                self.engine.rollback().ok();
+                Err(error)
+            }
+        }
+    }
+
+    fn finish_inside(&mut self, end: &End) -> Result<Run, StoreError> {
+        let seq = self.the_run()?.seq;
+        let mut counts = Counts {
+            not_attempted: end.not_attempted,
+            ..Counts::default()
+        };
+        for batch in ledger::list_batches(&mut self.engine, seq)? {
+            counts.add(&batch.counts);
+        }
+        let failed = ledger::list_batches(&mut self.engine, seq)?
+            .iter()
+            .any(|batch| batch.status == ledger::BatchStatus::Failed);
+        let run = self.the_run()?;
+        run.counts = counts;
+        run.reason.clone_from(&end.reason);
+        let done = !failed && run.counts.failed == 0 && run.counts.not_attempted == 0;
+        let action = if done {
+            run.status = RunStatus::Completed;
+            "migration:completed"
+        } else if end.interrupted {
+            "migration:interrupted"
+        } else {
+            run.status = RunStatus::Failed;
+            "migration:failed"
+        };
+        run.ended = Some(end.at);
+        if done && run.last_seq > 0 {
+            self.write_metadata()?;
+        }
+        let run = self.the_run()?.clone();
+        ledger::update_run(&mut self.engine, &run)?;
+        let detail = json!({"counts": run.counts, "reason": run.reason});
+        if let Some(holder) = self.holder.clone() {
+            self.audit(&run, end.at, action, &holder, &detail)?;
+        }
+        if let Some(lease) = self.lease {
+            ledger::release(&mut self.engine, lease)?;
+        }
+        Ok(run)
+    }
+
+    /// Inserts the row that describes the run.
+    fn write_metadata(&mut self) -> Result<(), StoreError> {
+        let metadata = self
+            .plan
+            .as_ref()
+            .and_then(|plan| plan.plan.metadata.clone());
+        let (Some(metadata), Some(bound)) = (metadata, self.bound.get("metadata").cloned()) else {
+            return Ok(());
+        };
+        let run = self.the_run()?.clone();
+        let action = match metadata.on_rollback {
+            OnRollback::Keep => Action::Keep,
+            OnRollback::Delete => Action::Insert,
+        };
+        let mut cells: Vec<(usize, Cell)> = Vec::new();
+        if let Some((place, contract::plan::IdFrom::Uuid)) = bound.binding.id {
+            cells.push((
+                place,
+                Cell::Text(super::derived_id(&run.system, "metadata", &run.id)),
+            ));
+        }
+        for column in &bound.binding.columns {
+            let field = &column.field;
+            let value = match (&field.run, &field.value) {
+                (Some(contract::plan::RunValue::Json), _) => Value::String(
+                    run_value(&run, contract::plan::RunValue::Json, field.kind).to_string(),
+                ),
+                (Some(value), _) => run_value(&run, *value, field.kind),
+                (None, Some(value)) => serde_json::to_value(value).unwrap_or_default(),
+                (None, None) => continue,
+            };
+            let value = match (value, field.kind) {
+                (Value::String(text), contract::plan::Type::Json) => {
+                    serde_json::from_str(&text).unwrap_or(Value::String(text))
+                }
+                (value, _) => value,
+            };
+            let target = &bound.binding.table.columns[column.place];
+            let cell = self.engine.encode(field, target, &value);
+            let cell = cell.map_err(|message| {
+                StoreError::refused(format!("metadata.{}: {message}", target.name))
+            })?;
+            cells.push((column.place, cell));
+        }
+        let inserted = self.insert_row(&bound, 0, &cells, action, |_, _, _| Ok(None));
+        inserted.map(|_| ()).map_err(|fault| match fault {
+            Fault::Store(error) => error,
+            Fault::Some(message) => StoreError::refused(format!("the metadata row: {message}")),
+            Fault::Record(errors) => StoreError::refused(format!(
+                "the metadata row: {}",
+                errors.first().map_or("", |error| &error.message)
+            )),
+        })
+    }
+}

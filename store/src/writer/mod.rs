@@ -1,0 +1,258 @@
+//! Applying a bundle: one writer for all SQL databases, behind [`Target`].
+
+mod batch;
+mod decide;
+mod delete;
+mod dependents;
+mod finish;
+mod lookups;
+mod preflight;
+mod resolve;
+mod rows;
+mod start;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use contract::plan::LoadedPlan;
+use contract::{At, Record, Reject};
+
+use crate::ledger::{Counts, Holder, Lease, Phase, Run};
+use crate::{Binding, Cell, Engine, Key, Sql, StoreError, Table};
+
+pub use lookups::{LookupCode, LookupFault};
+pub use rows::derived_id;
+pub use start::{NewRun, Start, Which};
+
+/// A target that can be written: the shape that a database's rows and a folder's files share.
+pub trait Target {
+    /// Returns the reading side: the ledger, the catalogue, rows.
+    fn sql(&mut self) -> &mut dyn Sql;
+
+    /// Checks the plan against the live catalogue, reading alone, and returns all that does not
+    /// fit, one line each.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn preflight(&mut self, plan: &LoadedPlan) -> Result<Vec<String>, StoreError>;
+
+    /// Looks codes up, reading alone, and keeps the answers for the run. Returns the codes that
+    /// find no row, or several.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn look_up(&mut self, codes: &[LookupCode]) -> Result<Vec<LookupFault>, StoreError>;
+
+    /// Starts or resumes a run: makes the ledger where there is none, takes the lock, checks the
+    /// catalogue again, and writes the run, all at once. A dry run does so in a transaction that
+    /// [`Target::abandon`] undoes.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written.
+    fn start(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError>;
+
+    /// Applies a batch, or undoes it and says who is at fault. It stands once
+    /// [`Target::commit`] has returned its number.
+    ///
+    /// # Errors
+    ///
+    /// The batch is undone, and so are those that [`Target::commit`] did not return yet.
+    fn apply(&mut self, batch: &Batch<'_>) -> Result<Outcome, StoreError>;
+
+    /// Commits the batches at hand, if enough time has passed or `now` says so, and returns the
+    /// numbers of those that stand since.
+    ///
+    /// # Errors
+    ///
+    /// None of the batches at hand stands, or, with [`StoreError::Unknown`], the ledger decides.
+    fn commit(&mut self, now: bool) -> Result<Vec<i64>, StoreError>;
+
+    /// Ends the run: writes the metadata row, status, counts and audit entry, and gives the lock
+    /// back.
+    ///
+    /// # Errors
+    ///
+    /// What the target said; the run is then still in progress.
+    fn finish(&mut self, end: &End) -> Result<Run, StoreError>;
+
+    /// Undoes all that was not committed: the end of a dry run.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn abandon(&mut self) -> Result<(), StoreError>;
+}
+
+/// Records to be applied together or not at all.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// 1-based number in the run.
+    pub no: i64,
+    /// The pass.
+    pub phase: Phase,
+    /// The entity.
+    pub entity: &'a str,
+    /// The records.
+    pub records: &'a [Record],
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Whether it was applied; else it was undone.
+    pub applied: bool,
+    /// What became of its records.
+    pub counts: Counts,
+    /// The records at fault.
+    pub rejects: Vec<Reject>,
+    /// What was decided, record by record; of an undone batch, nothing.
+    pub decisions: Vec<Decided>,
+    /// Why it was undone.
+    pub error: Option<String>,
+}
+
+/// What was decided for a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// Where the record stands.
+    pub at: At,
+    /// Its source key.
+    pub key: String,
+    /// A fixed word: `created`, `updated`, `unchanged`, `skipped`, `deleted`, `linked`, `remapped`.
+    pub action: &'static str,
+    /// The row's key; none where the target would assign it later.
+    pub target: Option<Key>,
+    /// Columns that were written by an update.
+    pub columns: Vec<String>,
+    /// Columns that others changed since: left as they are.
+    pub drifted: Vec<String>,
+    /// Columns that others changed since: written all the same, as the plan says.
+    pub overwritten: Vec<String>,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// Records of batches that were never started.
+    pub not_attempted: u64,
+    /// Whether it was stopped by a signal or a trigger: it stays in progress, and can be resumed.
+    pub interrupted: bool,
+    /// Why it failed or was stopped.
+    pub reason: Option<String>,
+    /// When, in milliseconds since 1970 (UTC).
+    pub at: i64,
+}
+
+/// An entity with its numbers in the ledger.
+#[derive(Debug, Clone)]
+pub(crate) struct Bound {
+    pub binding: Binding,
+    pub entity: i64,
+    pub claim: i64,
+    pub shape: i64,
+}
+
+/// Codes that were looked up: entity -> column -> code -> value.
+pub(crate) type Lookups = BTreeMap<String, BTreeMap<String, BTreeMap<String, Cell>>>;
+
+/// Writes to a SQL database.
+pub struct Writer<E> {
+    pub(crate) engine: E,
+    plan: Option<LoadedPlan>,
+    bound: HashMap<String, Bound>,
+    lookups: Lookups,
+    run: Option<Run>,
+    holder: Option<Holder>,
+    lease: Option<Lease>,
+    /// A dry run: one transaction around everything, never committed.
+    dry: bool,
+    /// Batches of the open transaction, and since when it is open.
+    open: Option<(Instant, Vec<i64>)>,
+    /// One batch a commit.
+    single: bool,
+    /// Every table that others may refer from, read when first needed.
+    catalogue: Option<Vec<Table>>,
+}
+
+impl<E: Engine> Writer<E> {
+    /// Wraps an open target.
+    pub fn new(engine: E) -> Self {
+        Self {
+            engine,
+            plan: None,
+            bound: HashMap::new(),
+            lookups: Lookups::new(),
+            run: None,
+            holder: None,
+            lease: None,
+            dry: false,
+            open: None,
+            single: false,
+            catalogue: None,
+        }
+    }
+
+    fn the_run(&mut self) -> Result<&mut Run, StoreError> {
+        self.run
+            .as_mut()
+            .ok_or_else(|| StoreError::refused("no run was started"))
+    }
+}
+
+/// Why a record or a batch could not be written.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The record is at fault.
+    Record(Vec<contract::FieldError>),
+    /// The target refused a statement, and says why in its own words.
+    Some(String),
+    /// The target failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Constraint { message } => Self::Some(message),
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl<E: Engine> Target for Writer<E> {
+    fn sql(&mut self) -> &mut dyn Sql {
+        &mut self.engine
+    }
+
+    fn preflight(&mut self, plan: &LoadedPlan) -> Result<Vec<String>, StoreError> {
+        preflight::preflight(&mut self.engine, &plan.plan)
+    }
+
+    fn look_up(&mut self, codes: &[LookupCode]) -> Result<Vec<LookupFault>, StoreError> {
+        lookups::look_up(&mut self.engine, codes, &mut self.lookups)
+    }
+
+    fn start(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError> {
+        self.start_run(plan, start)
+    }
+
+    fn apply(&mut self, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
+        self.apply_batch(batch)
+    }
+
+    fn commit(&mut self, now: bool) -> Result<Vec<i64>, StoreError> {
+        self.commit_group(now)
+    }
+
+    fn finish(&mut self, end: &End) -> Result<Run, StoreError> {
+        self.finish_run(end)
+    }
+
+    fn abandon(&mut self) -> Result<(), StoreError> {
+        self.open = None;
+        self.engine.rollback()
+    }
+}

@@ -1,0 +1,180 @@
+//! The plan against the live catalogue: all that does not fit, before the first write.
+
+use contract::plan::{Entity, IdFrom, OpSpec, Plan, Type};
+
+use crate::binding::From;
+use crate::{Binding, Sql, StoreError};
+
+/// A table of more rows needs an index that serves `match`: each record looks there once.
+const SCAN_LIMIT: u64 = 10_000;
+
+pub(super) fn preflight(sql: &mut dyn Sql, plan: &Plan) -> Result<Vec<String>, StoreError> {
+    let mut problems = Vec::new();
+    let metadata = plan
+        .metadata
+        .as_ref()
+        .map(contract::plan::Metadata::as_entity);
+    for entity in plan.entity.iter().chain(&metadata) {
+        match Binding::new(sql, entity)? {
+            Ok(binding) => {
+                check_columns(sql, &binding, &mut problems);
+                check_triggers(plan, &binding, &mut problems);
+                check_match(sql, &binding, &mut problems)?;
+                check_tag(&binding, &mut problems);
+            }
+            Err(found) => problems.extend(found),
+        }
+        if let Some(via) = &entity.via {
+            check_via(sql, entity, via, &mut problems)?;
+        }
+    }
+    problems.dedup();
+    Ok(problems)
+}
+
+fn check_columns(sql: &dyn Sql, binding: &Binding, problems: &mut Vec<String>) {
+    let Binding { entity, table, .. } = binding;
+    for bound in binding
+        .columns
+        .iter()
+        .filter(|bound| matches!(bound.from, From::Field | From::Run(_)))
+    {
+        if let Some(misfit) = sql.misfit(&bound.field, &table.columns[bound.place]) {
+            problems.push(format!("{}: {}: {misfit}", entity.name, table.name));
+        }
+    }
+    if entity.op != OpSpec::Fixed(contract::Op::Put) {
+        return;
+    }
+    if let Some((place, IdFrom::Target)) = binding.id
+        && !table.columns[place].has_default
+    {
+        let column = &table.columns[place].name;
+        problems.push(format!(
+            "{}: `id.from` is \"target\", but {}.{column} has no default",
+            entity.name, table.name
+        ));
+    }
+    for (place, column) in table.columns.iter().enumerate() {
+        let filled = binding.columns.iter().any(|bound| bound.place == place)
+            || binding.id.is_some_and(|(id, _)| id == place);
+        if column.not_null && !column.has_default && !column.generated && !filled {
+            problems.push(format!(
+                "{}: {}.{} must not be NULL and has no default, and the plan does not fill it",
+                entity.name, table.name, column.name
+            ));
+        }
+    }
+}
+
+fn check_triggers(plan: &Plan, binding: &Binding, problems: &mut Vec<String>) {
+    for trigger in binding
+        .table
+        .triggers
+        .iter()
+        .filter(|trigger| trigger.writes_elsewhere)
+    {
+        if !plan.accept_triggers.contains(&trigger.name) {
+            problems.push(format!(
+                "{}: trigger `{}` on {} writes other rows, which rollback can't take back: accept it by name in \
+                 `accept_triggers`",
+                binding.entity.name, trigger.name, binding.table.name
+            ));
+        }
+    }
+}
+
+fn check_match(
+    sql: &mut dyn Sql,
+    binding: &Binding,
+    problems: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let Binding {
+        entity,
+        table,
+        matching,
+        ..
+    } = binding;
+    if matching.is_empty() || table.serves(matching) {
+        return Ok(());
+    }
+    let count = format!(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT {}) AS some",
+        quoted(&table.name),
+        SCAN_LIMIT + 1
+    );
+    let rows = sql
+        .query(&count, &[])?
+        .first()
+        .and_then(|row| row[0].int())
+        .unwrap_or(0);
+    if rows.unsigned_abs() > SCAN_LIMIT {
+        let columns: Vec<String> = matching
+            .iter()
+            .map(|place| quoted(&table.columns[*place].name))
+            .collect();
+        problems.push(format!(
+            "{}: no index of {} serves `match`; make one: CREATE INDEX {} ON {} ({})",
+            entity.name,
+            table.name,
+            quoted(&format!("{}_match", table.name)),
+            quoted(&table.name),
+            columns.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+fn check_tag(binding: &Binding, problems: &mut Vec<String>) {
+    let (Some(tag), Some(place)) = (&binding.entity.tag, binding.tag) else {
+        return;
+    };
+    let name = &binding.entity.name;
+    if binding
+        .field(place)
+        .is_some_and(|field| field.kind != Type::List)
+    {
+        problems.push(format!(
+            "{name}: the tag's column `{}` is no field of type list",
+            tag.column
+        ));
+    }
+    // Every run ID is equally long.
+    let text = binding
+        .tag_text("00000000-0000-7000-8000-000000000000")
+        .unwrap_or_default();
+    if let Some(max) = tag.max_length.filter(|max| text.chars().count() > *max) {
+        let length = text.chars().count();
+        problems.push(format!(
+            "{name}: the tag would have {length} characters, the target takes {max}"
+        ));
+    }
+}
+
+fn check_via(
+    sql: &mut dyn Sql,
+    entity: &Entity,
+    via: &contract::plan::Via,
+    problems: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let Some(table) = sql.table(&via.table)? else {
+        problems.push(format!(
+            "{}: there is no table `{}`",
+            entity.name, via.table
+        ));
+        return Ok(());
+    };
+    for column in [&via.key, &via.target].into_iter().chain(via.only.keys()) {
+        if table.position(column).is_none() {
+            problems.push(format!(
+                "{}: table {} has no column `{column}`",
+                entity.name, table.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

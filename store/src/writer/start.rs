@@ -1,0 +1,236 @@
+//! Starting and resuming a run.
+
+use contract::Digest;
+use contract::plan::LoadedPlan;
+use serde_json::json;
+
+use super::{Bound, Writer, lookups, preflight};
+use crate::binding::{claim_name, entity_name};
+use crate::ledger::{self, Counts, Holder, Run, RunStatus};
+use crate::{Binding, Engine, StoreError};
+
+/// What a new run is.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// The run ID, a UUID version 7.
+    pub id: String,
+    /// The bundle ID.
+    pub bundle: Digest,
+    /// Where the bundle is.
+    pub bundle_path: Option<String>,
+    /// Who runs it.
+    pub operator: String,
+    /// Name and version of the tool.
+    pub tool: String,
+    /// Records in a batch.
+    pub batch_size: i64,
+    /// When it starts, in milliseconds since 1970 (UTC).
+    pub started: i64,
+    /// Why, in the operator's words.
+    pub reason: Option<String>,
+    /// How many records the bundle holds.
+    pub records: u64,
+}
+
+/// Which run to start.
+#[derive(Debug, Clone)]
+pub enum Which {
+    /// A new one.
+    New(Box<NewRun>),
+    /// One that failed or was interrupted.
+    Resume(Box<Run>),
+}
+
+/// How to start.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// A run of its own, or the one to resume.
+    pub run: Which,
+    /// Who asks: names the holder of the lock.
+    pub operator: String,
+    /// Take a void lease of another run.
+    pub take_over: bool,
+    /// Write nothing that lasts.
+    pub dry: bool,
+}
+
+impl<E: Engine> Writer<E> {
+    pub(super) fn start_run(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError> {
+        self.dry = start.dry;
+        self.engine.begin()?;
+        match self.start_inside(plan, start) {
+            Ok(run) if self.dry => Ok(run),
+            Ok(run) => self.engine.commit().map(|()| run),
+            Err(error) => {
+                self.engine.rollback()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn start_inside(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError> {
+        if ledger::version(&mut self.engine)?.is_none() {
+            self.engine.create_ledger()?;
+        }
+        let id = match &start.run {
+            Which::New(new) => new.id.clone(),
+            Which::Resume(run) => run.id.clone(),
+        };
+        let holder = Holder::here(&start.operator, &id);
+        let (lease, taken_from) = ledger::take(&mut self.engine, &holder, start.take_over)?;
+        if let Some(mut old) = taken_from
+            .map(|id| ledger::find_run(&mut self.engine, &id))
+            .transpose()?
+            .flatten()
+            && old.status == RunStatus::InProgress
+        {
+            old.status = RunStatus::Failed;
+            old.reason = Some(format!("given up: run {id} took over"));
+            ledger::update_run(&mut self.engine, &old)?;
+        }
+        let problems = preflight::preflight(&mut self.engine, &plan.plan)?;
+        if !problems.is_empty() {
+            return Err(StoreError::refused(format!(
+                "the target changed since it was checked: {}",
+                problems.join("; ")
+            )));
+        }
+        let run = match start.run {
+            Which::New(new) => self.new_run(plan, *new, &holder)?,
+            Which::Resume(run) => self.resumed(&run.id, &holder)?,
+        };
+        self.bind(plan)?;
+        (self.holder, self.lease, self.run) = (Some(holder), Some(lease), Some(run.clone()));
+        Ok(run)
+    }
+
+    fn new_run(
+        &mut self,
+        plan: &LoadedPlan,
+        new: NewRun,
+        holder: &Holder,
+    ) -> Result<Run, StoreError> {
+        if ledger::find_run(&mut self.engine, &new.id)?.is_some() {
+            return Err(StoreError::refused(format!(
+                "there is a run {} already",
+                new.id
+            )));
+        }
+        let mut run = Run {
+            seq: 0,
+            id: new.id,
+            bundle: new.bundle.to_string(),
+            bundle_path: new.bundle_path,
+            name: plan.plan.name.clone(),
+            system: plan.plan.system.clone(),
+            plan: plan.text.clone(),
+            lookups: lookups::to_json(&self.lookups),
+            counters: "{}".into(),
+            status: RunStatus::InProgress,
+            operator: new.operator,
+            environment: None,
+            host: holder.host.clone(),
+            target: self.engine.describe(),
+            tool: new.tool,
+            batch_size: new.batch_size,
+            started: new.started,
+            ended: None,
+            counts: Counts {
+                not_attempted: new.records,
+                ..Counts::default()
+            },
+            last_seq: 0,
+            undo_seq: None,
+            kept: 0,
+            snapshot: None,
+            reason: new.reason,
+        };
+        ledger::insert_run(&mut self.engine, &mut run)?;
+        let detail =
+            json!({"bundle": run.bundle, "records": new.records, "batch_size": run.batch_size});
+        self.audit(&run, run.started, "migration:started", holder, &detail)?;
+        Ok(run)
+    }
+
+    fn resumed(&mut self, id: &str, holder: &Holder) -> Result<Run, StoreError> {
+        // Read again under the lock: somebody may have gone on with it, or rolled it back.
+        let mut run = ledger::find_run(&mut self.engine, id)?
+            .ok_or_else(|| StoreError::refused(format!("Migration run {id} not found")))?;
+        if !run.status.may_become(RunStatus::InProgress) {
+            return Err(StoreError::refused(format!(
+                "run {} is {}: it can't be resumed",
+                run.id, run.status
+            )));
+        }
+        let latest = ledger::latest_run(&mut self.engine)?;
+        if let Some(later) = latest.filter(|latest| latest.seq > run.seq && latest.last_seq > 0) {
+            let message = format!(
+                "run {} has written since: run {} can't be resumed any more",
+                later.id, run.id
+            );
+            return Err(StoreError::refused(message));
+        }
+        self.lookups = lookups::from_json(&run.lookups)?;
+        run.status = RunStatus::InProgress;
+        (run.ended, run.reason) = (None, None);
+        ledger::update_run(&mut self.engine, &run)?;
+        let now = self.engine.now()?;
+        self.audit(
+            &run,
+            now,
+            "migration:resumed",
+            holder,
+            &json!({"last_change": run.last_seq}),
+        )?;
+        Ok(run)
+    }
+
+    pub(super) fn audit(
+        &mut self,
+        run: &Run,
+        at: i64,
+        action: &str,
+        holder: &Holder,
+        detail: &serde_json::Value,
+    ) -> Result<(), StoreError> {
+        ledger::append_audit(
+            &mut self.engine,
+            at,
+            action,
+            Some(&run.id),
+            (&holder.operator, &holder.host),
+            detail,
+        )
+    }
+
+    fn bind(&mut self, plan: &LoadedPlan) -> Result<(), StoreError> {
+        let metadata = plan
+            .plan
+            .metadata
+            .as_ref()
+            .map(contract::plan::Metadata::as_entity);
+        for entity in plan.plan.entity.iter().chain(&metadata) {
+            let binding = Binding::new(&mut self.engine, entity)?
+                .map_err(|problems| StoreError::refused(problems.join("; ")))?;
+            let shape = serde_json::to_string(&binding.shape()).unwrap_or_default();
+            let bound = Bound {
+                entity: ledger::name_id(
+                    &mut self.engine,
+                    "entity",
+                    &entity_name(&plan.plan, &entity.name),
+                )?,
+                claim: ledger::name_id(
+                    &mut self.engine,
+                    "claim",
+                    &claim_name(&plan.plan, &binding.table.name),
+                )?,
+                shape: ledger::name_id(&mut self.engine, "shape", &shape)?,
+                binding,
+            };
+            self.single |= bound.binding.table.deferred;
+            self.bound.insert(entity.name.clone(), bound);
+        }
+        self.plan = Some(plan.clone());
+        Ok(())
+    }
+}
