@@ -2,6 +2,8 @@
 
 use std::io;
 
+use contract::Exit;
+
 /// Why reading a source ends. Nothing of the file's rest is handed on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -25,4 +27,15 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
+}
+
+impl SourceError {
+    /// The exit code: a damaged source is refused (4), an unreadable one is 5.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Damaged { .. } => Exit::Refused,
+            Self::Io { .. } => Exit::Unreachable,
+        }
+    }
 }

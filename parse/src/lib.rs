@@ -1,1 +1,18 @@
-//! .
+//! Reads sources (CSV, JSON, Markdown) and writes the records that the plan makes of them, as
+//! lines on stdout, ended by a seal.
+
+mod args;
+mod csv;
+mod decode;
+mod error;
+mod explain;
+pub mod item;
+mod json;
+mod mapping;
+pub mod markdown;
+mod run;
+mod sources;
+
+pub use args::{Args, Progress};
+pub use error::SourceError;
+pub use run::run;
