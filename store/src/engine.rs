@@ -69,6 +69,21 @@ pub trait Sql {
         keys: &[Vec<Cell>],
     ) -> Result<Vec<Vec<Row>>, StoreError>;
 
+    /// Returns, for each key, a page of the rows whose columns have its values, in the order of
+    /// `order` and after the place given with the key: at most `limit` rows.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn fetch_page(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        order: &[usize],
+        keys: &[(Vec<Cell>, Option<Key>)],
+        limit: usize,
+    ) -> Result<Vec<Vec<Row>>, StoreError>;
+
     /// Returns a page of a table in the order of its key, after `after`: at most `limit` rows.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod engine;
 mod error;
 pub mod ledger;
 mod sqlite;
+mod url;
 mod writer;
 
 pub use binding::{Binding, Bound, From, claim_name, entity_name};
@@ -17,6 +18,7 @@ pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};
 pub use engine::{Engine, Sql};
 pub use error::StoreError;
 pub use sqlite::Sqlite;
+pub use url::TargetUrl;
 pub use writer::{
     Batch, Decided, End, LookupCode, LookupFault, NewRun, Outcome, Start, Target, Which, Writer,
     derived_id,

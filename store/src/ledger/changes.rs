@@ -212,6 +212,35 @@ pub fn change(sql: &mut dyn Sql, run: i64, seq: i64) -> Result<Option<Change>, S
         .transpose()
 }
 
+/// Returns changes of a run by their sequence; one that is not there is left out.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn changes_at(sql: &mut dyn Sql, run: i64, seqs: &[i64]) -> Result<Vec<Change>, StoreError> {
+    // SQLite takes 32,766 variables in a statement, PostgreSQL 65,535.
+    const CHUNK: usize = 500;
+    let mut found = Vec::with_capacity(seqs.len());
+    for chunk in seqs.chunks(CHUNK) {
+        let places: Vec<String> = (2..chunk.len() + 2)
+            .map(|place| format!("?{place}"))
+            .collect();
+        let statement = format!(
+            "SELECT {} FROM ledger.changes WHERE run = ?1 AND seq IN ({})",
+            Change::COLUMNS,
+            places.join(", ")
+        );
+        let params: Vec<Cell> = std::iter::once(run)
+            .chain(chunk.iter().copied())
+            .map(Cell::from)
+            .collect();
+        for row in sql.query(&statement, &params)? {
+            found.push(Change::from_row(row)?);
+        }
+    }
+    Ok(found)
+}
+
 /// Notes that a later change of the same run touched the same row.
 ///
 /// # Errors
@@ -253,7 +282,8 @@ pub fn later_touch(
 pub struct Kept {
     /// The change.
     pub seq: i64,
-    /// A fixed word: `changed`, `depended-on`, `place-taken`, `failed`.
+    /// A fixed word: `changed`, `later-run`, `depended-on`, `place-taken`, `failed`; or `gone`: there
+    /// was no row to reverse any more, which does not count as kept.
     pub reason: String,
     /// JSON: table, key, columns with both values, dependents.
     pub detail: String,

@@ -15,12 +15,12 @@ pub use batches::{
     list as list_batches, put as put_batch,
 };
 pub use changes::{
-    Action, Change, Kept, add_kept, change, kept, later_touch, page as page_changes, remove_kept,
-    supersede,
+    Action, Change, Kept, add_kept, change, changes_at, kept, later_touch, page as page_changes,
+    remove_kept, supersede,
 };
 pub use entries::{Entry, page as page_entries};
 pub use lock::{Held, Holder, Lease, holder, release, renew, take};
-pub use names::{Shape, id_of as name_id, name_of, shape_of};
+pub use names::{Shape, find_id as find_name, id_of as name_id, name_of, shape_of, shapes};
 pub use runs::{
     Run, RunStatus, find as find_run, insert as insert_run, latest as latest_run,
     list as list_runs, update as update_run,

@@ -16,6 +16,17 @@ pub struct Shape {
     pub key: Vec<String>,
 }
 
+/// Returns the number of a name, if it has one.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn find_id(sql: &mut dyn Sql, kind: &str, name: &str) -> Result<Option<i64>, StoreError> {
+    let find = "SELECT id FROM ledger.names WHERE kind = ?1 AND name = ?2";
+    let rows = sql.query(find, &[kind.into(), name.into()])?;
+    Ok(rows.first().and_then(|row| row[0].int()))
+}
+
 /// Returns the number of a name, making one where there is none. Kinds are `entity` (system and
 /// entity), `claim` (system and table) and `shape` (JSON of a [`Shape`]).
 ///
@@ -23,11 +34,8 @@ pub struct Shape {
 ///
 /// What the target said.
 pub fn id_of(sql: &mut dyn Sql, kind: &str, name: &str) -> Result<i64, StoreError> {
-    let find = "SELECT id FROM ledger.names WHERE kind = ?1 AND name = ?2";
-    if let Some(row) = sql.query(find, &[kind.into(), name.into()])?.first() {
-        return row[0]
-            .int()
-            .ok_or_else(|| StoreError::damaged("a name has no number"));
+    if let Some(id) = find_id(sql, kind, name)? {
+        return Ok(id);
     }
     let next = sql.query("SELECT COALESCE(MAX(id), 0) + 1 FROM ledger.names", &[])?;
     let id = next.first().and_then(|row| row[0].int()).unwrap_or(1);
@@ -36,6 +44,20 @@ pub fn id_of(sql: &mut dyn Sql, kind: &str, name: &str) -> Result<i64, StoreErro
         &[id.into(), kind.into(), name.into()],
     )?;
     Ok(id)
+}
+
+/// Returns all shapes, by number.
+///
+/// # Errors
+///
+/// One that does not read.
+pub fn shapes(sql: &mut dyn Sql) -> Result<Vec<(i64, Shape)>, StoreError> {
+    let rows = sql.query(
+        "SELECT id FROM ledger.names WHERE kind = 'shape' ORDER BY id",
+        &[],
+    )?;
+    let ids = rows.iter().filter_map(|row| row[0].int());
+    ids.map(|id| Ok((id, shape_of(sql, id)?))).collect()
 }
 
 /// Returns the name of a number.

@@ -117,6 +117,37 @@ impl Sql for Sqlite {
         keys.iter().map(|key| self.rows(&sql, key)).collect()
     }
 
+    fn fetch_page(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        order: &[usize],
+        keys: &[(Vec<Cell>, Option<Key>)],
+        limit: usize,
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let columns = names(table.columns.iter());
+        let ordered = names(order.iter().map(|column| &table.columns[*column]));
+        let find = |(key, after): &(Vec<Cell>, Option<Key>)| {
+            let mut params = key.clone();
+            let mut start = String::new();
+            if let Some(after) = after {
+                let first = params.len() + 1;
+                let places: Vec<String> = (first..first + order.len())
+                    .map(|place| format!("?{place}"))
+                    .collect();
+                start = format!("AND ({ordered}) > ({})", places.join(", "));
+                params.extend(after.0.iter().cloned());
+            }
+            let sql = format!(
+                "SELECT {columns} FROM {} WHERE {} {start} ORDER BY {ordered} LIMIT {limit}",
+                quoted(&table.name),
+                equals(table, by, 1)
+            );
+            self.rows(&sql, &params)
+        };
+        keys.iter().map(find).collect()
+    }
+
     fn page(
         &mut self,
         table: &Table,

@@ -136,8 +136,10 @@ pub struct Decided {
 /// How a run ends.
 #[derive(Debug, Clone)]
 pub struct End {
-    /// Records of batches that were never started.
-    pub not_attempted: u64,
+    /// Records of the bundle.
+    pub records: u64,
+    /// Batches that the whole run has.
+    pub batches: usize,
     /// Whether it was stopped by a signal or a trigger: it stays in progress, and can be resumed.
     pub interrupted: bool,
     /// Why it failed or was stopped.

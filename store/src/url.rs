@@ -1,0 +1,84 @@
+//! Where a target is: the one place that reads a target's URL.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::{Sql, Sqlite, StoreError, Target, Writer};
+
+/// Where a target is. What it prints never holds a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetUrl {
+    /// `sqlite:PATH`.
+    Sqlite(PathBuf),
+}
+
+impl FromStr for TargetUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("sqlite", "")) => Err("sqlite: names no file".into()),
+            Some(("sqlite", path)) => Ok(Self::Sqlite(path.into())),
+            Some(("postgres" | "postgresql", _)) => {
+                Err("PostgreSQL is not a target of this version yet".into())
+            }
+            Some(("dir", _)) => Err("a folder is not a target of this version yet".into()),
+            _ => Err("a target is written sqlite:PATH".into()),
+        }
+    }
+}
+
+impl fmt::Display for TargetUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+impl TargetUrl {
+    /// Opens the target for writing.
+    ///
+    /// # Errors
+    ///
+    /// It can't be reached, or can't be written.
+    pub fn open(&self) -> Result<Box<dyn Target>, StoreError> {
+        match self {
+            Self::Sqlite(path) => Ok(Box::new(Writer::new(Sqlite::open(path)?))),
+        }
+    }
+
+    /// Opens the target for reading alone, in one snapshot.
+    ///
+    /// # Errors
+    ///
+    /// It can't be reached.
+    pub fn read(&self) -> Result<Box<dyn Sql>, StoreError> {
+        match self {
+            Self::Sqlite(path) => Ok(Box::new(Sqlite::open_reader(path)?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_target_and_errors_never_repeat_it() {
+        assert_eq!(
+            "sqlite:a/b.db".parse(),
+            Ok(TargetUrl::Sqlite("a/b.db".into()))
+        );
+        for bad in [
+            "postgres://u:secret@h/db",
+            "mysql://u:secret@h",
+            "secret",
+            "sqlite:",
+        ] {
+            let error = bad.parse::<TargetUrl>().unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}
