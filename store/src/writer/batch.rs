@@ -109,6 +109,9 @@ impl<E: Engine> Writer<E> {
         for record in batch.records {
             decisions.extend(self.write(bound, batch, record)?);
         }
+        if let Some((_, error)) = self.orphans(bound, &decisions)?.pop() {
+            return Err(Fault::Record(vec![error]));
+        }
         Ok(decisions)
     }
 
@@ -146,15 +149,16 @@ impl<E: Engine> Writer<E> {
     /// is kept.
     fn culprits(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
         let before = self.the_run()?.clone();
-        let mut rejects = Vec::new();
-        let mut first = None;
+        let mut faults: Vec<(&Record, Vec<FieldError>)> = Vec::new();
+        let mut written = Vec::new();
         self.engine.savepoint("search")?;
         for record in batch.records {
             let so_far = self.the_run()?.clone();
             self.engine.savepoint("record")?;
-            let errors = match self.write(bound, batch, record) {
-                Ok(_) => {
+            let mut errors = match self.write(bound, batch, record) {
+                Ok(decided) => {
                     self.engine.release("record")?;
+                    written.extend(decided);
                     continue;
                 }
                 Err(Fault::Store(error)) => return Err(error),
@@ -163,30 +167,37 @@ impl<E: Engine> Writer<E> {
             };
             self.engine.undo_to("record")?;
             *self.the_run()? = so_far;
+            if errors.iter().any(|error| error.rule == "target") {
+                errors.splice(0..0, self.missing_parents(bound, record)?);
+            }
+            // Who only refers to a culprit is none.
             let caused = |error: &FieldError| {
                 error.rule == "ref"
                     && error.caused_by.as_ref().is_some_and(|cause| {
-                        rejects.iter().any(|reject: &Reject| {
-                            reject.entity == cause.entity && reject.key.as_ref() == Some(&cause.key)
+                        faults.iter().any(|(other, _)| {
+                            other.entity == cause.entity && other.key == cause.key
                         })
                     })
             };
-            if errors.iter().all(caused) {
-                continue;
+            if !errors.iter().all(caused) {
+                faults.push((record, errors));
             }
-            first.get_or_insert_with(|| format!("{}: {}", record.at, errors[0].message));
-            rejects.push(Reject {
-                entity: record.entity.clone(),
-                key: Some(record.key.clone()),
-                at: record.at.clone(),
-                stage: "apply".into(),
-                errors,
-                record: masked(bound, record),
-            });
+        }
+        for (at, error) in self.orphans(bound, &written)? {
+            faults.extend(
+                batch
+                    .records
+                    .iter()
+                    .find(|record| record.at == at)
+                    .map(|record| (record, vec![error])),
+            );
         }
         self.engine.undo_to("search")?;
         *self.the_run()? = before;
-        let failed = rejects.len() as u64;
+        let failed = faults.len() as u64;
+        let first = faults
+            .first()
+            .map(|(record, errors)| format!("{}: {}", record.at, errors[0].message));
         Ok(Outcome {
             applied: false,
             counts: Counts {
@@ -194,7 +205,10 @@ impl<E: Engine> Writer<E> {
                 not_attempted: batch.records.len() as u64 - failed,
                 ..Counts::default()
             },
-            rejects,
+            rejects: faults
+                .into_iter()
+                .map(|(record, errors)| reject(bound, record, errors))
+                .collect(),
             decisions: vec![],
             error: Some(
                 first.unwrap_or_else(|| {
@@ -245,10 +259,10 @@ impl<E: Engine> Writer<E> {
     }
 }
 
-/// The record as it goes into a reject: values of secret fields are masked.
-fn masked(bound: &Bound, record: &Record) -> serde_json::Value {
-    let mut record = record.clone();
-    for (column, value) in &mut record.fields {
+/// The reject of a record at fault: values of secret fields are masked.
+fn reject(bound: &Bound, record: &Record, errors: Vec<FieldError>) -> Reject {
+    let mut masked = record.clone();
+    for (column, value) in &mut masked.fields {
         if bound
             .binding
             .entity
@@ -259,7 +273,14 @@ fn masked(bound: &Bound, record: &Record) -> serde_json::Value {
             *value = contract::reject::MASK.into();
         }
     }
-    serde_json::to_value(record).unwrap_or_default()
+    Reject {
+        entity: record.entity.clone(),
+        key: Some(record.key.clone()),
+        at: record.at.clone(),
+        stage: "apply".into(),
+        errors,
+        record: serde_json::to_value(masked).unwrap_or_default(),
+    }
 }
 
 fn count(phase: Phase, decisions: &[Decided]) -> Counts {

@@ -1,8 +1,11 @@
-//! Rows that depend on a row: a delete or key change never reaches them by a cascade.
+//! Parents and children: a delete or key change never reaches children by a cascade, and a row
+//! without its parent is told by name.
+
+use contract::{At, FieldError, Record};
 
 use super::resolve::error;
-use super::{Bound, Fault, Writer};
-use crate::{Engine, Row, StoreError, Table};
+use super::{Bound, Decided, Fault, Writer};
+use crate::{Cell, Engine, Row, StoreError, Table};
 
 impl<E: Engine> Writer<E> {
     /// Refuses to touch a row that others refer to: when it is deleted, or when the columns that
@@ -91,6 +94,94 @@ impl<E: Engine> Writer<E> {
             return self.check_dependents(bound, row, Some(columns));
         }
         Ok(())
+    }
+
+    /// Finds the rows just written that miss a parent where the target would tell at COMMIT only.
+    pub(super) fn orphans(
+        &mut self,
+        bound: &Bound,
+        written: &[Decided],
+    ) -> Result<Vec<(At, FieldError)>, StoreError> {
+        let mut orphans = Vec::new();
+        if !bound.binding.table.deferred {
+            return Ok(orphans);
+        }
+        for decided in written {
+            let Some(key) = &decided.target else { continue };
+            let Some(row) = self.row_at(bound, key)? else {
+                continue;
+            };
+            let cells: Vec<(usize, Cell)> = row.into_iter().enumerate().collect();
+            let missing = self.parents_missing(bound, &cells)?;
+            orphans.extend(missing.into_iter().map(|error| (decided.at.clone(), error)));
+        }
+        Ok(orphans)
+    }
+
+    /// Says which parents a record would miss: the target's own message does not.
+    pub(super) fn missing_parents(
+        &mut self,
+        bound: &Bound,
+        record: &Record,
+    ) -> Result<Vec<FieldError>, StoreError> {
+        match self.wanted(bound, record, false) {
+            Ok(wanted) => {
+                let cells: Vec<(usize, Cell)> = wanted
+                    .into_iter()
+                    .map(|wanted| (wanted.place, wanted.cell))
+                    .collect();
+                self.parents_missing(bound, &cells)
+            }
+            Err(Fault::Store(error)) => Err(error),
+            Err(_) => Ok(vec![]),
+        }
+    }
+
+    fn parents_missing(
+        &mut self,
+        bound: &Bound,
+        cells: &[(usize, Cell)],
+    ) -> Result<Vec<FieldError>, StoreError> {
+        let table = &bound.binding.table;
+        let mut errors = Vec::new();
+        for key in &table.foreign_keys {
+            let value = |place: &usize| {
+                cells
+                    .iter()
+                    .find(|(other, _)| other == place)
+                    .map(|(_, cell)| cell.clone())
+                    .filter(|cell| !cell.is_null())
+            };
+            let Some(values) = key.columns.iter().map(value).collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let Some(parent) = self.engine.table(&key.parent)? else {
+                continue;
+            };
+            let places: Option<Vec<usize>> = key
+                .parent_columns
+                .iter()
+                .map(|name| parent.position(name))
+                .collect();
+            let Some(places) = places else { continue };
+            if self
+                .engine
+                .fetch(&parent, &places, std::slice::from_ref(&values))?
+                .iter()
+                .any(|rows| !rows.is_empty())
+            {
+                continue;
+            }
+            let column = table.columns[key.columns[0]].name.as_str();
+            let message = format!(
+                "no row of {} has {} = {}",
+                parent.name,
+                key.parent_columns.join(", "),
+                crate::Key(values)
+            );
+            errors.push(error(Some(column), "foreign-key", message));
+        }
+        Ok(errors)
     }
 
     fn read_catalogue(&mut self) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::resolve::run_value;
 use super::{End, Fault, Writer};
-use crate::ledger::{self, Action, Counts, Run, RunStatus};
+use crate::ledger::{self, Action, BatchStatus, Counts, Run, RunStatus};
 use crate::{Cell, Engine, StoreError};
 
 impl<E: Engine> Writer<E> {
@@ -28,20 +28,17 @@ impl<E: Engine> Writer<E> {
 
     fn finish_inside(&mut self, end: &End) -> Result<Run, StoreError> {
         let seq = self.the_run()?.seq;
-        let mut counts = Counts {
-            not_attempted: end.not_attempted,
-            ..Counts::default()
-        };
+        let mut counts = Counts::default();
+        let mut applied = 0;
         for batch in ledger::list_batches(&mut self.engine, seq)? {
             counts.add(&batch.counts);
+            applied += usize::from(batch.status == BatchStatus::Applied);
         }
-        let failed = ledger::list_batches(&mut self.engine, seq)?
-            .iter()
-            .any(|batch| batch.status == ledger::BatchStatus::Failed);
+        counts.not_attempted += end.records.saturating_sub(counts.total());
         let run = self.the_run()?;
         run.counts = counts;
         run.reason.clone_from(&end.reason);
-        let done = !failed && run.counts.failed == 0 && run.counts.not_attempted == 0;
+        let done = applied == end.batches;
         let action = if done {
             run.status = RunStatus::Completed;
             "migration:completed"
