@@ -12,10 +12,13 @@ use super::values::Names;
 #[serde(deny_unknown_fields, default)]
 pub struct Field {
     /// The source column, or its aliases (the first that the source has). In JSON a path:
-    /// `a.b`, `a[0]`, `FieldValues[SystemCode=Email].Value`, `"a.b".c` for names that hold dots.
+    /// `a.b`, `a[0]`, `FieldValues[SystemCode=Email].Value` (several that fit are an error),
+    /// `Groups[*].Label` for a list, `"a.b".c` for names that hold dots.
     /// A column that the source lacks is an error for a `required` field, else the field is absent.
     pub from: Option<Names>,
-    /// A constant. In text, `{column}` stands for a source column (`{{` and `}}` for braces).
+    /// A constant. In text, `{column}` stands for a source column (`{{` and `}}` for braces). A
+    /// column that the source lacks is an error; an empty or null one stands for nothing. In a
+    /// `ref` to an entity with a composite key each placeholder is one part, the text between `|`.
     #[schemars(with = "Option<serde_json::Value>")]
     pub value: Option<toml::Value>,
     /// A CEL expression over the target columns before this one, and `source`, a map of the item's
@@ -24,17 +27,19 @@ pub struct Field {
     /// What only a run knows: filled in by apply.
     pub run: Option<RunValue>,
 
-    /// What an empty text means (default: null).
+    /// What an empty text, also one that `apply` made empty, means (default: null).
     pub empty: Empty,
     /// Transforms, in this order.
     pub apply: Vec<Transform>,
-    /// The name of a value map under `[map.NAME]`.
+    /// The name of a value map under `[map.NAME]`. A list is mapped element by element.
     pub map: Option<String>,
     /// The type (default: text).
     #[serde(rename = "type")]
     pub kind: Type,
     /// Date and timestamp: the forms to try, in order, in strftime words (`%m/%d/%Y`). A form that
-    /// has no time of day means midnight. Default: RFC 3339 and `%Y-%m-%d`.
+    /// has no time of day means midnight. Default: RFC 3339 and `%Y-%m-%d`. The year must have four
+    /// digits (or be `%y`: 70 to 99 are 19xx). An offset in the value wins over the zone; the date
+    /// of a value with an offset is its day in the zone.
     pub formats: Vec<String>,
     /// The zone of values that carry none (default: the plan's).
     pub zone: Option<String>,
@@ -64,7 +69,7 @@ pub struct Field {
 
     /// The value is looked up in the target: the code (after `map`) gives the row.
     pub lookup: Option<Lookup>,
-    /// The value is the key of a record of this entity.
+    /// The value, without white space around it, is the key of a record of this entity.
     #[serde(rename = "ref")]
     pub reference: Option<String>,
     /// May the record that a reference points to be in the target only?

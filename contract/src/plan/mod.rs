@@ -110,11 +110,13 @@ pub enum Level {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ValueMap {
-    /// Source value (after `apply`) -> target value: text, number, boolean.
+    /// Source value (after `apply`) -> target value: text, number, boolean. It keeps its own type
+    /// unless the field names another; decimals are written as text.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, serde_json::Value>")]
     pub values: IndexMap<String, toml::Value>,
-    /// Source value -> the reason why a record with it is left out, and counted.
+    /// Source value -> the reason why a record with it is left out, and counted. In a list only
+    /// the element is left out.
     #[serde(default)]
     pub ignore: IndexMap<String, String>,
     /// Compare without regard to case (Unicode simple lower case); the default is exact.

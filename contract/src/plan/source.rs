@@ -15,8 +15,9 @@ pub struct Source {
     /// Paths or globs (`*`, `?`, `[…]`, `**`) relative to the plan's folder or `--root`. They are
     /// read in byte order of their path, each once, whatever the order here.
     pub files: Vec<String>,
-    /// What identifies a record: a column, header aliases, or a composite. With `each` the element
-    /// is appended unless the key names the column `each`.
+    /// What identifies a record: a column, header aliases, or a composite, without white space
+    /// around the parts. With `each` the element is appended unless the key names the column `each`
+    /// or a part of it.
     pub key: Key,
     /// CSV: the delimiter (default `,`).
     pub delimiter: Option<char>,
@@ -70,16 +71,19 @@ impl Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// RFC 4180, with a header row.
+    /// RFC 4180, with a header row. White space around names in the header does not count. A row
+    /// whose cells are all blank is no item.
     Csv,
-    /// An array of objects, bare or wrapped in an object, or one object a line.
+    /// An array of objects, bare or wrapped in an object, or one object a line. An object alone in
+    /// its file is a wrapper if it has an array, unless the file is named `.ndjson` or `.jsonl`.
     Json,
     /// `CommonMark`.
     Markdown,
 }
 
 /// One record per element of a list. The element is the column `each`, its 1-based place the
-/// column `each_index`; of an object element the members are columns `each.NAME`.
+/// column `each_index`; of an object element the members are columns `each.NAME`. An item without
+/// elements is counted as ignored; one with a wrong element is rejected whole.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Each {
