@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use anyhow::Result;
 use contract::expr::Scope;
-use contract::plan::{Level, LoadedPlan, Type, Unique};
+use contract::plan::{Level, LoadedPlan, Unique};
 use contract::reject::MASK;
 use contract::{FieldError, Op, Record};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::claims::{Claims, sum};
 use crate::place::{Files, Place};
 use crate::rules::{EntityRules, FieldRules, Rules};
 use crate::secrets::Secrets;
-use crate::value::canonical;
+use crate::value::{canonical, own_type};
 
 /// So many characters of a value go into an error.
 const VALUE_SHOWN: usize = 200;
@@ -184,11 +184,7 @@ fn claim(
     value: &Value,
     place: Place,
 ) -> Option<Place> {
-    let kind = if field.is_code() {
-        Type::Text
-    } else {
-        field.field.kind
-    };
+    let kind = own_type(value, field.kind);
     let text = match field.field.unique {
         Unique::No => return None,
         _ if record.op != Op::Put || value.is_null() => return None,
@@ -296,13 +292,8 @@ fn check_policies(rules: &EntityRules, record: &Record, found: &mut Findings) {
     }
     let mut scope = Scope::default();
     for (column, field) in &rules.fields {
-        let kind = if field.is_code() {
-            Type::Text
-        } else {
-            field.field.kind
-        };
         let value = value_of(record, column).unwrap_or(Cow::Owned(Value::Null));
-        scope.column(column, &value, kind);
+        scope.column(column, &value, field.kind);
     }
     let secret = rules.fields.values().any(|field| field.field.secret);
     for (rule, policy) in &rules.policies {

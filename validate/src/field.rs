@@ -5,17 +5,12 @@ use contract::reject::MASK;
 use serde_json::Value;
 
 use crate::rules::{Bound, FieldRules};
-use crate::value::{canonical, check_format, check_type};
+use crate::value::{canonical, check_format, check_type, own_type};
 
 /// A rule that is broken: its name and what is wrong.
 pub(crate) type Broken = (&'static str, String);
 
 impl FieldRules<'_> {
-    /// Tells whether the column holds a source key or a code instead of a value.
-    pub(crate) fn is_code(&self) -> bool {
-        self.field.reference.is_some() || self.field.lookup.is_some()
-    }
-
     /// Returns every rule that a value breaks; null breaks none of these.
     pub(crate) fn check(&self, value: &Value) -> Vec<Broken> {
         if value.is_null() {
@@ -27,10 +22,11 @@ impl FieldRules<'_> {
                 "its value was masked in the reject: put it back".into(),
             )];
         }
-        let kind = if self.is_code() {
-            Type::Text
+        let open = self.given.contains(value);
+        let kind = if open {
+            own_type(value, self.kind)
         } else {
-            self.field.kind
+            self.kind
         };
         if let Err(message) = check_type(value, kind, self.field.dimensions) {
             return vec![("type", message)];

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::Result;
 use chrono::{DateTime, NaiveDate, Utc};
 use contract::expr::Expression;
-use contract::plan::{Field, LoadedPlan, Policy, Type};
+use contract::plan::{Field, LoadedPlan, Plan, Policy, Type};
 use contract::{Exit, Failure};
 use indexmap::IndexMap;
 use regex::Regex;
@@ -29,6 +29,11 @@ pub(crate) struct EntityRules<'p> {
 pub(crate) struct FieldRules<'p> {
     /// What the plan says of it.
     pub(crate) field: &'p Field,
+    /// Its type; of a reference or a lookup, whose rules are about the source key or the code, text.
+    pub(crate) kind: Type,
+    /// What the plan itself gives to a column whose type it leaves open: a constant or the values
+    /// of a map, which keep their own types.
+    pub(crate) given: Vec<Value>,
     /// What the whole text must match.
     pub(crate) pattern: Option<Regex>,
     /// The values it may have, each in its canonical text.
@@ -73,7 +78,7 @@ impl<'p> Rules<'p> {
     pub(crate) fn of(plan: &'p LoadedPlan) -> Result<Self> {
         let entities = plan.plan.entity.iter().map(|entity| {
             let fields = entity.fields.iter().map(|(column, field)| {
-                let rules = FieldRules::of(field).map_err(|what| {
+                let rules = FieldRules::of(&plan.plan, field).map_err(|what| {
                     let path = plan.path.display();
                     let message = format!(
                         "{path}: {} of {column} of {} {}",
@@ -115,15 +120,15 @@ impl<'p> Rules<'p> {
 }
 
 impl<'p> FieldRules<'p> {
-    fn of(field: &'p Field) -> Result<Self, (&'static str, String)> {
+    fn of(plan: &Plan, field: &'p Field) -> Result<Self, (&'static str, String)> {
         let is_code = field.reference.is_some() || field.lookup.is_some();
-        // Of a reference or a lookup the rules are about the source key or the code, which is text;
-        // of a list they are about each element.
-        let kind = if is_code || field.kind == Type::List {
-            Type::Text
-        } else {
-            field.kind
-        };
+        let kind = if is_code { Type::Text } else { field.kind };
+        let map = field.map.as_ref().and_then(|name| plan.map.get(name));
+        let given = map
+            .into_iter()
+            .flat_map(|map| map.values.values())
+            .chain(&field.value);
+        let given = given.filter(|_| kind == Type::Text && !is_code);
         let bound = |name, limit: &Option<toml::Value>| match limit {
             Some(limit) => match json(limit, kind).and_then(|limit| Bound::of(&limit, kind)) {
                 Some(bound) => Ok(Some(bound)),
@@ -132,8 +137,10 @@ impl<'p> FieldRules<'p> {
             None => Ok(None),
         };
         let one_of = field.one_of.iter().map(|value| {
+            // Of a list every element must be one of them.
+            let kind = if kind == Type::List { Type::Text } else { kind };
             json(value, kind)
-                .and_then(|value| value::canonical(&value, kind))
+                .and_then(|value| value::canonical(&value, value::own_type(&value, kind)))
                 .ok_or_else(|| {
                     (
                         "`one_of`",
@@ -144,6 +151,8 @@ impl<'p> FieldRules<'p> {
         let whole = |pattern: &String| Regex::new(&format!(r"\A(?:{pattern})\z"));
         Ok(Self {
             field,
+            kind,
+            given: given.filter_map(|value| json(value, kind)).collect(),
             pattern: field
                 .pattern
                 .as_ref()
@@ -169,6 +178,6 @@ fn json(value: &toml::Value, kind: Type) -> Option<Value> {
             serde_json::from_str(&value.to_string()).ok()
         }
         toml::Value::Datetime(moment) => Some(Value::String(moment.to_string())),
-        toml::Value::Array(_) | toml::Value::Table(_) => None,
+        toml::Value::Array(_) | toml::Value::Table(_) => serde_json::to_value(value).ok(),
     }
 }

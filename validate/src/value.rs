@@ -79,6 +79,16 @@ fn check_vector(items: &[Value], dimensions: Option<usize>) -> Result<(), String
     }
 }
 
+/// Returns the type of a value whose column leaves it open (text, to a plan that says nothing).
+pub(crate) fn own_type(value: &Value, kind: Type) -> Type {
+    match (kind, value) {
+        (Type::Text, Value::Number(_)) => Type::Decimal,
+        (Type::Text, Value::Bool(_)) => Type::Boolean,
+        (Type::Text, Value::Array(_) | Value::Object(_)) => Type::Json,
+        _ => kind,
+    }
+}
+
 /// Returns one text for all ways to write a value of this type, `None` for a value of another.
 pub(crate) fn canonical(value: &Value, kind: Type) -> Option<String> {
     match (kind, value) {

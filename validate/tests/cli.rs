@@ -430,6 +430,12 @@ fn values_at_the_edge_of_a_rule_pass() {
         ),
         (r#"x = { from = "x", ref = "member" }"#, json!({"x": null})),
         (r#"x = { run = "id", required = true }"#, json!({})),
+        ("x = { value = true }", json!({"x": true})),
+        ("x = { value = 7, one_of = [7, 8] }", json!({"x": 7})),
+        (
+            "x = { from = \"x\", map = \"m\" }\n[map.m]\nvalues = { a = 1, b = \"two\" }\n",
+            json!({"x": 1}),
+        ),
     ];
     for (column, fields) in table {
         assert_eq!(one(column, fields), [""; 0], "{column}");
