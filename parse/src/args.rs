@@ -28,7 +28,12 @@ Exit codes:
 #[command(version, after_help = AFTER)]
 pub struct Args {
     /// The plan
-    #[arg(long, env = "MIGRATION_PLAN", default_value = "migration.toml", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "MIGRATION_PLAN",
+        default_value = "migration.toml",
+        value_name = "FILE"
+    )]
     pub plan: PathBuf,
 
     /// The folder that the plan's sources are relative to [default: the plan's own]

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 
+use crate::item::newlines;
+
 /// Bytes that the declared encoding has no character for. It travels inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 #[error("the bytes at offset {offset} are not {encoding}")]
@@ -59,19 +61,21 @@ impl<R: BufRead> Decoded<R> {
             let source = self.input.fill_buf()?;
             let last = source.is_empty();
             let (result, taken, filled) =
-                self.decoder.decode_to_utf8_without_replacement(source, &mut self.out, last);
+                self.decoder
+                    .decode_to_utf8_without_replacement(source, &mut self.out, last);
             self.input.consume(taken);
             self.consumed += taken as u64;
             (self.read, self.filled) = (0, filled);
-            let lines = self.out[..filled].iter().filter(|byte| **byte == b'\n').count();
-            self.line += lines as u64;
+            self.line += newlines(&self.out[..filled]);
             match result {
                 DecoderResult::Malformed(bad, after) => {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidData,
                         BadBytes {
                             line: self.line,
-                            offset: self.consumed.saturating_sub(u64::from(bad) + u64::from(after)),
+                            offset: self
+                                .consumed
+                                .saturating_sub(u64::from(bad) + u64::from(after)),
                             encoding: self.decoder.encoding().name(),
                         },
                     ));

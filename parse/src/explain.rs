@@ -48,10 +48,22 @@ impl Explained {
 
     /// Says it all.
     pub(crate) fn say(&self, account: &Account, talk: &Talk) {
-        let Account { entity, file, items, used, ignored, rejected, .. } = account;
+        let Account {
+            entity,
+            file,
+            items,
+            used,
+            ignored,
+            rejected,
+            ..
+        } = account;
         talk.say(format!("{file}, as `{entity}`: {items} items: {used} used, {ignored} ignored, {rejected} rejected"));
         for (reason, skipped) in &self.skipped {
-            let Skipped { pieces, bytes, places } = skipped;
+            let Skipped {
+                pieces,
+                bytes,
+                places,
+            } = skipped;
             let mut line = format!("  skipped as {reason}: {pieces} ({bytes} bytes), line");
             for (index, (first, last)) in places.iter().enumerate() {
                 let comma = if index > 0 { "," } else { "" };
@@ -69,7 +81,10 @@ impl Explained {
             talk.say(format!("  left out: {count}: {reason}"));
         }
         if !self.unread.is_empty() {
-            talk.say(format!("  columns that no field reads: {}", self.unread.join(", ")));
+            talk.say(format!(
+                "  columns that no field reads: {}",
+                self.unread.join(", ")
+            ));
         }
     }
 }

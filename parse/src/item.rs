@@ -72,6 +72,11 @@ pub enum Found<'a> {
     Value(Cow<'a, Value>),
 }
 
+/// Counts the line feeds in a text.
+pub(crate) fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+}
+
 /// What a reader hands on, in file order.
 #[derive(Debug)]
 pub enum Piece {

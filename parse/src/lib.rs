@@ -10,8 +10,10 @@ pub mod item;
 mod json;
 mod mapping;
 pub mod markdown;
+mod prepared;
 mod run;
 mod sources;
+mod stage;
 
 pub use args::{Args, Progress};
 pub use error::SourceError;

@@ -33,8 +33,12 @@ impl Root {
     /// It is not there.
     pub(crate) fn new(folder: &Path) -> Result<Self, Failure> {
         let shown = folder.display();
-        let folder = fs::canonicalize(folder)
-            .map_err(|error| Failure::new(Exit::Unreachable, format!("reading the root folder {shown}: {error}")))?;
+        let folder = fs::canonicalize(folder).map_err(|error| {
+            Failure::new(
+                Exit::Unreachable,
+                format!("reading the root folder {shown}: {error}"),
+            )
+        })?;
         Ok(Self { folder })
     }
 
@@ -47,12 +51,23 @@ impl Root {
         let mut files = Files::new();
         for pattern in &entity.source.files {
             let found = self.matching(pattern).map_err(|failure| Failure {
-                message: format!("the source `{pattern}` of `{}` {}", entity.name, failure.message),
+                message: format!(
+                    "the source `{pattern}` of `{}` {}",
+                    entity.name, failure.message
+                ),
                 ..failure
             })?;
             if found.is_empty() && !lenient && !entity.source.allow_missing {
-                let what = if pattern.contains(['*', '?', '[']) { "matches no file" } else { "is not there" };
-                let message = format!("the source `{pattern}` of `{}` {what} in {}", entity.name, self.folder.display());
+                let what = if pattern.contains(['*', '?', '[']) {
+                    "matches no file"
+                } else {
+                    "is not there"
+                };
+                let message = format!(
+                    "the source `{pattern}` of `{}` {what} in {}",
+                    entity.name,
+                    self.folder.display()
+                );
                 return Err(Failure::new(Exit::Unreachable, message)
                     .hint("put the file there, name another folder with --root, or say `allow_missing = true`"));
             }
@@ -67,32 +82,51 @@ impl Root {
     ///
     /// It is not there (5) or outside (4).
     pub(crate) fn name_of(&self, path: &Path) -> Result<String, Failure> {
-        let real = fs::canonicalize(path)
-            .map_err(|error| Failure::new(Exit::Unreachable, format!("reading {}: {error}", path.display())))?;
+        let real = fs::canonicalize(path).map_err(|error| {
+            Failure::new(
+                Exit::Unreachable,
+                format!("reading {}: {error}", path.display()),
+            )
+        })?;
         self.relative(&real).ok_or_else(|| {
-            let message = format!("{} is outside the root {}", path.display(), self.folder.display());
+            let message = format!(
+                "{} is outside the root {}",
+                path.display(),
+                self.folder.display()
+            );
             Failure::new(Exit::Refused, message)
         })
     }
 
     fn matching(&self, pattern: &str) -> Result<Files, Failure> {
         let path = Path::new(pattern);
-        if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-            return Err(Failure::new(Exit::Usage, "leaves the root: expected a relative path without `..`"));
+        if !path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        {
+            return Err(Failure::new(
+                Exit::Usage,
+                "leaves the root: expected a relative path without `..`",
+            ));
         }
         let literal = self.folder.join(path);
         if fs::symlink_metadata(&literal).is_ok() {
             return Ok(Files::from([self.file(&literal)?]));
         }
         let root = self.folder.to_str().ok_or_else(|| {
-            Failure::new(Exit::Unreachable, "is below a folder whose name is not UTF-8")
+            Failure::new(
+                Exit::Unreachable,
+                "is below a folder whose name is not UTF-8",
+            )
         })?;
         let whole = format!("{}/{pattern}", Pattern::escape(root));
         let paths = glob::glob_with(&whole, OPTIONS)
             .map_err(|error| Failure::new(Exit::Usage, format!("is no pattern: {error}")))?;
         let mut files = Files::new();
         for path in paths {
-            let path = path.map_err(|error| Failure::new(Exit::Unreachable, format!("can't be followed: {error}")))?;
+            let path = path.map_err(|error| {
+                Failure::new(Exit::Unreachable, format!("can't be followed: {error}"))
+            })?;
             if !path.is_dir() {
                 files.extend([self.file(&path)?]);
             }
@@ -102,12 +136,21 @@ impl Root {
 
     fn file(&self, path: &Path) -> Result<(String, PathBuf), Failure> {
         let name = self.relative(path).ok_or_else(|| {
-            Failure::new(Exit::Refused, format!("gives {path:?}, whose name can't stand in a record: expected UTF-8 without backslash and control characters"))
+            let shown = path.display();
+            Failure::new(
+                Exit::Refused,
+                format!(
+                    "gives {shown}, whose name can't stand in a record: expected UTF-8 without backslash and control characters"
+                ),
+            )
         })?;
         let real = fs::canonicalize(path)
             .map_err(|error| Failure::new(Exit::Unreachable, format!("gives {name}: {error}")))?;
         if !real.starts_with(&self.folder) {
-            return Err(Failure::new(Exit::Refused, format!("gives {name}, a link that leaves the root")));
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("gives {name}, a link that leaves the root"),
+            ));
         }
         Ok((name, path.to_owned()))
     }

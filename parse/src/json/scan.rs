@@ -5,6 +5,7 @@ use std::io::{self, BufRead};
 use contract::LINE_LIMIT;
 
 use crate::SourceError;
+use crate::item::newlines;
 
 /// Where in the file.
 #[derive(Clone, Copy)]
@@ -87,7 +88,9 @@ impl<R: BufRead> Scanner<R> {
     pub(super) fn peek(&mut self) -> Result<Option<u8>, SourceError> {
         loop {
             let chunk = self.chunk()?;
-            let Some(first) = chunk.first().copied() else { return Ok(None) };
+            let Some(first) = chunk.first().copied() else {
+                return Ok(None);
+            };
             let blanks = chunk
                 .iter()
                 .position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
@@ -151,11 +154,18 @@ impl<R: BufRead> Scanner<R> {
             Err(error) => return error,
         };
         let Place { line, offset } = self.here;
-        self.damaged(line, format!("{found} at offset {offset} where {expected} is expected"))
+        self.damaged(
+            line,
+            format!("{found} at offset {offset} where {expected} is expected"),
+        )
     }
 
     pub(super) fn damaged(&self, line: u64, message: impl Into<String>) -> SourceError {
-        SourceError::Damaged { file: self.file.clone(), line, message: message.into() }
+        SourceError::Damaged {
+            file: self.file.clone(),
+            line,
+            message: message.into(),
+        }
     }
 
     fn chunk(&mut self) -> Result<&[u8], SourceError> {
@@ -164,12 +174,18 @@ impl<R: BufRead> Scanner<R> {
             match self.input.fill_buf() {
                 Ok(_) => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(SourceError::Io { file: self.file.clone(), source }),
+                Err(source) => {
+                    return Err(SourceError::Io {
+                        file: self.file.clone(),
+                        source,
+                    });
+                }
             }
         }
-        self.input
-            .fill_buf()
-            .map_err(|source| SourceError::Io { file: self.file.clone(), source })
+        self.input.fill_buf().map_err(|source| SourceError::Io {
+            file: self.file.clone(),
+            source,
+        })
     }
 
     fn advance(&mut self, count: usize, lines: u64) {
@@ -177,8 +193,4 @@ impl<R: BufRead> Scanner<R> {
         self.here.offset += count as u64;
         self.here.line += lines;
     }
-}
-
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::error::Category;
 use serde_json::{Map, Number, Value};
 
-/// How serde_json hands over a number whose digits are kept: as a map of this one member.
+/// How `serde_json` hands over a number whose digits are kept: as a map of this one member.
 const NUMBER: &str = "$serde_json::private::Number";
 
 /// What is wrong with a text that should be one JSON value.
@@ -26,7 +26,11 @@ pub(crate) enum Fault {
 pub(crate) fn parse(text: &str) -> Result<Value, Fault> {
     let Strict(value) = serde_json::from_str(text).map_err(|error| {
         let whole = error.to_string();
-        let message = whole.split(" at line ").next().unwrap_or_default().to_owned();
+        let message = whole
+            .split(" at line ")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         if error.classify() == Category::Data {
             return Fault::Meaning(message);
         }
@@ -96,11 +100,16 @@ impl<'de> Visitor<'de> for Build {
         while let Some(key) = map.next_key::<String>()? {
             if key == NUMBER {
                 let digits: String = map.next_value()?;
-                return digits.parse::<Number>().map(Value::Number).map_err(A::Error::custom);
+                return digits
+                    .parse::<Number>()
+                    .map(Value::Number)
+                    .map_err(A::Error::custom);
             }
             let Strict(value) = map.next_value()?;
             if members.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("the member `{key}` is there twice")));
+                return Err(A::Error::custom(format_args!(
+                    "the member `{key}` is there twice"
+                )));
             }
             members.insert(key, value);
         }
@@ -121,13 +130,17 @@ mod tests {
 
     #[test]
     fn a_member_named_twice_is_found_at_any_depth() {
-        let Err(Fault::Meaning(message)) = parse(r#"[{"x":{"a":1,"a":1}}]"#) else { panic!() };
+        let Err(Fault::Meaning(message)) = parse(r#"[{"x":{"a":1,"a":1}}]"#) else {
+            panic!()
+        };
         assert_eq!(message, "the member `a` is there twice");
     }
 
     #[test]
     fn syntax_is_placed() {
-        let Err(Fault::Syntax { offset, .. }) = parse("{\"a\":\n 1,\n x}") else { panic!() };
+        let Err(Fault::Syntax { offset, .. }) = parse("{\"a\":\n 1,\n x}") else {
+            panic!()
+        };
         assert_eq!(offset, 11);
     }
 }

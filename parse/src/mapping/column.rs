@@ -77,7 +77,12 @@ impl Column {
         };
         let names = names
             .iter()
-            .map(|text| Ok(Name { text: text.clone(), place: place(text)? }))
+            .map(|text| {
+                Ok(Name {
+                    text: text.clone(),
+                    place: place(text)?,
+                })
+            })
             .collect::<Result<Vec<_>, String>>()?;
         Ok(Self { names })
     }
@@ -90,9 +95,9 @@ impl Column {
     pub(crate) fn find<'a>(&self, view: View<'a>) -> Result<Found<'a>, String> {
         for name in &self.names {
             let found = match (&name.place, view.body, view.each) {
-                (Place::Cell, Body::Row(header, cells), _) => {
-                    header.position(&name.text).map(|place| Found::Text(&cells[place]))
-                }
+                (Place::Cell, Body::Row(header, cells), _) => header
+                    .position(&name.text)
+                    .map(|place| Found::Text(&cells[place])),
                 (Place::Path(path), Body::Tree(members), _) => {
                     walk_members(members, path)?.map(Found::Value)
                 }
@@ -124,7 +129,9 @@ impl Column {
 
     /// Tells whether it is the element in hand, or a part of it.
     pub(crate) fn is_element(&self) -> bool {
-        self.names.iter().any(|name| matches!(name.place, Place::Element(_) | Place::ElementIndex))
+        self.names
+            .iter()
+            .any(|name| matches!(name.place, Place::Element(_) | Place::ElementIndex))
     }
 
     /// Iterates over its names.
@@ -139,7 +146,10 @@ impl Column {
     }
 }
 
-fn walk_members<'a>(members: &'a Map<String, Value>, path: &[Step]) -> Result<Option<Cow<'a, Value>>, String> {
+fn walk_members<'a>(
+    members: &'a Map<String, Value>,
+    path: &[Step],
+) -> Result<Option<Cow<'a, Value>>, String> {
     match path.split_first() {
         Some((Step::Name(name), rest)) => match members.get(name) {
             Some(value) => walk(value, rest),
@@ -204,7 +214,9 @@ fn steps(path: &str) -> Result<Vec<Step>, String> {
     loop {
         let name;
         if let Some(quoted) = rest.strip_prefix('"') {
-            let (inner, after) = quoted.split_once('"').ok_or_else(|| wrong("has a quote that never closes"))?;
+            let (inner, after) = quoted
+                .split_once('"')
+                .ok_or_else(|| wrong("has a quote that never closes"))?;
             (name, rest) = (inner, after);
         } else {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
@@ -215,12 +227,19 @@ fn steps(path: &str) -> Result<Vec<Step>, String> {
         }
         steps.push(Step::Name(name.to_owned()));
         while let Some(inner) = rest.strip_prefix('[') {
-            let (inner, after) = inner.split_once(']').ok_or_else(|| wrong("has a `[` without `]`"))?;
+            let (inner, after) = inner
+                .split_once(']')
+                .ok_or_else(|| wrong("has a `[` without `]`"))?;
             steps.push(match (inner, inner.split_once('=')) {
                 ("*", _) => Step::All,
-                (_, Some((key, text))) => Step::Having(key.trim().to_owned(), text.trim().trim_matches('"').to_owned()),
+                (_, Some((key, text))) => Step::Having(
+                    key.trim().to_owned(),
+                    text.trim().trim_matches('"').to_owned(),
+                ),
                 _ => Step::Index(inner.parse().map_err(|_| {
-                    wrong(&format!("has `[{inner}]`: expected a number, `*` or `Key=value`"))
+                    wrong(&format!(
+                        "has `[{inner}]`: expected a number, `*` or `Key=value`"
+                    ))
                 })?),
             });
             rest = after;
@@ -243,12 +262,19 @@ mod tests {
     fn in_tree(names: &[&str], value: Value) -> Result<Option<Value>, String> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let column = Column::new(&names, SourceFormat::Json, false)?;
-        let Value::Object(members) = value else { panic!() };
+        let Value::Object(members) = value else {
+            panic!()
+        };
         let body = Body::Tree(members);
-        Ok(match column.find(View { body: &body, each: None })? {
-            Found::Value(value) => Some(value.into_owned()),
-            _ => None,
-        })
+        Ok(
+            match column.find(View {
+                body: &body,
+                each: None,
+            })? {
+                Found::Value(value) => Some(value.into_owned()),
+                _ => None,
+            },
+        )
     }
 
     #[test]
@@ -260,8 +286,14 @@ mod tests {
         for (path, expected) in [
             ("Level.Name", Some(json!("A"))),
             ("\"a.b\".c", Some(json!(2))),
-            ("FieldValues[SystemCode=MemberSince].Value", Some(json!("2020"))),
-            ("FieldValues[SystemCode=Groups].Value[*].Label", Some(json!(["x", "y"]))),
+            (
+                "FieldValues[SystemCode=MemberSince].Value",
+                Some(json!("2020")),
+            ),
+            (
+                "FieldValues[SystemCode=Groups].Value[*].Label",
+                Some(json!(["x", "y"])),
+            ),
             ("FieldValues[1].Value[0].Id", Some(json!(1))),
             ("FieldValues[SystemCode=Email].Value", None),
             ("Level[0]", None),
@@ -275,7 +307,11 @@ mod tests {
     #[test]
     fn several_elements_where_one_is_wanted_are_an_error() {
         let twice = json!({"F": [{"K": "a", "V": 1}, {"K": "a", "V": 2}]});
-        assert!(in_tree(&["F[K=a].V"], twice).unwrap_err().contains("several elements"));
+        assert!(
+            in_tree(&["F[K=a].V"], twice)
+                .unwrap_err()
+                .contains("several elements")
+        );
     }
 
     #[test]
@@ -289,14 +325,22 @@ mod tests {
     fn rows_have_cells_by_name_whatever_it_holds() {
         let header = Arc::new(Header::new(["a.b[0]".to_owned(), "each".to_owned()]));
         let body = Body::Row(header, vec!["1".into(), "2".into()]);
-        let find = |name: &str, each| {
-            Column::new(&[name.to_owned()], SourceFormat::Csv, each).unwrap()
-        };
+        let find =
+            |name: &str, each| Column::new(&[name.to_owned()], SourceFormat::Csv, each).unwrap();
         let element = Value::from("x");
-        let view = View { body: &body, each: Some(Element { value: &element, index: 3 }) };
+        let view = View {
+            body: &body,
+            each: Some(Element {
+                value: &element,
+                index: 3,
+            }),
+        };
         assert_eq!(find("a.b[0]", true).find(view), Ok(Found::Text("1")));
         assert_eq!(find("each", true).find(view), Ok(Found::Text("x")));
-        assert_eq!(find("each_index", true).find(view), Ok(Found::Value(Cow::Owned(3.into()))));
+        assert_eq!(
+            find("each_index", true).find(view),
+            Ok(Found::Value(Cow::Owned(3.into())))
+        );
         assert_eq!(find("each", false).find(view), Ok(Found::Text("2")));
     }
 }

@@ -66,11 +66,19 @@ impl FieldMap {
     /// # Errors
     ///
     /// Says what in the plan makes no sense.
-    pub(super) fn new(plan: &Plan, entity: &Entity, column: &str, field: &Field, secret: bool) -> Result<Option<Self>, String> {
+    pub(super) fn new(
+        plan: &Plan,
+        entity: &Entity,
+        column: &str,
+        field: &Field,
+        secret: bool,
+    ) -> Result<Option<Self>, String> {
         let format = entity.source.format;
         let each = entity.source.each.is_some();
         let composite = |name: &String| {
-            plan.entity(name).is_some_and(|other| other.source.key.parts().len() > 1 || other.source.each.is_some())
+            plan.entity(name).is_some_and(|other| {
+                other.source.key.parts().len() > 1 || other.source.each.is_some()
+            })
         };
         let take = if let Some(from) = &field.from {
             Take::From(Column::new(from.as_slice(), format, each)?)
@@ -88,7 +96,11 @@ impl FieldMap {
             return Ok(None);
         };
         let map = match &field.map {
-            Some(name) => plan.map.get(name).map(|map| Translation::new(name, map)).transpose()?,
+            Some(name) => plan
+                .map
+                .get(name)
+                .map(|map| Translation::new(name, map))
+                .transpose()?,
             None => None,
         };
         let made = Self {
@@ -138,32 +150,51 @@ impl FieldMap {
     /// # Errors
     ///
     /// Why there is to be no record.
-    pub(super) fn fill(&self, view: View, scope: &Scope, left_out: &mut Vec<String>) -> Result<Slot, Stop> {
+    pub(super) fn fill(
+        &self,
+        view: View,
+        scope: &Scope,
+        left_out: &mut Vec<String>,
+    ) -> Result<Slot, Stop> {
         let wrong = |rule, error| self.wrong(rule, error, None);
         let (value, cell) = match &self.take {
             Take::From(column) => match column.find(view).map_err(|error| wrong("path", error))? {
                 Found::Absent if self.required => {
-                    return Err(wrong("required", format!("the source has no {}", column.shown())));
+                    return Err(wrong(
+                        "required",
+                        format!("the source has no {}", column.shown()),
+                    ));
                 }
                 Found::Absent => return Ok(Slot::Absent),
                 Found::Text(text) => (Value::String(text.to_owned()), true),
                 Found::Value(value) => (value.into_owned(), false),
             },
             Take::Constant(value) => (value.clone(), true),
-            Take::Template(template) => {
-                (Value::String(template.fill(view).map_err(|error| wrong("value", error))?), true)
-            }
-            Take::Expr(expression) => {
-                (expression.value(scope).map_err(|error| wrong("expr", error))?, true)
-            }
+            Take::Template(template) => (
+                Value::String(template.fill(view).map_err(|error| wrong("value", error))?),
+                true,
+            ),
+            Take::Expr(expression) => (
+                expression
+                    .value(scope)
+                    .map_err(|error| wrong("expr", error))?,
+                true,
+            ),
         };
         self.steps(value, cell, left_out)
     }
 
     fn steps(&self, value: Value, cell: bool, left_out: &mut Vec<String>) -> Result<Slot, Stop> {
         let done = match (&self.convert, value) {
-            (Kind::List(separators), Value::String(text)) if !text.is_empty() && !separators.is_empty() => {
-                self.list(super::text::split(&text, separators).into_iter().map(Value::String), left_out)?
+            (Kind::List(separators), Value::String(text))
+                if !text.is_empty() && !separators.is_empty() =>
+            {
+                self.list(
+                    super::text::split(&text, separators)
+                        .into_iter()
+                        .map(Value::String),
+                    left_out,
+                )?
             }
             (Kind::List(_), Value::Array(items)) => self.list(items.into_iter(), left_out)?,
             (_, value) => match self.translated(value)? {
@@ -181,13 +212,20 @@ impl FieldMap {
         }
         let text = plain(&done).map_err(|error| self.wrong("type", error, Some(&done)))?;
         Ok(match &self.reference {
-            Some(entity) => Slot::Ref(Ref { entity: entity.clone(), key: text.trim().to_owned() }),
+            Some(entity) => Slot::Ref(Ref {
+                entity: entity.clone(),
+                key: text.trim().to_owned(),
+            }),
             None => Slot::Lookup(text),
         })
     }
 
     /// Takes the elements of a list through the steps before the type.
-    fn list(&self, items: impl Iterator<Item = Value>, left_out: &mut Vec<String>) -> Result<Value, Stop> {
+    fn list(
+        &self,
+        items: impl Iterator<Item = Value>,
+        left_out: &mut Vec<String>,
+    ) -> Result<Value, Stop> {
         let mut list = Vec::new();
         for item in items {
             match self.translated(item)? {
@@ -200,7 +238,11 @@ impl FieldMap {
     }
 
     fn left_out(&self, text: &str, why: &str) -> String {
-        let text = if self.secret { MASK.to_owned() } else { format!("\"{text}\"") };
+        let text = if self.secret {
+            MASK.to_owned()
+        } else {
+            format!("\"{text}\"")
+        };
         format!("`{}` is {text}: {why}", self.column)
     }
 
@@ -228,7 +270,10 @@ impl FieldMap {
             });
         };
         let text = plain(&value).map_err(|error| self.wrong("map", error, Some(&value)))?;
-        match map.of(&text).map_err(|error| self.wrong("map", error, Some(&value)))? {
+        match map
+            .of(&text)
+            .map_err(|error| self.wrong("map", error, Some(&value)))?
+        {
             Entry::Value(value) => Ok(Step::Typed(value.clone())),
             Entry::Ignore(why) => Ok(Step::Ignore(text, why.clone())),
         }

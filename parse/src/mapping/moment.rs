@@ -3,8 +3,8 @@
 
 use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse};
 use chrono::{
-    DateTime, Datelike, FixedOffset, LocalResult, NaiveDateTime, NaiveTime, Offset,
-    SecondsFormat, TimeDelta, TimeZone, Timelike, Utc,
+    DateTime, Datelike, FixedOffset, LocalResult, NaiveDateTime, NaiveTime, Offset, SecondsFormat,
+    TimeDelta, TimeZone, Timelike, Utc,
 };
 use chrono_tz::Tz;
 use contract::plan::{Ambiguous, Field, Gap, Type};
@@ -42,13 +42,30 @@ impl Moments {
         });
         let zone = zone.transpose()?;
         let standard = ["%+".to_owned(), "%Y-%m-%d".to_owned()];
-        let texts = if field.formats.is_empty() { &standard[..] } else { &field.formats };
-        let forms = texts.iter().map(|text| form(text)).collect::<Result<Vec<_>, _>>()?;
-        let local = forms.iter().find(|form| !form.items.iter().any(fixes_offset));
+        let texts = if field.formats.is_empty() {
+            &standard[..]
+        } else {
+            &field.formats
+        };
+        let forms = texts
+            .iter()
+            .map(|text| form(text))
+            .collect::<Result<Vec<_>, _>>()?;
+        let local = forms
+            .iter()
+            .find(|form| !form.items.iter().any(fixes_offset));
         if let (Type::Timestamp, None, Some(form)) = (field.kind, zone, local) {
-            return Err(format!("values of the form `{}` carry no zone: give the plan or the field a `zone`", form.text));
+            return Err(format!(
+                "values of the form `{}` carry no zone: give the plan or the field a `zone`",
+                form.text
+            ));
         }
-        Ok(Self { forms, zone, gap: field.gap, ambiguous: field.ambiguous })
+        Ok(Self {
+            forms,
+            zone,
+            gap: field.gap,
+            ambiguous: field.ambiguous,
+        })
     }
 
     /// Reads a day, `YYYY-MM-DD`. Of an instant it is the day in the zone.
@@ -61,7 +78,9 @@ impl Moments {
             (Moment::Local(local), _) => local.date(),
             (Moment::Instant(instant), Some(zone)) => instant.with_timezone(&zone).date_naive(),
             (Moment::Instant(_), None) => {
-                return Err("is an instant, whose day depends on a zone: give the field a `zone`".into());
+                return Err(
+                    "is an instant, whose day depends on a zone: give the field a `zone`".into(),
+                );
             }
         };
         Ok(day.format("%Y-%m-%d").to_string())
@@ -81,7 +100,9 @@ impl Moments {
     }
 
     fn instant(&self, local: NaiveDateTime) -> Result<DateTime<Utc>, String> {
-        let zone = self.zone.ok_or("carries no zone: give the field a `zone`")?;
+        let zone = self
+            .zone
+            .ok_or("carries no zone: give the field a `zone`")?;
         let first = match zone.from_local_datetime(&local) {
             LocalResult::Single(instant) => return Ok(instant.with_timezone(&Utc)),
             LocalResult::Ambiguous(first, second) => match self.ambiguous {
@@ -125,7 +146,10 @@ impl Moments {
                 "%+" => "RFC 3339".to_owned(),
                 text => format!("`{text}`"),
             });
-            format!("has none of the forms {}", forms.collect::<Vec<_>>().join(", "))
+            format!(
+                "has none of the forms {}",
+                forms.collect::<Vec<_>>().join(", ")
+            )
         }))
     }
 }
@@ -140,11 +164,22 @@ fn form(text: &str) -> Result<Form, String> {
         ));
     }
     let timed = items.iter().any(|item| match item {
-        Item::Numeric(numeric, _) => matches!(numeric, Numeric::Hour | Numeric::Hour12 | Numeric::Minute | Numeric::Second | Numeric::Timestamp),
+        Item::Numeric(numeric, _) => matches!(
+            numeric,
+            Numeric::Hour
+                | Numeric::Hour12
+                | Numeric::Minute
+                | Numeric::Second
+                | Numeric::Timestamp
+        ),
         Item::Fixed(fixed) => matches!(fixed, Fixed::RFC3339 | Fixed::RFC2822),
         _ => false,
     });
-    Ok(Form { text: text.to_owned(), items, timed })
+    Ok(Form {
+        text: text.to_owned(),
+        items,
+        timed,
+    })
 }
 
 fn fixes_offset(item: &Item) -> bool {
@@ -181,12 +216,15 @@ impl Form {
             let instant = DateTime::from_timestamp(seconds, nanos);
             Moment::Instant(instant.ok_or("is out of range")?.fixed_offset())
         } else {
-            let date = parsed.to_naive_date().map_err(|_| format!("names a day that does not exist (read as `{}`)", self.text))?;
+            let date = parsed.to_naive_date().map_err(|_| {
+                format!("names a day that does not exist (read as `{}`)", self.text)
+            })?;
             let local = date.and_time(self.time(&mut parsed)?);
             match parsed.offset() {
                 None => Moment::Local(local),
                 Some(seconds) => {
-                    let offset = FixedOffset::east_opt(seconds).ok_or("has an offset out of range")?;
+                    let offset =
+                        FixedOffset::east_opt(seconds).ok_or("has an offset out of range")?;
                     let instant = offset.from_local_datetime(&local).single();
                     Moment::Instant(instant.ok_or("is out of range")?)
                 }
@@ -199,7 +237,10 @@ impl Form {
         if (1000..=9999).contains(&year) {
             Ok(Some(moment))
         } else {
-            Err(format!("names the year {year} (read as `{}`): expected four digits", self.text))
+            Err(format!(
+                "names the year {year} (read as `{}`): expected four digits",
+                self.text
+            ))
         }
     }
 
@@ -210,9 +251,12 @@ impl Form {
         if parsed.minute().is_none() {
             parsed.set_minute(0).ok();
         }
-        let time = parsed
-            .to_naive_time()
-            .map_err(|_| format!("names a time of day that does not exist (read as `{}`)", self.text))?;
+        let time = parsed.to_naive_time().map_err(|_| {
+            format!(
+                "names a time of day that does not exist (read as `{}`)",
+                self.text
+            )
+        })?;
         if time.nanosecond() >= 1_000_000_000 {
             return Err("is a leap second, which no target keeps".into());
         }
@@ -222,9 +266,9 @@ impl Form {
 
 /// Digits after the ninth would be dropped by the parser without a word.
 fn has_long_fraction(text: &str) -> bool {
-    text.split(['.', ',']).skip(1).any(|rest| {
-        rest.bytes().take_while(u8::is_ascii_digit).count() > 9
-    })
+    text.split(['.', ','])
+        .skip(1)
+        .any(|rest| rest.bytes().take_while(u8::is_ascii_digit).count() > 9)
 }
 
 #[cfg(test)]
@@ -246,7 +290,10 @@ mod tests {
 
     #[test]
     fn every_form_of_a_day_is_local_midnight() {
-        let field = field(&["%m/%d/%Y", "%Y-%m-%d", "%m/%d/%Y %H:%M"], "America/Los_Angeles");
+        let field = field(
+            &["%m/%d/%Y", "%Y-%m-%d", "%m/%d/%Y %H:%M"],
+            "America/Los_Angeles",
+        );
         assert_eq!(at(&field, "01/15/2024").unwrap(), "2024-01-15T08:00:00Z");
         assert_eq!(at(&field, "2024-01-15").unwrap(), "2024-01-15T08:00:00Z");
         assert_eq!(at(&field, "7/4/2024 9:30").unwrap(), "2024-07-04T16:30:00Z");
@@ -255,8 +302,14 @@ mod tests {
     #[test]
     fn an_offset_wins_over_the_zone_and_fractions_stay() {
         let field = field(&[], "Asia/Tokyo");
-        assert_eq!(at(&field, "2024-01-15T20:00:00.25-04:00").unwrap(), "2024-01-16T00:00:00.250Z");
-        assert_eq!(at(&field, "2024-01-15T20:00:00Z").unwrap(), "2024-01-15T20:00:00Z");
+        assert_eq!(
+            at(&field, "2024-01-15T20:00:00.25-04:00").unwrap(),
+            "2024-01-16T00:00:00.250Z"
+        );
+        assert_eq!(
+            at(&field, "2024-01-15T20:00:00Z").unwrap(),
+            "2024-01-15T20:00:00Z"
+        );
         assert!(at(&field, "2024-01-15T20:00:00.1234567891Z").is_err());
         assert!(at(&field, "2024-01-15T20:00:00").is_err());
     }
@@ -265,8 +318,16 @@ mod tests {
     fn a_local_time_in_a_gap_or_overlap_is_decided_by_the_plan() {
         let mut field = field(&["%Y-%m-%d %H:%M"], "America/Los_Angeles");
         let (gap, twice) = ("2024-03-10 02:30", "2024-11-03 01:30");
-        assert!(at(&field, gap).unwrap_err().contains("does not exist in America/Los_Angeles"));
-        assert!(at(&field, twice).unwrap_err().contains("exists twice in America/Los_Angeles"));
+        assert!(
+            at(&field, gap)
+                .unwrap_err()
+                .contains("does not exist in America/Los_Angeles")
+        );
+        assert!(
+            at(&field, twice)
+                .unwrap_err()
+                .contains("exists twice in America/Los_Angeles")
+        );
         (field.gap, field.ambiguous) = (Gap::Before, Ambiguous::First);
         assert_eq!(at(&field, gap).unwrap(), "2024-03-10T10:30:00Z");
         assert_eq!(at(&field, twice).unwrap(), "2024-11-03T08:30:00Z");
@@ -280,7 +341,10 @@ mod tests {
         let field = field(&["%m/%d/%Y", "%Y-%m-%dT%H:%M:%S"], "UTC");
         for (text, said) in [
             ("02/30/2024", "names a day that does not exist"),
-            ("13/01/2024", "has none of the forms `%m/%d/%Y`, `%Y-%m-%dT%H:%M:%S`"),
+            (
+                "13/01/2024",
+                "has none of the forms `%m/%d/%Y`, `%Y-%m-%dT%H:%M:%S`",
+            ),
             ("1/5/24", "names the year 24"),
             ("2024-06-30T23:59:60", "is a leap second"),
             ("TBD", "has none of the forms"),
@@ -294,14 +358,31 @@ mod tests {
     #[test]
     fn the_day_of_an_instant_is_that_of_the_zone() {
         let day = |zone: &str| {
-            let field = Field { kind: Type::Date, zone: Some(zone.into()), ..Field::default() };
-            Moments::new(&field, None).unwrap().date("2024-01-15T20:00:00-04:00").unwrap()
+            let field = Field {
+                kind: Type::Date,
+                zone: Some(zone.into()),
+                ..Field::default()
+            };
+            Moments::new(&field, None)
+                .unwrap()
+                .date("2024-01-15T20:00:00-04:00")
+                .unwrap()
         };
-        assert_eq!((day("UTC").as_str(), day("America/New_York").as_str()), ("2024-01-16", "2024-01-15"));
-        let field = Field { kind: Type::Date, ..Field::default() };
+        assert_eq!(
+            (day("UTC").as_str(), day("America/New_York").as_str()),
+            ("2024-01-16", "2024-01-15")
+        );
+        let field = Field {
+            kind: Type::Date,
+            ..Field::default()
+        };
         let none = Moments::new(&field, None).unwrap();
         assert_eq!(none.date("2024-01-15").unwrap(), "2024-01-15");
-        assert!(none.date("2024-01-15T20:00:00Z").unwrap_err().contains("depends on a zone"));
+        assert!(
+            none.date("2024-01-15T20:00:00Z")
+                .unwrap_err()
+                .contains("depends on a zone")
+        );
     }
 
     #[test]

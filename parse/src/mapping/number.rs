@@ -94,7 +94,10 @@ pub(super) fn json_decimal(number: &Number) -> Result<Value, String> {
 }
 
 /// How JSON writes numbers.
-const PLAIN: Notation = Notation { decimal: '.', thousands: None };
+const PLAIN: Notation = Notation {
+    decimal: '.',
+    thousands: None,
+};
 
 fn signed(text: &str) -> (&'static str, &str) {
     match text.as_bytes().first() {
@@ -121,7 +124,9 @@ fn number(sign: &str, whole: &str, fraction: &str) -> Result<Value, String> {
     if whole.len() > 1 && whole.starts_with('0') {
         return Err("has leading zeros, which a number can't keep: is it a text?".into());
     }
-    let zero = [whole, fraction].iter().all(|part| part.bytes().all(|byte| byte == b'0'));
+    let zero = [whole, fraction]
+        .iter()
+        .all(|part| part.bytes().all(|byte| byte == b'0'));
     if sign == "-" && zero {
         return Err("is minus zero, which no target keeps".into());
     }
@@ -150,14 +155,23 @@ mod tests {
             ("+7", "7"),
             ("-12", "-12"),
             ("0", "0"),
-            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            (
+                "123456789012345678901234567890",
+                "123456789012345678901234567890",
+            ),
             ("1,200", "error: is no whole number: expected digits only"),
-            ("30 people", "error: is no whole number: expected digits only"),
+            (
+                "30 people",
+                "error: is no whole number: expected digits only",
+            ),
             ("12.9", "error: is no whole number: expected digits only"),
             (" 1", "error: is no whole number: expected digits only"),
             ("", "error: is no whole number: expected digits only"),
             ("٣", "error: is no whole number: expected digits only"),
-            ("007", "error: has leading zeros, which a number can't keep: is it a text?"),
+            (
+                "007",
+                "error: has leading zeros, which a number can't keep: is it a text?",
+            ),
             ("-0", "error: is minus zero, which no target keeps"),
         ] {
             assert_eq!(said(integer(text, PLAIN)), expected, "{text}");
@@ -166,20 +180,38 @@ mod tests {
 
     #[test]
     fn separators_count_only_where_the_plan_declares_them() {
-        let german = Notation { decimal: ',', thousands: Some('.') };
+        let german = Notation {
+            decimal: ',',
+            thousands: Some('.'),
+        };
         for (text, expected) in [
             ("1.234.567,50", "1234567.50"),
             ("0,10", "0.10"),
             (",5", "0.5"),
             ("1.23,4", "error: has `.` where no thousands end"),
             ("1234.567", "error: has `.` where no thousands end"),
-            ("1,2,3", "error: is no decimal number: expected digits, with `,` before a fraction"),
+            (
+                "1,2,3",
+                "error: is no decimal number: expected digits, with `,` before a fraction",
+            ),
             ("5,", "error: ends with its decimal separator"),
-            ("NaN", "error: is no decimal number: expected digits, with `,` before a fraction"),
+            (
+                "NaN",
+                "error: is no decimal number: expected digits, with `,` before a fraction",
+            ),
         ] {
             assert_eq!(said(decimal(text, german)), expected, "{text}");
         }
-        assert_eq!(said(integer("1,200", Notation { decimal: '.', thousands: Some(',') })), "1200");
+        assert_eq!(
+            said(integer(
+                "1,200",
+                Notation {
+                    decimal: '.',
+                    thousands: Some(',')
+                }
+            )),
+            "1200"
+        );
         assert_eq!(said(decimal("12.50", PLAIN)), "12.50");
         assert!(decimal("12,50", PLAIN).is_err() && decimal("1e5", PLAIN).is_err());
     }

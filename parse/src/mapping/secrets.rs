@@ -30,7 +30,8 @@ impl Secrets {
         }
         let each = entity.source.each.is_some();
         for name in &secrets.names {
-            if let Ok(column) = Column::new(std::slice::from_ref(name), entity.source.format, each) {
+            if let Ok(column) = Column::new(std::slice::from_ref(name), entity.source.format, each)
+            {
                 secrets.opaque |= column.is_element();
                 secrets.columns.push(column);
             }

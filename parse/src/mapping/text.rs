@@ -35,7 +35,11 @@ fn collapse(text: &str) -> String {
 }
 
 fn phone(text: &str) -> String {
-    let plus = if text.trim_start().starts_with('+') { "+" } else { "" };
+    let plus = if text.trim_start().starts_with('+') {
+        "+"
+    } else {
+        ""
+    };
     let digits = text.chars().filter(char::is_ascii_digit);
     plus.chars().chain(digits).collect()
 }
@@ -54,10 +58,17 @@ fn slug(text: &str) -> String {
 pub(super) fn split(text: &str, separators: &[String]) -> Vec<String> {
     let mut parts = vec![text];
     for separator in separators.iter().filter(|separator| !separator.is_empty()) {
-        parts = parts.into_iter().flat_map(|part| part.split(separator.as_str())).collect();
+        parts = parts
+            .into_iter()
+            .flat_map(|part| part.split(separator.as_str()))
+            .collect();
     }
     let mut elements: Vec<String> = Vec::new();
-    for part in parts.into_iter().map(str::trim).filter(|part| !part.is_empty()) {
+    for part in parts
+        .into_iter()
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
         if !elements.iter().any(|element| element == part) {
             elements.push(part.to_owned());
         }
@@ -100,7 +111,12 @@ impl Template {
     /// # Errors
     ///
     /// Says what is wrong with a brace or a column.
-    pub(super) fn new(text: &str, format: SourceFormat, each: bool, key: bool) -> Result<Self, String> {
+    pub(super) fn new(
+        text: &str,
+        format: SourceFormat,
+        each: bool,
+        key: bool,
+    ) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -112,9 +128,13 @@ impl Template {
                 rest = &after[2..];
                 continue;
             }
-            let column = after.strip_prefix('{').and_then(|after| after.split_once('}'));
+            let column = after
+                .strip_prefix('{')
+                .and_then(|after| after.split_once('}'));
             let Some((name, after)) = column else {
-                return Err(format!("a lone brace in the text {text:?}: write `{{{{` or `}}}}` for a brace"));
+                return Err(format!(
+                    "a lone brace in the text {text:?}: write `{{{{` or `}}}}` for a brace"
+                ));
             };
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain)));
@@ -132,7 +152,13 @@ impl Template {
     /// Returns the names of the columns in a text, as far as it can be read.
     pub(super) fn names(text: &str) -> Vec<String> {
         Self::new(text, SourceFormat::Csv, false, false)
-            .map(|template| template.columns().flat_map(Column::names).map(str::to_owned).collect())
+            .map(|template| {
+                template
+                    .columns()
+                    .flat_map(Column::names)
+                    .map(str::to_owned)
+                    .collect()
+            })
             .unwrap_or_default()
     }
 
@@ -161,7 +187,9 @@ impl Template {
                     Found::Absent => return Err(format!("the source has no {}", column.shown())),
                     Found::Text(text) => text.to_owned(),
                     Found::Value(value) if value.is_null() => String::new(),
-                    Found::Value(value) => plain(&value).map_err(|error| format!("{} {error}", column.shown()))?,
+                    Found::Value(value) => {
+                        plain(&value).map_err(|error| format!("{} {error}", column.shown()))?
+                    }
                 },
             };
             if self.key {
@@ -189,7 +217,11 @@ mod tests {
             (Transform::Collapse, "a \n\t b", "a b"),
             (Transform::Phone, " +1 (805) 555-01", "+180555501"),
             (Transform::Phone, "805+1", "8051"),
-            (Transform::Slug, " Getting  Started: Ünit 1 ", "getting-started-nit-1"),
+            (
+                Transform::Slug,
+                " Getting  Started: Ünit 1 ",
+                "getting-started-nit-1",
+            ),
             (Transform::Lines, "a\r\nb\rc\n", "a\nb\nc\n"),
         ] {
             assert_eq!(transform(text.into(), &[step]), expected, "{step:?}");
@@ -204,9 +236,15 @@ mod tests {
     }
 
     fn fill(text: &str, key: bool) -> Result<String, String> {
-        let Value::Object(members) = json!({"a": "x|y", "b": {"c": 12.50}, "n": null, "l": []}) else { panic!() };
+        let Value::Object(members) = json!({"a": "x|y", "b": {"c": 12.50}, "n": null, "l": []})
+        else {
+            panic!()
+        };
         let body = Body::Tree(members);
-        Template::new(text, SourceFormat::Json, false, key)?.fill(View { body: &body, each: None })
+        Template::new(text, SourceFormat::Json, false, key)?.fill(View {
+            body: &body,
+            each: None,
+        })
     }
 
     #[test]

@@ -31,17 +31,35 @@ impl Translation {
     ///
     /// A value that a record can't hold, or two that are one without regard to case.
     pub(super) fn new(name: &str, map: &ValueMap) -> Result<Self, String> {
-        let folded = |text: &str| if map.fold { text.to_lowercase() } else { text.to_owned() };
+        let folded = |text: &str| {
+            if map.fold {
+                text.to_lowercase()
+            } else {
+                text.to_owned()
+            }
+        };
         let mut entries = HashMap::new();
-        let values = map.values.iter().map(|(from, to)| Ok((from, Entry::Value(of_plan(to)?))));
-        let ignored = map.ignore.iter().map(|(from, why)| Ok((from, Entry::Ignore(why.clone()))));
+        let values = map
+            .values
+            .iter()
+            .map(|(from, to)| Ok((from, Entry::Value(of_plan(to)?))));
+        let ignored = map
+            .ignore
+            .iter()
+            .map(|(from, why)| Ok((from, Entry::Ignore(why.clone()))));
         for entry in values.chain(ignored) {
             let (from, entry) = entry.map_err(|error: String| format!("[map.{name}]: {error}"))?;
             if entries.insert(folded(from), entry).is_some() {
-                return Err(format!("[map.{name}] has `{from}` twice, without regard to case"));
+                return Err(format!(
+                    "[map.{name}] has `{from}` twice, without regard to case"
+                ));
             }
         }
-        Ok(Self { name: name.to_owned(), entries, fold: map.fold })
+        Ok(Self {
+            name: name.to_owned(),
+            entries,
+            fold: map.fold,
+        })
     }
 
     /// Looks a value up.
@@ -80,8 +98,17 @@ mod tests {
 
     #[test]
     fn folding_is_asked_for_and_must_leave_one_meaning() {
-        assert!(map("values = { Social = 1 }\nfold = true").unwrap().of("SOCIAL").is_ok());
-        assert!(map("values = { a = 1, A = 2 }\nfold = true").unwrap_err().contains("twice"));
+        assert!(
+            map("values = { Social = 1 }\nfold = true")
+                .unwrap()
+                .of("SOCIAL")
+                .is_ok()
+        );
+        assert!(
+            map("values = { a = 1, A = 2 }\nfold = true")
+                .unwrap_err()
+                .contains("twice")
+        );
         assert!(map("values = { a = 1.5 }").unwrap_err().contains("digits"));
     }
 }

@@ -15,7 +15,10 @@ pub(super) enum Kind {
     Text,
     Integer(Notation),
     Decimal(Notation),
-    Boolean { truths: Vec<String>, falsehoods: Vec<String> },
+    Boolean {
+        truths: Vec<String>,
+        falsehoods: Vec<String>,
+    },
     Date(Moments),
     Timestamp(Moments),
     Json,
@@ -31,7 +34,10 @@ impl Kind {
     ///
     /// Says what in the plan makes no sense.
     pub(super) fn new(field: &Field, zone: Option<&str>) -> Result<Self, String> {
-        let notation = Notation { decimal: field.decimal.unwrap_or('.'), thousands: field.thousands };
+        let notation = Notation {
+            decimal: field.decimal.unwrap_or('.'),
+            thousands: field.thousands,
+        };
         if field.thousands == Some(notation.decimal) && field.kind == Type::Decimal {
             return Err("`thousands` and `decimal` are the same".into());
         }
@@ -50,7 +56,13 @@ impl Kind {
             Type::Date => Self::Date(Moments::new(field, zone)?),
             Type::Timestamp => Self::Timestamp(Moments::new(field, zone)?),
             Type::Json => Self::Json,
-            Type::List => Self::List(field.list.as_ref().map(|list| list.split.clone()).unwrap_or_default()),
+            Type::List => Self::List(
+                field
+                    .list
+                    .as_ref()
+                    .map(|list| list.split.clone())
+                    .unwrap_or_default(),
+            ),
             Type::Vector => Self::Vector,
             Type::Uuid => Self::Uuid,
         })
@@ -146,14 +158,24 @@ fn uuid(text: &str) -> Result<Value, String> {
         36 => {
             let parts: Vec<&str> = text.split('-').collect();
             let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-            if lengths == [8, 4, 4, 4, 12] { parts.concat().to_ascii_lowercase() } else { String::new() }
+            if lengths == [8, 4, 4, 4, 12] {
+                parts.concat().to_ascii_lowercase()
+            } else {
+                String::new()
+            }
         }
         _ => String::new(),
     };
     if hex.is_empty() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("is no UUID: expected 32 hex digits, with hyphens or without".into());
     }
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
     Ok(Value::String(parts.join("-")))
 }
 
@@ -168,7 +190,9 @@ pub(super) fn of_plan(value: &toml::Value) -> Result<Value, String> {
         toml::Value::Integer(number) => Value::from(*number),
         toml::Value::Boolean(flag) => Value::Bool(*flag),
         toml::Value::Datetime(moment) => Value::String(moment.to_string()),
-        toml::Value::Array(items) => Value::Array(items.iter().map(of_plan).collect::<Result<_, _>>()?),
+        toml::Value::Array(items) => {
+            Value::Array(items.iter().map(of_plan).collect::<Result<_, _>>()?)
+        }
         toml::Value::Table(members) => Value::Object(
             members
                 .iter()
@@ -200,19 +224,42 @@ mod tests {
             ("", json!(true), json!("true")),
             ("type = \"integer\"", json!("12"), json!(12)),
             ("type = \"integer\"", json!(12), json!(12)),
-            ("type = \"boolean\"\ntrue = [\"Yes\"]\nfalse = [\"No\"]", json!("No"), json!(false)),
-            ("type = \"boolean\"\ntrue = [\"1\"]\nfalse = [\"0\"]", json!(1), json!(true)),
+            (
+                "type = \"boolean\"\ntrue = [\"Yes\"]\nfalse = [\"No\"]",
+                json!("No"),
+                json!(false),
+            ),
+            (
+                "type = \"boolean\"\ntrue = [\"1\"]\nfalse = [\"0\"]",
+                json!(1),
+                json!(true),
+            ),
             ("type = \"boolean\"", json!(true), json!(true)),
-            ("type = \"timestamp\"\nformats = [\"%s\"]", json!(0), json!("1970-01-01T00:00:00Z")),
+            (
+                "type = \"timestamp\"\nformats = [\"%s\"]",
+                json!(0),
+                json!("1970-01-01T00:00:00Z"),
+            ),
             ("type = \"json\"", json!("{\"a\":[1]}"), json!({"a": [1]})),
-            ("type = \"list\"\nlist = { split = [\";\"] }", json!("a; b;a"), json!(["a", "b"])),
+            (
+                "type = \"list\"\nlist = { split = [\";\"] }",
+                json!("a; b;a"),
+                json!(["a", "b"]),
+            ),
             ("type = \"list\"", json!(["a", 1]), json!(["a", "1"])),
             ("type = \"vector\"", json!("[1, 2]"), json!([1, 2])),
-            ("type = \"uuid\"", json!("0000000000000000000000000000000A"), json!("00000000-0000-0000-0000-00000000000a")),
+            (
+                "type = \"uuid\"",
+                json!("0000000000000000000000000000000A"),
+                json!("00000000-0000-0000-0000-00000000000a"),
+            ),
         ] {
             assert_eq!(convert(plan, value, true), Ok(expected), "{plan}");
         }
-        assert_eq!(convert("type = \"json\"", json!("{}"), false), Ok(json!("{}")));
+        assert_eq!(
+            convert("type = \"json\"", json!("{}"), false),
+            Ok(json!("{}"))
+        );
     }
 
     #[test]
@@ -220,17 +267,41 @@ mod tests {
         for (plan, value, said) in [
             ("", json!([1]), "is a list where a text is expected"),
             ("", json!("a\0"), "NUL"),
-            ("type = \"integer\"", json!(true), "is true or false where a whole number is expected"),
-            ("type = \"boolean\"", json!("Yes"), "is neither true (true) nor false (false)"),
-            ("type = \"json\"", json!("{\"a\":1,\"a\":2}"), "the member `a` is there twice"),
+            (
+                "type = \"integer\"",
+                json!(true),
+                "is true or false where a whole number is expected",
+            ),
+            (
+                "type = \"boolean\"",
+                json!("Yes"),
+                "is neither true (true) nor false (false)",
+            ),
+            (
+                "type = \"json\"",
+                json!("{\"a\":1,\"a\":2}"),
+                "the member `a` is there twice",
+            ),
             ("type = \"list\"", json!("a;b"), "say how to split it"),
-            ("type = \"list\"", json!([{"Id": 1}]), "has an element that is an object"),
-            ("type = \"vector\"", json!(["1"]), "holds a text where numbers"),
+            (
+                "type = \"list\"",
+                json!([{"Id": 1}]),
+                "has an element that is an object",
+            ),
+            (
+                "type = \"vector\"",
+                json!(["1"]),
+                "holds a text where numbers",
+            ),
             ("type = \"uuid\"", json!("not one"), "is no UUID"),
         ] {
             let found = convert(plan, value, true).unwrap_err();
             assert!(found.contains(said), "{plan}: {found}");
         }
-        assert!(of_plan(&toml::Value::Float(1.5)).unwrap_err().contains("lose its digits"));
+        assert!(
+            of_plan(&toml::Value::Float(1.5))
+                .unwrap_err()
+                .contains("lose its digits")
+        );
     }
 }

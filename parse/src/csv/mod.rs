@@ -12,7 +12,7 @@ use encoding_rs::Encoding;
 
 use crate::SourceError;
 use crate::decode::{BadBytes, Decoded};
-use crate::item::{Body, Header, Item, Piece, Pieces};
+use crate::item::{Body, Header, Item, Piece, Pieces, newlines};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -104,22 +104,35 @@ impl Csv<'_> {
             let (line, last_line) = (self.start.line, self.next.line - 1);
             if cells.iter().all(|cell| cell.trim().is_empty()) {
                 let bytes = self.next.offset - self.start.offset;
-                return Ok(Some(Piece::Skipped { line, last_line, bytes, reason: "blank" }));
+                return Ok(Some(Piece::Skipped {
+                    line,
+                    last_line,
+                    bytes,
+                    reason: "blank",
+                }));
             }
             let Some(header) = &self.header else {
-                self.take_header(cells)?;
+                self.take_header(&cells)?;
                 continue;
             };
             if cells.len() != self.width {
                 let message = format!(
-                    "{} cells found, {} expected: the header has {} columns",
+                    "{} {} found, {} expected, as the header has",
                     cells.len(),
-                    self.width,
+                    if cells.len() == 1 { "cell" } else { "cells" },
                     self.width
                 );
-                return Ok(Some(Piece::Bad { line, raw: text, message }));
+                return Ok(Some(Piece::Bad {
+                    line,
+                    raw: text,
+                    message,
+                }));
             }
-            if let Some(column) = self.nameless.iter().find(|column| !cells[**column].is_empty()) {
+            if let Some(column) = self
+                .nameless
+                .iter()
+                .find(|column| !cells[**column].is_empty())
+            {
                 let message = format!(
                     "column {} has data here but no name in the header: name it",
                     column + 1
@@ -127,16 +140,28 @@ impl Csv<'_> {
                 return Err(self.damaged(line, message));
             }
             let body = Body::Row(Arc::clone(header), cells);
-            return Ok(Some(Piece::Item(Item { line, last_line, raw: text, body })));
+            return Ok(Some(Piece::Item(Item {
+                line,
+                last_line,
+                raw: text,
+                body,
+            })));
         }
     }
 
     /// Takes the names, without white space around them. Empty ones are remembered: they are only
     /// wrong over data.
-    fn take_header(&mut self, cells: Vec<String>) -> Result<(), SourceError> {
+    fn take_header(&mut self, cells: &[String]) -> Result<(), SourceError> {
         let names: Vec<String> = cells.iter().map(|cell| cell.trim().to_owned()).collect();
-        for (second, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-            let first = names.iter().position(|other| other == name).unwrap_or(second);
+        for (second, name) in names
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| !name.is_empty())
+        {
+            let first = names
+                .iter()
+                .position(|other| other == name)
+                .unwrap_or(second);
             if first != second {
                 let message = format!(
                     "columns {} and {} are both named `{name}`: rename one",
@@ -147,7 +172,9 @@ impl Csv<'_> {
             }
         }
         self.width = names.len();
-        self.nameless = (0..names.len()).filter(|place| names[*place].is_empty()).collect();
+        self.nameless = (0..names.len())
+            .filter(|place| names[*place].is_empty())
+            .collect();
         self.header = Some(Arc::new(Header::new(names)));
         Ok(())
     }
@@ -158,7 +185,10 @@ impl Csv<'_> {
         self.cells.clear();
         self.start = self.next;
         let mut state = State::CellStart;
-        let mut cell = Cell { range: 0..0, doubled: false };
+        let mut cell = Cell {
+            range: 0..0,
+            doubled: false,
+        };
         while state != State::RecordEnd {
             let from = self.raw.len();
             if !self.line(state)? {
@@ -186,13 +216,19 @@ impl Csv<'_> {
     fn line(&mut self, state: State) -> Result<bool, SourceError> {
         let from = self.raw.len();
         let left = LINE_LIMIT + 1 - from as u64;
-        let read = (&mut self.input).take(left).read_until(b'\n', &mut self.raw);
+        let read = (&mut self.input)
+            .take(left)
+            .read_until(b'\n', &mut self.raw);
         let mut count = match read {
             Ok(count) => count,
             Err(error) => return Err(self.unreadable(error)),
         };
         if self.raw.len() as u64 > LINE_LIMIT {
-            let hint = if state == State::Quoted { ": a quote that opens here may never close" } else { "" };
+            let hint = if state == State::Quoted {
+                ": a quote that opens here may never close"
+            } else {
+                ""
+            };
             let message = format!("record over limit: it is longer than {LINE_LIMIT} bytes{hint}");
             return Err(self.damaged(self.start.line, message));
         }
@@ -204,12 +240,16 @@ impl Csv<'_> {
         }
         if let Some(place) = self.raw[from..].iter().position(|byte| *byte == 0) {
             let offset = self.next.offset + place as u64;
-            let message = format!("a NUL byte at offset {offset}: this is no text, or in another encoding than the plan says");
+            let message = format!(
+                "a NUL byte at offset {offset}: this is no text, or in another encoding than the plan says"
+            );
             return Err(self.damaged(self.next.line, message));
         }
         if let Err(error) = std::str::from_utf8(&self.raw[from..]) {
             let offset = self.next.offset + error.valid_up_to() as u64;
-            let message = format!("the byte at offset {offset} is not UTF-8: mend it, or name the file's `encoding` in the plan");
+            let message = format!(
+                "the byte at offset {offset} is not UTF-8: mend it, or name the file's `encoding` in the plan"
+            );
             return Err(self.damaged(self.next.line, message));
         }
         self.next.offset += count as u64;
@@ -224,9 +264,8 @@ impl Csv<'_> {
         while index < self.raw.len() {
             let byte = self.raw[index];
             if state == State::Quoted {
-                match byte {
-                    b'"' => state = State::Quote,
-                    _ => {}
+                if byte == b'"' {
+                    state = State::Quote;
                 }
                 index += 1;
                 continue;
@@ -239,9 +278,19 @@ impl Csv<'_> {
             if byte == self.delimiter || ends_line > 0 {
                 cell.range.end = index - usize::from(state == State::Quote);
                 let next = index + ends_line.max(1);
-                let done = std::mem::replace(cell, Cell { range: next..next, doubled: false });
+                let done = std::mem::replace(
+                    cell,
+                    Cell {
+                        range: next..next,
+                        doubled: false,
+                    },
+                );
                 self.cells.push(done);
-                state = if ends_line > 0 { State::RecordEnd } else { State::CellStart };
+                state = if ends_line > 0 {
+                    State::RecordEnd
+                } else {
+                    State::CellStart
+                };
                 index = next;
                 continue;
             }
@@ -278,7 +327,11 @@ impl Csv<'_> {
     fn split(&self, text: &str) -> Vec<String> {
         let texts = self.cells.iter().map(|cell| {
             let content = text.get(cell.range.clone()).unwrap_or_default();
-            if cell.doubled { content.replace("\"\"", "\"") } else { content.to_owned() }
+            if cell.doubled {
+                content.replace("\"\"", "\"")
+            } else {
+                content.to_owned()
+            }
         });
         texts.collect()
     }
@@ -296,139 +349,30 @@ impl Csv<'_> {
     }
 
     fn line_of(&self, index: usize) -> u64 {
-        let before = self.raw[..index].iter().filter(|byte| **byte == b'\n').count();
-        self.start.line + before as u64
+        self.start.line + newlines(&self.raw[..index])
     }
 
     fn unreadable(&self, error: std::io::Error) -> SourceError {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<BadBytes>()) {
+        match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<BadBytes>())
+        {
             Some(bad) => self.damaged(bad.line, bad.to_string()),
-            None => SourceError::Io { file: self.file.clone(), source: error },
+            None => SourceError::Io {
+                file: self.file.clone(),
+                source: error,
+            },
         }
     }
 
     fn damaged(&self, line: u64, message: impl Into<String>) -> SourceError {
-        SourceError::Damaged { file: self.file.clone(), line, message: message.into() }
+        SourceError::Damaged {
+            file: self.file.clone(),
+            line,
+            message: message.into(),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io;
-
-    fn read(text: &[u8], delimiter: char) -> Result<Vec<Piece>, String> {
-        open("f.csv", text, delimiter, None)
-            .collect::<Result<_, _>>()
-            .map_err(|error| error.to_string())
-    }
-
-    fn rows(text: &str) -> Vec<(u64, u64, Vec<String>)> {
-        let pieces = read(text.as_bytes(), ',').unwrap();
-        let row = |piece| match piece {
-            Piece::Item(Item { line, last_line, body: Body::Row(_, cells), .. }) => {
-                Some((line, last_line, cells))
-            }
-            _ => None,
-        };
-        pieces.into_iter().filter_map(row).collect()
-    }
-
-    fn refused(text: &[u8]) -> String {
-        read(text, ',').unwrap_err()
-    }
-
-    fn row(line: u64, last: u64, cells: &[&str]) -> (u64, u64, Vec<String>) {
-        (line, last, cells.iter().map(|cell| (*cell).to_owned()).collect())
-    }
-
-    #[test]
-    fn quotes_hold_delimiters_quotes_and_line_ends_and_lines_stay_physical() {
-        assert_eq!(
-            rows("\u{feff}a,b\r\n\"x, \"\"y\"\"\",\"1\r\n2\"\r\n\"\",z\"q\r\nlast,\"end\""),
-            [
-                row(2, 3, &["x, \"y\"", "1\r\n2"]),
-                row(4, 4, &["", "z\"q"]),
-                row(5, 5, &["last", "end"]),
-            ]
-        );
-    }
-
-    #[test]
-    fn other_delimiters() {
-        for (text, delimiter) in [("a;b\n1,5;2\n", ';'), ("a\tb\n1,5\t2\n", '\t')] {
-            let Ok(pieces) = read(text.as_bytes(), delimiter) else { panic!() };
-            let [Piece::Item(Item { body: Body::Row(header, cells), .. })] = pieces.as_slice() else { panic!() };
-            assert_eq!(header.names().collect::<Vec<_>>(), ["a", "b"]);
-            assert_eq!(cells, &["1,5", "2"]);
-        }
-    }
-
-    #[test]
-    fn the_last_line_needs_no_line_end_even_after_a_delimiter() {
-        assert_eq!(rows("a,b\n1,"), [row(2, 2, &["1", ""])]);
-    }
-
-    #[test]
-    fn ragged_rows_are_bad_and_reading_goes_on() {
-        let pieces = read(b"a,b\n1\n1,2\n1,2,3\n", ',').unwrap();
-        let [Piece::Bad { line: 2, raw, message }, Piece::Item(_), Piece::Bad { line: 4, .. }] = pieces.as_slice() else { panic!("{pieces:?}") };
-        assert_eq!((raw.as_str(), message.as_str()), ("1", "1 cells found, 2 expected: the header has 2 columns"));
-    }
-
-    #[test]
-    fn blank_rows_are_skipped_with_their_bytes() {
-        let pieces = read(b"\na,b\n\r\n,\n1,2\n", ',').unwrap();
-        let skipped = |piece: &Piece| match piece {
-            Piece::Skipped { line, bytes, reason, .. } => Some((*line, *bytes, *reason)),
-            _ => None,
-        };
-        let found: Vec<_> = pieces.iter().filter_map(skipped).collect();
-        assert_eq!(found, [(1, 1, "blank"), (3, 2, "blank"), (4, 2, "blank")]);
-    }
-
-    #[test]
-    fn headers_that_name_no_column_surely_are_refused() {
-        assert_eq!(refused(b"a,b, a\n"), "f.csv:1: columns 1 and 3 are both named `a`: rename one");
-        assert_eq!(rows("a,\n1,\n"), [row(2, 2, &["1", ""])]);
-        assert_eq!(refused(b"a,\n1,\n2,x\n"), "f.csv:3: column 2 has data here but no name in the header: name it");
-    }
-
-    #[test]
-    fn damage_is_named_with_line_and_offset() {
-        for (text, said) in [
-            (&b"a,b\n1,\"x\ny\n"[..], "f.csv:2: a quote opens on this line and never closes"),
-            (b"a\n1\n\"x\ny\" z\n", "f.csv:4: text after a closing quote at offset 9"),
-            (b"a\nb\nc\xff\n", "f.csv:3: the byte at offset 5 is not UTF-8"),
-            (b"\xef\xbb\xbfa\nc\xe9\n", "f.csv:2: the byte at offset 6 is not UTF-8"),
-            (b"a\n\xc3", "f.csv:2: the byte at offset 2 is not UTF-8"),
-            (b"a\n1\n\0\n", "f.csv:3: a NUL byte at offset 4"),
-            (b"a\r1\r", "f.csv:1: a carriage return without a line feed at offset 1"),
-        ] {
-            let found = refused(text);
-            assert!(found.starts_with(said), "{found}");
-        }
-    }
-
-    #[test]
-    fn an_endless_record_is_refused() {
-        for start in ["a\nb", "a\n\"b"] {
-            let endless = io::BufReader::new(start.as_bytes().chain(io::repeat(b'x')));
-            let mut pieces = open("f.csv", endless, ',', None);
-            let error = pieces.find_map(Result::err).unwrap().to_string();
-            assert!(error.starts_with("f.csv:2: record over limit"), "{error}");
-            assert!(pieces.next().is_none());
-        }
-    }
-
-    #[test]
-    fn a_declared_encoding_is_decoded() {
-        let encoding = crate::decode::find("windows-1252").unwrap();
-        let pieces: Vec<_> = open("f", &b"n\ncaf\xe9\n"[..], ',', encoding).map(Result::unwrap).collect();
-        let [Piece::Item(Item { raw, .. })] = pieces.as_slice() else { panic!() };
-        assert_eq!(raw, "café");
-        let encoding = crate::decode::find("windows-1253").unwrap();
-        let error = open("f", &b"n\nok\n\xff\n"[..], ',', encoding).find_map(Result::err).unwrap();
-        assert_eq!(error.to_string(), "f:3: the bytes at offset 5 are not windows-1253");
-    }
-}
+mod tests;
