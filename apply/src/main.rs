@@ -1,1 +1,19 @@
-fn main() {}
+//! `apply`: a bundle into a target.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use contract::code_of;
+
+fn main() -> ExitCode {
+    let args = apply::Args::parse();
+    let talk = args.talk();
+    match apply::run(&args, &mut io::stdout(), &talk) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            talk.fail(&error);
+            code_of(&error).into()
+        }
+    }
+}

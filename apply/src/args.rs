@@ -1,0 +1,128 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::Parser;
+use contract::Talk;
+use contract::talk::ProgressMode;
+use store::TargetUrl;
+use uuid::Uuid;
+
+/// Apply a bundle to a target, batch by batch, under a run ID
+///
+/// Checks every file of the bundle and the target's live catalogue before the first write. Each
+/// batch commits together with the ledger's record of it, or not at all. The run ID goes to standard
+/// output; `rollback RUN` takes the run back, `verify RUN` checks it.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of a command line are bools"
+)]
+pub struct Args {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// The target: sqlite:PATH
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub to: TargetUrl,
+    /// Do all that a live run would do, in a transaction that is undone, and say it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Stop a dry run after so many seconds: it holds the target's write lock
+    #[arg(long, value_name = "N", default_value_t = 300, requires = "dry_run")]
+    pub max_seconds: u64,
+    /// Records in a batch, the unit of failure
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: u32,
+    /// Stop at the first batch that fails (the default)
+    #[arg(long, conflicts_with = "continue_on_error")]
+    pub fail_fast: bool,
+    /// Go on with the next batch when one fails
+    #[arg(long)]
+    pub continue_on_error: bool,
+    /// Go on with a run that failed or was interrupted: the latest of this bundle, or the one named
+    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true)]
+    pub resume: Option<Option<Uuid>>,
+    /// Try this batch alone again, of the run that is resumed
+    #[arg(long, value_name = "N", conflicts_with_all = ["dry_run", "continue_on_error"])]
+    pub only_batch: Option<i64>,
+    /// Take the lock of another run whose process is gone or whose lease ran out; that run is failed
+    #[arg(long)]
+    pub take_over: bool,
+    /// Who runs it [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    pub operator: Option<String>,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// The run ID of a new run, a UUID version 7, for tests
+    #[arg(long, value_name = "UUID", hide = true)]
+    pub run_id: Option<Uuid>,
+    /// The time that a new run starts, RFC 3339, for tests
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub now: Option<DateTime<Utc>>,
+    /// Where the records that failed are written, with the run ID
+    #[arg(long, value_name = "FILE", default_value = ".migration-failures.json")]
+    pub failures: PathBuf,
+    /// Print the summary, with every decision of a dry run, as JSON lines on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// How progress is shown: auto (a line on a terminal), json (a line a second) or off
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = progress_mode)]
+    pub progress: ProgressMode,
+    /// Say nothing but warnings and errors
+    #[arg(long)]
+    pub quiet: bool,
+    /// Say what was decided for each record that is not plainly created or unchanged
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+fn progress_mode(word: &str) -> Result<ProgressMode, String> {
+    match word {
+        "auto" => Ok(ProgressMode::Auto),
+        "json" => Ok(ProgressMode::Json),
+        "off" => Ok(ProgressMode::Off),
+        _ => Err("it is auto, json or off".into()),
+    }
+}
+
+impl Args {
+    /// Returns the voice on standard error that was asked for.
+    #[must_use]
+    pub fn talk(&self) -> Talk {
+        Talk::new("apply", self.quiet, self.verbose, self.progress)
+    }
+
+    /// Returns who runs it.
+    #[must_use]
+    pub fn operator(&self) -> String {
+        let login = || {
+            ["USER", "LOGNAME", "USERNAME"]
+                .iter()
+                .find_map(|name| std::env::var(name).ok())
+        };
+        self.operator
+            .clone()
+            .or_else(login)
+            .unwrap_or_else(|| "unknown".into())
+    }
+}
+
+const AFTER: &str = "\
+Examples:
+  apply members.bundle --to sqlite:club.db --dry-run
+  run=$(apply members.bundle --to sqlite:club.db)
+  apply members.bundle --to sqlite:club.db --resume
+
+Exit codes:
+  0    every record is applied, or was already
+  1    dry run: the live run would fail, for what is listed; nothing was written
+  2    wrong usage: arguments or plan
+  3    done in part: batches failed or the target was lost; the ledger says what stands:
+       apply --resume goes on, rollback takes back
+  4    refused before any write: the bundle or the catalogue does not add up, or the run's status
+  5    the bundle or the target could not be reached, read or written, before any write
+  11   another run holds the lock: who, where, since when
+  130  stopped by SIGINT, 143 by SIGTERM: the batch in hand was finished; apply --resume goes on";

@@ -1,0 +1,99 @@
+//! Cutting a bundle into batches: always the same, so that a resumed run knows where it stands.
+
+use contract::bundle::{Bundle, BundleError, RecordsFile};
+use contract::{Op, Record};
+use store::ledger::Phase;
+
+/// A pass over one records file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub phase: Phase,
+    pub file: &'a RecordsFile,
+    /// The number of its first batch.
+    pub first: i64,
+    /// How many batches it has.
+    pub batches: u64,
+}
+
+/// Returns the passes of a run in order: puts, late references, deletes. Batches are numbered from
+/// 1 across all of them; none holds records of two files.
+pub(crate) fn passes(bundle: &Bundle, batch_size: u64) -> Vec<Pass<'_>> {
+    let plan = &bundle.plan().plan;
+    let is_late = |file: &RecordsFile| {
+        plan.entity(&file.entity)
+            .is_some_and(|entity| entity.fields.values().any(|field| field.late))
+    };
+    let files = &bundle.manifest().records;
+    let puts = files.iter().filter(|file| file.op != Op::Delete);
+    let late = puts
+        .clone()
+        .filter(|file| is_late(file))
+        .map(|file| (Phase::Late, file));
+    let deletes = files
+        .iter()
+        .filter(|file| file.op == Op::Delete)
+        .map(|file| (Phase::Delete, file));
+    let mut first = 1;
+    let number = |(phase, file): (Phase, &'_ RecordsFile)| {
+        let batches = file.records.div_ceil(batch_size);
+        let at = first;
+        first += i64::try_from(batches).unwrap_or(i64::MAX);
+        (phase, at, batches)
+    };
+    let mut number = number;
+    let all: Vec<(Phase, &RecordsFile)> = puts
+        .map(|file| (Phase::Put, file))
+        .chain(late)
+        .chain(deletes)
+        .collect();
+    all.into_iter()
+        .map(|(phase, file)| {
+            let (phase, first, batches) = number((phase, file));
+            Pass {
+                phase,
+                file,
+                first,
+                batches,
+            }
+        })
+        .collect()
+}
+
+/// Hands on the batches of a pass, each with its number. A batch for which `wanted` says no is read
+/// over. Memory: one batch and one segment.
+pub(crate) fn batches(
+    bundle: &Bundle,
+    pass: Pass<'_>,
+    batch_size: usize,
+    mut each: impl FnMut(i64, &[Record]) -> anyhow::Result<bool>,
+) -> anyhow::Result<bool> {
+    let mut pending: Vec<Record> = Vec::with_capacity(batch_size);
+    let mut number = pass.first;
+    for segment in bundle.segments(pass.file)? {
+        for record in segment? {
+            pending.push(record);
+            if pending.len() == batch_size {
+                if !each(number, &pending)? {
+                    return Ok(false);
+                }
+                pending.clear();
+                number += 1;
+            }
+        }
+    }
+    if pending.is_empty() {
+        Ok(true)
+    } else {
+        each(number, &pending)
+    }
+}
+
+/// Calls a function with every record of the bundle.
+pub(crate) fn scan(bundle: &Bundle, mut each: impl FnMut(&Record)) -> Result<(), BundleError> {
+    for file in &bundle.manifest().records {
+        for segment in bundle.segments(file)? {
+            segment?.iter().for_each(&mut each);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! What apply says of a run: on stderr for people, with `--json` on stdout for programs.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use contract::bundle::Bundle;
+use contract::files::AtomicFile;
+use contract::talk::Progress;
+use contract::{Reject, Talk};
+use serde_json::json;
+use store::ledger::{Counts, Run, RunStatus};
+use store::{Batch, Decided, Outcome};
+
+use crate::Args;
+
+/// How many lines of a kind are said without `-v`.
+const FEW: usize = 10;
+
+/// Gathers what the run did.
+pub(crate) struct Report<'a> {
+    args: &'a Args,
+    bundle: &'a Bundle,
+    id: String,
+    progress: Option<Progress>,
+    records: u64,
+    batches: usize,
+    entities: BTreeMap<String, Counts>,
+    failures: Vec<Reject>,
+    drifted: Vec<String>,
+    overwritten: Vec<String>,
+    reason: Option<String>,
+    decisions: Vec<String>,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(args: &'a Args, bundle: &'a Bundle, run: &Run) -> Self {
+        Self {
+            args,
+            bundle,
+            id: run.id.clone(),
+            progress: None,
+            records: 0,
+            batches: 0,
+            entities: BTreeMap::new(),
+            failures: Vec::new(),
+            drifted: Vec::new(),
+            overwritten: Vec::new(),
+            reason: None,
+            decisions: Vec::new(),
+        }
+    }
+
+    /// Says the run ID, on stdout for scripts and on stderr for people. A closed stdout is only
+    /// lost talk.
+    pub(crate) fn announce(&mut self, out: &mut dyn Write, talk: &Talk) {
+        talk.say(format!("run {} into {}", self.id, self.args.to));
+        if !self.args.json {
+            writeln!(out, "{}", self.id).and_then(|()| out.flush()).ok();
+        }
+        let total = self
+            .bundle
+            .manifest()
+            .records
+            .iter()
+            .map(|file| file.records)
+            .sum();
+        self.progress = Some(talk.progress(Some(total)));
+    }
+
+    pub(crate) fn batch(
+        &mut self,
+        batch: &Batch<'_>,
+        outcome: Outcome,
+        talk: &Talk,
+    ) -> anyhow::Result<()> {
+        self.batches += 1;
+        self.records += batch.records.len() as u64;
+        self.entities
+            .entry(batch.entity.to_owned())
+            .or_default()
+            .add(&outcome.counts);
+        for decided in &outcome.decisions {
+            self.decided(batch, decided, talk);
+        }
+        if let Some(error) = outcome.error {
+            let of = format!(
+                "batch {} ({}, {} records) was undone",
+                batch.no,
+                batch.entity,
+                batch.records.len()
+            );
+            talk.say(format!("{of}: {} at fault", outcome.rejects.len()));
+            self.reason.get_or_insert(format!("{of}: {error}"));
+        }
+        for reject in outcome.rejects {
+            let other = self.place_of_other(&reject)?;
+            for error in &reject.errors {
+                let field = error
+                    .field
+                    .as_ref()
+                    .map(|field| format!("{field}: "))
+                    .unwrap_or_default();
+                let other = other.as_deref().unwrap_or_default();
+                talk.say(format!(
+                    "{}: {} {}: {field}{}{other}",
+                    reject.at,
+                    reject.entity,
+                    key_of(&reject),
+                    error.message
+                ));
+            }
+            self.failures.push(reject);
+        }
+        if let Some(progress) = &mut self.progress {
+            progress.at("EXECUTING", self.records, batch.entity, &[]);
+        }
+        Ok(())
+    }
+
+    fn decided(&mut self, batch: &Batch<'_>, decided: &Decided, talk: &Talk) {
+        let target = decided
+            .target
+            .as_ref()
+            .map_or_else(|| "assigned by the target".into(), ToString::to_string);
+        let line = |what: &str| format!("{}: {} {}: {what}", decided.at, batch.entity, decided.key);
+        if !decided.drifted.is_empty() {
+            self.drifted.push(line(&format!(
+                "edited since, left so: {}",
+                decided.drifted.join(", ")
+            )));
+        }
+        if !decided.overwritten.is_empty() {
+            self.overwritten.push(line(&format!(
+                "edited since, overwritten: {}",
+                decided.overwritten.join(", ")
+            )));
+        }
+        if !matches!(decided.action, "created" | "unchanged") {
+            talk.detail(line(&format!(
+                "{} {target} {}",
+                decided.action,
+                decided.columns.join(", ")
+            )));
+        }
+        if self.args.dry_run && self.args.json {
+            let decision = json!({
+                "entity": batch.entity, "key": decided.key, "at": decided.at, "batch": batch.no,
+                "action": decided.action, "target": decided.target.as_ref().map(ToString::to_string),
+                "columns": decided.columns, "drifted": decided.drifted, "overwritten": decided.overwritten,
+            });
+            self.decisions
+                .push(json!({ "decision": decision }).to_string());
+        }
+    }
+
+    /// Of a row that two records claim: where the other record stands.
+    fn place_of_other(&self, reject: &Reject) -> anyhow::Result<Option<String>> {
+        let claimed = reject.errors.iter().find(|error| error.rule == "claimed");
+        let Some(other) = claimed.and_then(|error| error.caused_by.as_ref()) else {
+            return Ok(None);
+        };
+        let mut place = None;
+        crate::cut::scan(self.bundle, |record| {
+            if record.entity == other.entity && record.key == other.key {
+                place.get_or_insert_with(|| format!(" ({})", record.at));
+            }
+        })?;
+        Ok(place)
+    }
+
+    /// Notes which batches stand.
+    pub(crate) fn stands(&mut self, batches: &[i64]) {
+        if let (Some(progress), Some(last)) = (&mut self.progress, batches.last()) {
+            progress.at(
+                "EXECUTING",
+                self.records,
+                &format!("batch {last} stands"),
+                &[],
+            );
+        }
+    }
+
+    /// Returns why the run failed, if a batch did.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.reason.clone()
+    }
+
+    /// Says how the run ended.
+    pub(crate) fn finish(
+        &mut self,
+        run: &Run,
+        out: &mut dyn Write,
+        talk: &Talk,
+    ) -> anyhow::Result<()> {
+        if let Some(mut progress) = self.progress.take() {
+            let stage = if run.status == RunStatus::Completed {
+                "COMPLETED"
+            } else {
+                "FAILED"
+            };
+            progress.at(
+                stage,
+                self.records,
+                "done",
+                &run.reason.iter().cloned().collect::<Vec<_>>(),
+            );
+        }
+        few(talk, &self.drifted, "rows that people edited since");
+        few(
+            talk,
+            &self.overwritten,
+            "edits that were overwritten, as the plan says",
+        );
+        for (entity, counts) in self.entities.iter().filter(|_| self.entities.len() > 1) {
+            talk.say(format!("{entity}: {}", words(counts)));
+        }
+        let would = if self.args.dry_run {
+            "dry run, nothing written: "
+        } else {
+            ""
+        };
+        talk.say(format!(
+            "{would}{} records: {}",
+            run.counts.total(),
+            words(&run.counts)
+        ));
+        self.write_failures(talk)?;
+        if !self.args.dry_run {
+            talk.say(format!("run {} is {}", run.id, run.status));
+            if run.status != RunStatus::Completed {
+                talk.say(format!(
+                    "hint: apply --resume={0} goes on, rollback {0} takes it back",
+                    run.id
+                ));
+            }
+        }
+        if self.args.json {
+            for decision in &self.decisions {
+                writeln!(out, "{decision}").ok();
+            }
+            let summary = json!({
+                "run": (!self.args.dry_run).then_some(&run.id), "bundle": run.bundle, "dry_run": self.args.dry_run,
+                "status": run.status, "counts": run.counts, "entities": self.entities, "failures": self.failures,
+            });
+            writeln!(out, "{summary}").and_then(|()| out.flush()).ok();
+        }
+        Ok(())
+    }
+
+    /// The latest run's failures, for people; the ledger keeps those of every run.
+    fn write_failures(&self, talk: &Talk) -> anyhow::Result<()> {
+        let path: &Path = &self.args.failures;
+        if self.args.dry_run || self.failures.is_empty() {
+            return Ok(());
+        }
+        let mut file = AtomicFile::create(path)?;
+        writeln!(
+            file,
+            "{}",
+            json!({"run": self.id, "failures": self.failures})
+        )?;
+        file.commit()?;
+        talk.say(format!(
+            "{} failed records are in {}",
+            self.failures.len(),
+            path.display()
+        ));
+        Ok(())
+    }
+}
+
+fn few(talk: &Talk, lines: &[String], what: &str) {
+    if lines.is_empty() {
+        return;
+    }
+    talk.say(format!("{} {what}:", lines.len()));
+    for (place, line) in lines.iter().enumerate() {
+        let line = format!("  {line}");
+        if place < FEW {
+            talk.say(line);
+        } else {
+            talk.detail(line);
+        }
+    }
+    if lines.len() > FEW {
+        talk.say(format!("  and {} more (-v lists all)", lines.len() - FEW));
+    }
+}
+
+fn key_of(reject: &Reject) -> &str {
+    reject.key.as_deref().unwrap_or("(no key)")
+}
+
+/// The figures in words, zeros left out.
+fn words(counts: &Counts) -> String {
+    let drifted = if counts.drifted > 0 {
+        format!(" ({} edited since)", counts.drifted)
+    } else {
+        String::new()
+    };
+    let mut parts = vec![
+        format!("{} created", counts.created),
+        format!("{} updated", counts.updated),
+        format!("{} unchanged{drifted}", counts.unchanged),
+    ];
+    for (count, what) in [
+        (counts.deleted, "deleted"),
+        (counts.linked, "late references written"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.extend(
+        counts
+            .skipped
+            .iter()
+            .map(|(reason, count)| format!("{count} skipped ({reason})")),
+    );
+    for (count, what) in [
+        (counts.failed, "failed"),
+        (counts.not_attempted, "not attempted"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,129 @@
+//! Which run to start: a new one, or one to go on with.
+
+use contract::bundle::Bundle;
+use contract::{Exit, Failure};
+use store::ledger::{self, Run, RunStatus};
+use store::{NewRun, Sql, Start, Which};
+use uuid::Uuid;
+
+use crate::Args;
+
+/// Decides by the ledger alone, reading.
+pub(crate) fn which(args: &Args, bundle: &Bundle, sql: &mut dyn Sql) -> anyhow::Result<Start> {
+    let has_ledger = ledger::version(sql).map_err(refused)?.is_some();
+    if has_ledger {
+        refuse_unsafe(sql)?;
+    }
+    let resumed = match &args.resume {
+        None if args.only_batch.is_none() => None,
+        named => Some(resumable(named.flatten(), has_ledger, bundle, sql)?),
+    };
+    if let Some(run) = &resumed
+        && i64::from(args.batch_size) != run.batch_size
+        && args.batch_size != 50
+    {
+        let message = format!(
+            "run {} has batches of {}: a resumed run keeps its batches",
+            run.id, run.batch_size
+        );
+        return Err(Failure::new(Exit::Refused, message)
+            .hint("leave --batch-size out")
+            .into());
+    }
+    let which = match resumed {
+        Some(run) => Which::Resume(Box::new(run)),
+        None => Which::New(Box::new(new_run(args, bundle))),
+    };
+    Ok(Start {
+        run: which,
+        operator: args.operator(),
+        take_over: args.take_over,
+        dry: args.dry_run,
+    })
+}
+
+fn new_run(args: &Args, bundle: &Bundle) -> NewRun {
+    let path = std::fs::canonicalize(bundle.folder()).ok();
+    NewRun {
+        id: args
+            .run_id
+            .unwrap_or_else(Uuid::now_v7)
+            .hyphenated()
+            .to_string(),
+        bundle: bundle.id(),
+        bundle_path: path.map(|path| path.to_string_lossy().into_owned()),
+        operator: args.operator(),
+        tool: concat!("switchback apply ", env!("CARGO_PKG_VERSION")).into(),
+        batch_size: i64::from(args.batch_size),
+        started: args.now.unwrap_or_else(chrono::Utc::now).timestamp_millis(),
+        reason: args.reason.clone(),
+        records: bundle
+            .manifest()
+            .records
+            .iter()
+            .map(|file| file.records)
+            .sum(),
+    }
+}
+
+fn resumable(
+    named: Option<Uuid>,
+    has_ledger: bool,
+    bundle: &Bundle,
+    sql: &mut dyn Sql,
+) -> anyhow::Result<Run> {
+    const NOTHING: &str =
+        "No checkpoint file found. Run migration without --resume to start fresh.";
+    let nothing = || anyhow::Error::from(Failure::new(Exit::Refused, NOTHING));
+    if !has_ledger {
+        return Err(nothing());
+    }
+    let id = bundle.id().to_string();
+    let run = if let Some(run) = named {
+        let found = ledger::find_run(sql, &run.to_string()).map_err(refused)?;
+        found
+            .ok_or_else(|| Failure::new(Exit::Refused, format!("Migration run {run} not found")))?
+    } else {
+        let open = |run: &Run| matches!(run.status, RunStatus::InProgress | RunStatus::Failed);
+        let mut runs = ledger::list_runs(sql).map_err(refused)?;
+        runs.retain(open);
+        let mine = runs.iter().find(|run| run.bundle == id).or(runs.first());
+        mine.cloned().ok_or_else(nothing)?
+    };
+    if run.bundle != id {
+        let message = format!(
+            "run {} is of another bundle ({}, this one is {id})",
+            run.id, run.bundle
+        );
+        return Err(Failure::new(Exit::Refused, message).into());
+    }
+    if !run.status.may_become(RunStatus::InProgress) {
+        let message = format!("run {} is {}: it can't be resumed", run.id, run.status);
+        return Err(Failure::new(Exit::Refused, message).into());
+    }
+    Ok(run)
+}
+
+/// A target whose rollback stopped for good, or is under way, takes no run.
+fn refuse_unsafe(sql: &mut dyn Sql) -> anyhow::Result<()> {
+    for run in ledger::list_runs(sql).map_err(refused)? {
+        if matches!(
+            run.status,
+            RunStatus::RollingBack | RunStatus::RollbackFailed
+        ) {
+            let message = format!(
+                "run {} is {}: nothing is applied until that is settled",
+                run.id, run.status
+            );
+            let hint = format!("rollback --resume {}", run.id);
+            return Err(Failure::new(Exit::Refused, message).hint(hint).into());
+        }
+    }
+    Ok(())
+}
+
+/// An error of the target before any write.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(crate) fn refused(error: store::StoreError) -> Failure {
+    Failure::new(error.exit(), error.to_string())
+}
