@@ -3,7 +3,7 @@
 //! A record can be judged only when every record that it may refer to was seen, and a rejected one
 //! takes those that refer to it along. So where a plan has references the lines wait in an
 //! unnamed temporary file until the input ends; in memory stay some tens of bytes a record (see
-//! [`identity`] and [`claims`]). A plan without references is checked as it streams.
+//! `identity` and `claims`). A plan without references is checked as it streams.
 
 mod args;
 mod check;
