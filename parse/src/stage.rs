@@ -2,11 +2,12 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read as _, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
+use contract::digest::Hasher;
 use contract::files::AtomicFile;
 use contract::plan::{Entity, Repeats};
 use contract::talk::Progress;
@@ -104,7 +105,15 @@ impl<W: Write> Stage<W> {
                 source,
             })
         };
-        let mut input = HashingReader::new(File::open(path).map_err(unreadable)?);
+        let opened = File::open(path).map_err(unreadable)?;
+        let found = opened.metadata().map_err(unreadable)?;
+        // No further than it is now: it may be growing, even by what this program writes.
+        let limit = if found.is_file() {
+            found.len()
+        } else {
+            u64::MAX
+        };
+        let mut input = HashingReader::new(opened.take(limit));
         let mut account = Account {
             entity: entity.name.clone(),
             file: name.to_owned(),
@@ -163,7 +172,9 @@ impl<W: Write> Stage<W> {
         if self.explain {
             explained.say(&account, &self.talk);
         }
-        self.count(name, &input, account.items)?;
+        let now = fs::metadata(path).map_err(unreadable)?;
+        let grown = now.is_file() && now.len() != input.hasher().bytes();
+        self.count(name, input.hasher(), account.items, grown)?;
         self.accounts.push(account);
         Ok(())
     }
@@ -280,10 +291,11 @@ impl<W: Write> Stage<W> {
     fn count(
         &mut self,
         name: &str,
-        input: &HashingReader<File>,
+        hasher: &Hasher,
         items: u64,
+        grown: bool,
     ) -> Result<(), Failure> {
-        let (sha256, bytes) = (input.hasher().digest(), input.hasher().bytes());
+        let (sha256, bytes) = (hasher.digest(), hasher.bytes());
         let sum = self.sources.entry(name.to_owned()).or_insert(SourceSum {
             file: name.to_owned(),
             sha256,
@@ -291,7 +303,7 @@ impl<W: Write> Stage<W> {
             items: 0,
         });
         sum.items += items;
-        if sum.sha256 == sha256 {
+        if sum.sha256 == sha256 && !grown {
             return Ok(());
         }
         Err(

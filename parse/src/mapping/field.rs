@@ -77,7 +77,13 @@ impl FieldMap {
         let each = entity.source.each.is_some();
         let composite = |name: &String| {
             plan.entity(name).is_some_and(|other| {
-                other.source.key.parts().len() > 1 || other.source.each.is_some()
+                let parts = other.source.key.parts();
+                let names_element = parts
+                    .iter()
+                    .copied()
+                    .flatten()
+                    .any(|name| name.starts_with("each"));
+                parts.len() > 1 || (other.source.each.is_some() && !names_element)
             })
         };
         let take = if let Some(from) = &field.from {

@@ -94,6 +94,25 @@ fn a_reader_that_leaves_is_no_event() {
 }
 
 #[test]
+fn a_source_that_grows_under_the_reader_is_refused() {
+    let lines = csv_plan("a = { from = \"a\" }").replace(
+        "format = \"csv\", files = [\"f.csv\"]",
+        "format = \"json\", files = [\"*.ndjson\"]",
+    );
+    let place = Place::new(&lines, &[]);
+    let text = "{\"k\":1}\n".repeat(20_000);
+    place.write("a.ndjson", text.as_bytes());
+    let own = fs::File::create(place.path().join("out.ndjson")).unwrap();
+    let output = place.command().stdout(own).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{err}");
+    assert!(
+        err.contains("out.ndjson changed while it was read"),
+        "{err}"
+    );
+}
+
+#[test]
 fn a_full_device_is_an_error() {
     let place = Place::new(&csv_plan(FIELDS), &[("f.csv", ROWS)]);
     let full = fs::OpenOptions::new()
