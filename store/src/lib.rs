@@ -9,6 +9,7 @@ mod engine;
 mod error;
 pub mod ledger;
 mod sqlite;
+pub mod undo;
 mod url;
 mod writer;
 

@@ -1,0 +1,352 @@
+//! What can be done about rows: each as it is now against what the run left.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use super::chain::{Chain, Left};
+use super::layout::Layout;
+use super::places::{Obstacle, Restored, obstacles};
+use super::reverse::restored;
+use super::scene::Scene;
+use super::ties::{Tie, referring};
+use super::verdict::{Dependents, Differs, Finding, RunsValue, Verdict};
+use crate::ledger::{self, Action, Change};
+use crate::{Cell, Key, Row, Sql, StoreError};
+
+/// A row with its verdict, and all that it was found from.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub finding: Finding,
+    pub chain: Chain,
+    pub layout: Rc<Layout>,
+    pub present: Option<Row>,
+}
+
+/// Judges the rows whose last change (of those not undone yet) is among `ends`, newest first.
+/// Rows that are to stay in place are noted in the scene.
+pub(super) fn judge(
+    sql: &mut dyn Sql,
+    scene: &mut Scene,
+    ends: Vec<Change>,
+) -> Result<Vec<Judged>, StoreError> {
+    let chains = Chain::read(sql, scene.run.seq, ends)?;
+    let mut rows = Vec::with_capacity(chains.len());
+    for chain in chains {
+        let layout = scene.layout(sql, chain.last().unwrap_or(chain.newest()))?;
+        let newest = chain.newest();
+        let record = match &newest.identity {
+            Some((entity, source)) => Some((scene.entity(sql, *entity)?, source.clone())),
+            None => None,
+        };
+        let finding = Finding {
+            seq: newest.seq,
+            table: layout.table.name.clone(),
+            key: chain.last().unwrap_or(newest).target.clone(),
+            action: chain.first().unwrap_or(newest).action,
+            record,
+            verdict: Verdict::Reversible,
+        };
+        rows.push(Judged {
+            finding,
+            chain,
+            layout,
+            present: None,
+        });
+    }
+    let groups = groups(&rows);
+    fetch(sql, &mut rows, &groups)?;
+    let later = later_runs(sql, scene, &rows)?;
+    for (row, later) in rows.iter_mut().zip(later) {
+        row.finding.verdict = match later {
+            Some(run) => Verdict::LaterRun(run),
+            None => columns(sql, row)?,
+        };
+    }
+    let (mut ties, mut barriers) = surroundings(sql, scene, &rows, &groups)?;
+    for (place, row) in rows.iter_mut().enumerate() {
+        if scene.choice.takes(&row.finding.verdict) {
+            let ties = ties.remove(&place).unwrap_or_default();
+            let barriers = barriers.remove(&place).unwrap_or_default();
+            if let Some(verdict) = in_the_way(scene, ties, barriers) {
+                row.finding.verdict = verdict;
+            }
+        }
+        let as_left = matches!(
+            row.finding.verdict,
+            Verdict::Reversible | Verdict::LaterRun(_)
+        );
+        if scene.later
+            && !as_left
+            && let Some(run) =
+                ledger::later_touch(sql, scene.run.seq, &row.finding.table, &row.finding.key)?
+        {
+            row.finding.verdict = Verdict::LaterRun(run_id(sql, run)?);
+        }
+        if scene.choice.takes(&row.finding.verdict) {
+            for seq in row.chain.seqs() {
+                scene.kept.remove(&seq);
+            }
+        } else {
+            scene.kept.extend(row.chain.seqs());
+        }
+    }
+    Ok(rows)
+}
+
+/// The places of rows that lie in the same layout.
+fn groups(rows: &[Judged]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (place, row) in rows.iter().enumerate() {
+        groups
+            .entry(Rc::as_ptr(&row.layout) as usize)
+            .or_default()
+            .push(place);
+    }
+    groups.into_values().collect()
+}
+
+fn fetch(sql: &mut dyn Sql, rows: &mut [Judged], groups: &[Vec<usize>]) -> Result<(), StoreError> {
+    for group in groups {
+        let touched: Vec<usize> = group
+            .iter()
+            .copied()
+            .filter(|place| rows[*place].chain.last().is_some())
+            .collect();
+        let Some(first) = touched.first() else {
+            continue;
+        };
+        let layout = Rc::clone(&rows[*first].layout);
+        let keys: Vec<Vec<Cell>> = touched
+            .iter()
+            .map(|place| rows[*place].finding.key.0.clone())
+            .collect();
+        let found = sql.fetch(&layout.table, &layout.key, &keys)?;
+        for (place, found) in touched.into_iter().zip(found) {
+            rows[place].present = found.into_iter().next();
+        }
+    }
+    Ok(())
+}
+
+/// For each row the later run that has its record in the id map now.
+fn later_runs(
+    sql: &mut dyn Sql,
+    scene: &Scene,
+    rows: &[Judged],
+) -> Result<Vec<Option<String>>, StoreError> {
+    let mut later = vec![None; rows.len()];
+    if !scene.later {
+        return Ok(later);
+    }
+    let mut entities: BTreeMap<i64, Vec<(usize, &str)>> = BTreeMap::new();
+    for (place, row) in rows.iter().enumerate() {
+        if let Some((entity, source)) = &row.chain.newest().identity {
+            entities.entry(*entity).or_default().push((place, source));
+        }
+    }
+    let mut names: HashMap<i64, String> = HashMap::new();
+    for (entity, wanted) in entities {
+        let keys: Vec<&str> = wanted.iter().map(|(_, source)| *source).collect();
+        for ((place, _), entry) in wanted.iter().zip(sql.entries(entity, &keys)?) {
+            let Some(run) = entry
+                .map(|entry| entry.run)
+                .filter(|run| *run > scene.run.seq)
+            else {
+                continue;
+            };
+            let name = match names.entry(run) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(run_id(sql, run)?),
+            };
+            later[*place] = Some(name.clone());
+        }
+    }
+    Ok(later)
+}
+
+fn run_id(sql: &mut dyn Sql, run: i64) -> Result<String, StoreError> {
+    let rows = sql.query("SELECT id FROM ledger.runs WHERE seq = ?1", &[run.into()])?;
+    let id = rows.first().and_then(|row| row[0].text());
+    id.map(str::to_owned)
+        .ok_or_else(|| StoreError::damaged(format!("run {run} is missing")))
+}
+
+/// The row itself against what the run left.
+fn columns(sql: &dyn Sql, row: &Judged) -> Result<Verdict, StoreError> {
+    let Some(last) = row.chain.last() else {
+        return Ok(Verdict::Reversible);
+    };
+    Ok(match (last.action, &row.present) {
+        (Action::Delete, None) => Verdict::Reversible,
+        // Somebody put it back already.
+        (Action::Delete, Some(present)) if row.layout.hash(present) == last.hash => {
+            Verdict::Reversible
+        }
+        (Action::Delete, Some(_)) => {
+            Verdict::PlaceTaken(format!("there is a row {} again", row.finding.key))
+        }
+        (_, None) => Verdict::Gone,
+        (Action::Keep, Some(_)) => Verdict::Marked,
+        (Action::Insert, Some(present))
+            if row.chain.changes.len() == 1 && row.layout.hash(present) == last.hash =>
+        {
+            Verdict::Reversible
+        }
+        (_, Some(present)) => {
+            let changed = changed(sql, &row.chain, &row.layout, present)?;
+            if changed.is_empty() {
+                Verdict::Reversible
+            } else {
+                Verdict::Changed(changed)
+            }
+        }
+    })
+}
+
+/// The columns that the run wrote and that differ now.
+fn changed(
+    sql: &dyn Sql,
+    chain: &Chain,
+    layout: &Layout,
+    present: &Row,
+) -> Result<Vec<Differs>, StoreError> {
+    let mut found = Vec::new();
+    for of_shape in chain.written() {
+        let place = layout.place(of_shape)?;
+        let left = chain.left(of_shape);
+        if layout.loose[place] || left == Left::Unknown {
+            continue;
+        }
+        let field = layout.fields[place].as_ref();
+        let now = &present[place];
+        let equals = |now: &Cell| match left {
+            Left::Is(cell) => sql.canonical(field, cell) == sql.canonical(field, now),
+            Left::Sum(sum) => sql.canonical(field, now).sum() >> 32 == u64::from(sum),
+            Left::Unknown => true,
+        };
+        let tag = layout.tag.as_ref().filter(|tag| tag.place == place);
+        let tagged = tag.is_some_and(|tag| match left {
+            Left::Is(cell) => {
+                let before = chain.before().into_iter().find(|(at, _)| *at == of_shape);
+                // Only the tag was added by the run: whatever others did to the list stays.
+                tag.same(cell, now)
+                    || before.is_some_and(|(_, before)| {
+                        tag.same(before, cell) && tag.others(now).is_some()
+                    })
+            }
+            Left::Sum(_) => tag.tagged(now).is_some_and(|now| equals(&now)),
+            Left::Unknown => true,
+        });
+        if !tagged && !equals(now) {
+            found.push(Differs {
+                column: layout.table.columns[place].name.clone(),
+                run: match left {
+                    Left::Is(cell) => RunsValue::Is(cell.clone()),
+                    Left::Sum(sum) => RunsValue::Sum(sum),
+                    Left::Unknown => continue,
+                },
+                now: now.clone(),
+                secret: field.is_some_and(|field| field.secret),
+            });
+        }
+    }
+    Ok(found)
+}
+
+type ByPlace<T> = HashMap<usize, Vec<T>>;
+
+/// What refers to the rows that go, and what is in the way of those that come back.
+fn surroundings(
+    sql: &mut dyn Sql,
+    scene: &mut Scene,
+    rows: &[Judged],
+    groups: &[Vec<usize>],
+) -> Result<(ByPlace<Tie>, ByPlace<Obstacle>), StoreError> {
+    let (mut ties, mut barriers) = (HashMap::new(), HashMap::new());
+    for group in groups {
+        let (mut going, mut leaving) = (Vec::new(), Vec::new());
+        let (mut coming, mut restored_rows) = (Vec::new(), Vec::new());
+        for place in group {
+            let row = &rows[*place];
+            let (Some(first), true) = (row.chain.first(), scene.choice.takes(&row.finding.verdict))
+            else {
+                continue;
+            };
+            match (first.action, &row.present) {
+                (Action::Insert, Some(present)) => {
+                    going.push(*place);
+                    leaving.push(present);
+                }
+                (Action::Update | Action::Delete, present)
+                    if row.finding.verdict != Verdict::Gone =>
+                {
+                    coming.push(*place);
+                    restored_rows.push(as_it_was(row, present.as_ref())?);
+                }
+                _ => {}
+            }
+        }
+        let Some(any) = group.first() else { continue };
+        let layout = Rc::clone(&rows[*any].layout);
+        ties.extend(
+            going
+                .into_iter()
+                .zip(referring(sql, scene, &layout, &leaving)?),
+        );
+        barriers.extend(
+            coming
+                .into_iter()
+                .zip(obstacles(sql, scene, &layout, &restored_rows)?),
+        );
+    }
+    Ok((ties, barriers))
+}
+
+/// The row that undoing the whole chain gives.
+fn as_it_was(row: &Judged, present: Option<&Row>) -> Result<Restored, StoreError> {
+    let layout = &row.layout;
+    let mut before = Vec::new();
+    for (place, cell) in row.chain.before() {
+        before.push((layout.place(place)?, cell.clone()));
+    }
+    let cells = restored(layout, before, present);
+    let mut whole = present
+        .cloned()
+        .unwrap_or_else(|| vec![Cell::Null; layout.table.columns.len()]);
+    let columns = cells.iter().map(|(place, _)| *place).collect();
+    for (place, cell) in cells {
+        whole[place] = cell;
+    }
+    Ok(Restored {
+        row: whole,
+        columns,
+        own: present.map(|row| -> Key { layout.key_of(row) }),
+    })
+}
+
+/// What is in the way, now that it is known which rows stay in place.
+fn in_the_way(scene: &Scene, ties: Vec<Tie>, barriers: Vec<Obstacle>) -> Option<Verdict> {
+    let stays = |seq: &i64| scene.kept.contains(seq);
+    let count =
+        |tie: &Tie| tie.stays + tie.unless_kept.iter().filter(|seq| stays(seq)).count() as u64;
+    let dependents: Vec<Dependents> = ties
+        .into_iter()
+        .map(|tie| Dependents {
+            count: count(&tie),
+            table: tie.table,
+            columns: tie.columns,
+            on_delete: tie.on_delete,
+        })
+        .filter(|dependents| dependents.count > 0)
+        .collect();
+    if !dependents.is_empty() {
+        return Some(Verdict::DependedOn(dependents));
+    }
+    let barriers: Vec<String> = barriers
+        .into_iter()
+        .filter(|barrier| barrier.unless_kept.as_ref().is_none_or(stays))
+        .map(|barrier| barrier.why)
+        .collect();
+    (!barriers.is_empty()).then(|| Verdict::PlaceTaken(barriers.join("; ")))
+}

@@ -1,0 +1,22 @@
+//! Taking a run back: everything is checked first, then reversed newest change first.
+//!
+//! The three steps are [`check`], which reads alone; [`start`], [`step`] and [`finish`], which write,
+//! each in one transaction; all of them work on a [`Scene`]. What was undone is proved elsewhere, by
+//! code that shares nothing with this.
+
+mod chain;
+mod check;
+mod judge;
+mod layout;
+mod places;
+mod reverse;
+mod scene;
+mod tag;
+mod ties;
+mod verdict;
+mod work;
+
+pub use check::check;
+pub use scene::{Choice, Scene};
+pub use verdict::{Dependents, Differs, Finding, RunsValue, Verdict};
+pub use work::{Begun, Step, finish, pause, start, step};

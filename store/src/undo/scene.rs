@@ -1,0 +1,233 @@
+//! What undo knows while it works: the run, its plan, the live tables, and what is left in place.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::rc::Rc;
+
+use contract::plan::{Entity, LoadedPlan, Metadata, Plan};
+
+use super::layout::Layout;
+use super::verdict::Verdict;
+use crate::binding::claim_name;
+use crate::ledger::{self, Change, Run, RunStatus, Shape};
+use crate::{Sql, StoreError, Table};
+
+/// How many kept rows are read at a time.
+const PAGE: usize = 1000;
+
+/// What to do where a row can't simply be reversed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Leave it in place and reverse the rest.
+    pub skip: bool,
+    /// Reverse it also where columns that the run wrote were changed since.
+    pub force: bool,
+}
+
+impl Choice {
+    /// Tells whether a row is to be reversed.
+    #[must_use]
+    pub fn takes(self, verdict: &Verdict) -> bool {
+        verdict.is_clear() || (self.force && matches!(verdict, Verdict::Changed(_)))
+    }
+
+    /// Tells whether a row is to be left in place, and the work goes on.
+    #[must_use]
+    pub fn leaves(self, verdict: &Verdict) -> bool {
+        self.skip && !self.takes(verdict) && !matches!(verdict, Verdict::LaterRun(_))
+    }
+}
+
+/// What undo knows of a run and its target.
+#[derive(Debug)]
+pub struct Scene {
+    /// The run.
+    pub run: Run,
+    pub(super) plan: Plan,
+    pub(super) choice: Choice,
+    /// Whether the run was rolled back already and what was kept is tried again.
+    pub(super) again: bool,
+    /// Changes that stay in place, by sequence: as many as there are conflicts, 8 bytes each.
+    pub(super) kept: BTreeSet<i64>,
+    /// Those of them that stayed in place when work began.
+    listed: BTreeSet<i64>,
+    /// Where the work is: changes from here on are done with.
+    pub(super) position: Option<i64>,
+    /// Whether a later run wrote something that was not rolled back.
+    pub(super) later: bool,
+    /// All tables that can hold references.
+    pub(super) tables: Vec<Table>,
+    shapes: Vec<(i64, Shape)>,
+    layouts: HashMap<(i64, Option<i64>), Rc<Layout>>,
+    entities: HashMap<i64, String>,
+    claims: HashMap<String, Option<i64>>,
+}
+
+impl Scene {
+    /// Reads what is to be known. `again`: the run was rolled back and is so once more, for what
+    /// was kept.
+    ///
+    /// # Errors
+    ///
+    /// The plan in the ledger does not read, or what the target said.
+    pub fn read(
+        sql: &mut dyn Sql,
+        run: Run,
+        choice: Choice,
+        again: bool,
+    ) -> Result<Self, StoreError> {
+        let plan = LoadedPlan::parse(Path::new("the ledger's plan"), run.plan.clone())
+            .map_err(|error| StoreError::damaged(error.to_string()))?
+            .plan;
+        let mut tables = Vec::new();
+        for name in sql.tables()? {
+            match sql.table(&name) {
+                Ok(table) => tables.extend(table),
+                // A virtual table refers to nothing.
+                Err(StoreError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let later = "SELECT 1 FROM ledger.runs WHERE seq > ?1 AND last_seq > 0 AND status <> 'rolled-back' LIMIT 1";
+        let later = !sql.query(later, &[run.seq.into()])?.is_empty();
+        let mut kept = BTreeSet::new();
+        let mut before = i64::MAX;
+        loop {
+            let page = ledger::kept(sql, run.seq, before, PAGE)?;
+            let Some(last) = page.last() else { break };
+            before = last.seq;
+            let stays = page.iter().filter(|kept| kept.reason != "gone");
+            kept.extend(stays.map(|kept| kept.seq));
+        }
+        Ok(Self {
+            shapes: ledger::shapes(sql)?,
+            run,
+            plan,
+            choice,
+            again,
+            listed: kept.clone(),
+            kept,
+            position: None,
+            later,
+            tables,
+            layouts: HashMap::new(),
+            entities: HashMap::new(),
+            claims: HashMap::new(),
+        })
+    }
+
+    /// Tells whether the run is rolled back and nothing of it was kept.
+    #[must_use]
+    pub fn is_done(run: &Run) -> bool {
+        run.status == RunStatus::RolledBack && run.kept == 0
+    }
+
+    /// How many changes are left to undo, at most.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        let count = if self.again {
+            self.run.kept
+        } else {
+            self.run
+                .undo_seq
+                .map_or(self.run.last_seq, |undone| undone - 1)
+        };
+        u64::try_from(count).unwrap_or_default()
+    }
+
+    /// Tells whether a change is the last of its row that is not undone yet.
+    pub(super) fn is_end(&self, change: &Change) -> bool {
+        if self.again {
+            return change
+                .later
+                .is_none_or(|later| !self.listed.contains(&later));
+        }
+        let undone = self.run.undo_seq.unwrap_or(i64::MAX);
+        !self.listed.contains(&change.seq) && change.later.is_none_or(|later| later >= undone)
+    }
+
+    /// Tells whether a change stays in place because what came after it does.
+    pub(super) fn stays(&self, change: &Change) -> bool {
+        if self.again {
+            return change.later.is_some_and(|later| self.kept.contains(&later));
+        }
+        self.kept.contains(&change.seq)
+    }
+
+    /// Returns the live layout of a change's table.
+    pub(super) fn layout(
+        &mut self,
+        sql: &mut dyn Sql,
+        change: &Change,
+    ) -> Result<Rc<Layout>, StoreError> {
+        let number = change.identity.as_ref().map(|(entity, _)| *entity);
+        if let Some(layout) = self.layouts.get(&(change.shape, number)) {
+            return Ok(Rc::clone(layout));
+        }
+        let shape = self.shapes.iter().find(|(id, _)| *id == change.shape);
+        let (_, shape) = shape
+            .ok_or_else(|| StoreError::damaged(format!("shape {} is missing", change.shape)))?;
+        let shape = shape.clone();
+        let entity: Option<Entity> = match number {
+            Some(number) => {
+                let name = self.entity(sql, number)?;
+                self.plan.entity(&name).cloned()
+            }
+            None => self.plan.metadata.as_ref().map(Metadata::as_entity),
+        };
+        let layout = Rc::new(Layout::new(sql, &shape, entity.as_ref(), &self.run.id)?);
+        self.layouts
+            .insert((change.shape, number), Rc::clone(&layout));
+        Ok(layout)
+    }
+
+    /// Returns the name that the plan gives an entity.
+    pub(super) fn entity(&mut self, sql: &mut dyn Sql, number: i64) -> Result<String, StoreError> {
+        if let Some(name) = self.entities.get(&number) {
+            return Ok(name.clone());
+        }
+        let full = ledger::name_of(sql, number)?;
+        let prefix = format!("{}/", self.plan.system);
+        let name = full.strip_prefix(&prefix).unwrap_or(&full).to_owned();
+        self.entities.insert(number, name.clone());
+        Ok(name)
+    }
+
+    /// Returns how the id map knows rows of a table, if ever a record of the system became one.
+    pub(super) fn claim(
+        &mut self,
+        sql: &mut dyn Sql,
+        table: &Table,
+    ) -> Result<Option<Claim>, StoreError> {
+        let number = if let Some(number) = self.claims.get(&table.name) {
+            *number
+        } else {
+            let name = claim_name(&self.plan, &table.name);
+            let number = ledger::find_name(sql, "claim", &name)?;
+            self.claims.insert(table.name.clone(), number);
+            number
+        };
+        let Some(number) = number else {
+            return Ok(None);
+        };
+        let mut keys: Vec<Vec<usize>> = Vec::new();
+        for (_, shape) in &self.shapes {
+            let key = shape.key.iter().map(|name| table.position(name)).collect();
+            if let (true, Some(key)) = (shape.table == table.name, key)
+                && !keys.contains(&key)
+            {
+                keys.push(key);
+            }
+        }
+        Ok(Some(Claim { number, keys }))
+    }
+}
+
+/// How the id map knows the rows of a table.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// The number under which they are claimed.
+    pub number: i64,
+    /// The columns that have been their key: more than one set only where plans differ.
+    pub keys: Vec<Vec<usize>>,
+}

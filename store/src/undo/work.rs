@@ -1,0 +1,375 @@
+//! Taking a run back in steps, each in one transaction with what the ledger says of it.
+
+use contract::plan::OnRollback;
+use serde_json::{Value, json};
+
+use super::check::page;
+use super::judge::{Judged, judge};
+use super::reverse::reverse;
+use super::scene::Scene;
+use super::verdict::{Finding, Verdict};
+use crate::ledger::{self, Action, Change, Holder, Kept, Lease, Run, RunStatus};
+use crate::{Engine, StoreError};
+
+/// What became of the wish to take a run back.
+#[derive(Debug)]
+pub enum Begun {
+    /// It is being rolled back, by us. `again`: it was rolled back already, and what was kept is
+    /// tried once more.
+    Started {
+        /// The run as it stands.
+        run: Box<Run>,
+        /// The lock.
+        lease: Lease,
+        /// Whether this is for what was kept.
+        again: bool,
+    },
+    /// It is rolled back, and nothing was kept.
+    Already(Box<Run>),
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub enum Step {
+    /// It stands; so many changes were dealt with.
+    Done(u64),
+    /// There was nothing left to do.
+    End,
+    /// Rows were changed since the check: the batch was undone.
+    Conflict(Vec<Finding>),
+    /// It was undone because `stop` said so.
+    Stopped,
+}
+
+/// Does something in a transaction, all or nothing.
+fn whole<E: Engine, T>(
+    engine: &mut E,
+    work: impl FnOnce(&mut E) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    engine.begin()?;
+    match work(engine) {
+        Ok(done) => engine.commit().map(|()| done),
+        Err(error) => {
+            engine.rollback().ok();
+            Err(error)
+        }
+    }
+}
+
+/// Takes the lock and says that the run is being rolled back.
+///
+/// # Errors
+///
+/// Somebody else has the lock; the run is unknown or may not be rolled back. Nothing was written.
+pub fn start<E: Engine>(
+    engine: &mut E,
+    id: &str,
+    holder: &Holder,
+    take_over: bool,
+) -> Result<Begun, StoreError> {
+    whole(engine, |engine| {
+        // Read under the lock of the transaction: somebody may have been faster.
+        let run = ledger::find_run(engine, id)?;
+        let mut run =
+            run.ok_or_else(|| StoreError::refused(format!("Migration run {id} not found")))?;
+        if Scene::is_done(&run) {
+            return Ok(Begun::Already(Box::new(run)));
+        }
+        let (lease, taken_from) = ledger::take(engine, holder, take_over)?;
+        if let Some(old) = taken_from
+            && let Some(mut old) = ledger::find_run(engine, &old)?
+            && old.status == RunStatus::InProgress
+        {
+            old.status = RunStatus::Failed;
+            old.reason = Some(format!("given up: the rollback of run {id} took over"));
+            ledger::update_run(engine, &old)?;
+        }
+        if !run.status.may_become(RunStatus::RollingBack) {
+            let message = format!("run {id} is {}: it can't be rolled back", run.status);
+            return Err(StoreError::refused(message));
+        }
+        let again = run.status == RunStatus::RolledBack;
+        run.status = RunStatus::RollingBack;
+        run.undo_seq = run.undo_seq.or(Some(run.last_seq + 1));
+        ledger::update_run(engine, &run)?;
+        Ok(Begun::Started {
+            run: Box::new(run),
+            lease,
+            again,
+        })
+    })
+}
+
+/// Undoes the next batch of changes, newest first. `stop` is asked within the batch.
+///
+/// # Errors
+///
+/// The batch is undone; with [`StoreError::Unknown`] the ledger decides.
+pub fn step<E: Engine>(
+    engine: &mut E,
+    scene: &mut Scene,
+    lease: Lease,
+    limit: usize,
+    stop: &dyn Fn() -> bool,
+) -> Result<Step, StoreError> {
+    let (run, kept, position) = (scene.run.clone(), scene.kept.clone(), scene.position);
+    let mut careful = false;
+    loop {
+        engine.begin()?;
+        let done = batch(engine, scene, lease, limit, careful, stop).and_then(|step| {
+            if matches!(step, Step::Done(_)) {
+                engine.commit()?;
+            } else {
+                engine.rollback()?;
+            }
+            Ok(step)
+        });
+        if matches!(done, Ok(Step::Done(_))) {
+            return done;
+        }
+        engine.rollback().ok();
+        scene.run = run.clone();
+        scene.kept.clone_from(&kept);
+        scene.position = position;
+        match done {
+            // Some row of the batch is at fault: the next attempt goes row by row and names it.
+            Err(StoreError::Constraint { .. }) if !careful => careful = true,
+            other => return other,
+        }
+    }
+}
+
+fn batch<E: Engine>(
+    engine: &mut E,
+    scene: &mut Scene,
+    lease: Lease,
+    limit: usize,
+    careful: bool,
+    stop: &dyn Fn() -> bool,
+) -> Result<Step, StoreError> {
+    ledger::renew(engine, lease)?;
+    let mut position = scene.position;
+    let changes = page(engine, scene, &mut position, limit)?;
+    let Some(oldest) = changes.last().map(|change| change.seq) else {
+        return Ok(Step::End);
+    };
+    let count = changes.len() as u64;
+    for wave in waves(changes, if careful { 1 } else { limit }) {
+        if stop() {
+            return Ok(Step::Stopped);
+        }
+        let wave: Vec<Change> = wave
+            .into_iter()
+            .filter(|change| !scene.stays(change))
+            .collect();
+        let judged = judge(engine, scene, wave)?;
+        let conflicts = undo(engine, scene, judged, careful)?;
+        if !conflicts.is_empty() {
+            return Ok(Step::Conflict(conflicts));
+        }
+    }
+    if !scene.again {
+        scene.run.undo_seq = Some(oldest);
+    }
+    scene.position = position;
+    scene.run.kept = i64::try_from(scene.kept.len()).unwrap_or(i64::MAX);
+    ledger::update_run(engine, &scene.run)?;
+    Ok(Step::Done(count))
+}
+
+/// Parts changes so that all of a part are of one kind, and no row is in it twice.
+fn waves(changes: Vec<Change>, limit: usize) -> Vec<Vec<Change>> {
+    let mut waves: Vec<Vec<Change>> = Vec::new();
+    for change in changes {
+        let entity = |change: &Change| change.identity.as_ref().map(|(entity, _)| *entity);
+        let joins = |wave: &&mut Vec<Change>| {
+            let first = &wave[0];
+            wave.len() < limit
+                && first.shape == change.shape
+                && first.action == change.action
+                && entity(first) == entity(&change)
+                // A later change of the same row ends the part.
+                && change.later.is_none_or(|later| later > first.seq)
+        };
+        match waves.last_mut().filter(joins) {
+            Some(wave) => wave.push(change),
+            None => waves.push(vec![change]),
+        }
+    }
+    waves
+}
+
+/// Reverses what can be, leaves what may be left, and returns what is in the way.
+fn undo<E: Engine>(
+    engine: &mut E,
+    scene: &mut Scene,
+    judged: Vec<Judged>,
+    careful: bool,
+) -> Result<Vec<Finding>, StoreError> {
+    let run = scene.run.seq;
+    let (mut reversible, mut conflicts) = (Vec::new(), Vec::new());
+    for mut row in judged {
+        let verdict = &row.finding.verdict;
+        if scene.choice.takes(verdict) {
+            if careful && let Some(message) = attempt(engine, &row)? {
+                row.finding.verdict = Verdict::Failed(message);
+                scene.kept.extend(row.chain.seqs());
+            } else {
+                reversible.push(row);
+                continue;
+            }
+        }
+        if scene.choice.leaves(&row.finding.verdict) {
+            for seq in row.chain.seqs() {
+                note(engine, run, seq, &row.finding)?;
+            }
+        } else {
+            conflicts.push(row.finding);
+        }
+    }
+    if !conflicts.is_empty() {
+        return Ok(conflicts);
+    }
+    if !careful {
+        reverse(engine, &reversible.iter().collect::<Vec<_>>())?;
+    }
+    for row in &reversible {
+        let seq = row.chain.newest().seq;
+        if row.finding.verdict == Verdict::Gone {
+            note(engine, run, seq, &row.finding)?;
+        } else if scene.again {
+            ledger::remove_kept(engine, run, seq)?;
+        }
+    }
+    Ok(conflicts)
+}
+
+/// Reverses one row, and says why if the target refuses.
+fn attempt<E: Engine>(engine: &mut E, row: &Judged) -> Result<Option<String>, StoreError> {
+    engine.savepoint("attempt")?;
+    match reverse(engine, &[row]) {
+        Ok(()) => engine.release("attempt").map(|()| None),
+        Err(StoreError::Constraint { message }) => {
+            engine.undo_to("attempt")?;
+            Ok(Some(message))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn note<E: Engine>(
+    engine: &mut E,
+    run: i64,
+    seq: i64,
+    finding: &Finding,
+) -> Result<(), StoreError> {
+    let kept = Kept {
+        seq,
+        reason: finding.verdict.word().into(),
+        detail: finding.to_json().to_string(),
+    };
+    ledger::add_kept(engine, run, &kept)
+}
+
+/// Gives the lock back; the run stays as it is and can be gone on with.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn pause<E: Engine>(engine: &mut E, lease: Lease) -> Result<(), StoreError> {
+    whole(engine, |engine| ledger::release(engine, lease))
+}
+
+/// Says that the run is rolled back: counters that nobody moved go back, rows that stay are marked,
+/// and the lock is given back.
+///
+/// # Errors
+///
+/// What the target said; the run is then still being rolled back.
+pub fn finish<E: Engine>(
+    engine: &mut E,
+    scene: &mut Scene,
+    lease: Lease,
+    holder: &Holder,
+    reason: Option<&str>,
+) -> Result<(), StoreError> {
+    let mut run = scene.run.clone();
+    whole(engine, |engine| {
+        ledger::renew(engine, lease)?;
+        let kept = "SELECT count(*) FROM ledger.kept WHERE run = ?1 AND reason <> 'gone'";
+        let kept = engine.query(kept, &[run.seq.into()])?;
+        run.kept = kept.first().and_then(|row| row[0].int()).unwrap_or(0);
+        if run.kept == 0 {
+            counters(engine, &run)?;
+        }
+        mark(engine, scene)?;
+        let now = engine.now()?;
+        run.status = RunStatus::RolledBack;
+        run.undo_seq = Some(1);
+        run.ended = Some(now);
+        run.reason = reason.map(str::to_owned).or(run.reason.take());
+        ledger::update_run(engine, &run)?;
+        let level = i32::from(run.last_seq > 0);
+        ledger::append_audit(
+            engine,
+            now,
+            &format!("migration:rollback:level{level}"),
+            Some(&run.id),
+            (&holder.operator, &holder.host),
+            &json!({"records": run.last_seq - run.kept, "kept": run.kept, "operator": holder.operator, "reason": reason}),
+        )?;
+        ledger::release(engine, lease)
+    })?;
+    scene.run = run;
+    Ok(())
+}
+
+/// Sets the counters of tables back that nobody moved since the run.
+fn counters<E: Engine>(engine: &mut E, run: &Run) -> Result<(), StoreError> {
+    let counters: serde_json::Map<String, Value> = serde_json::from_str(&run.counters)
+        .map_err(|error| StoreError::damaged(format!("the run's counters: {error}")))?;
+    for (name, values) in &counters {
+        let Some(table) = engine.table(name)?.filter(|table| table.counted) else {
+            continue;
+        };
+        let (before, after) = (values[0].as_i64(), values[1].as_i64());
+        if before != after && engine.counter(&table)? == after {
+            engine.set_counter(&table, before)?;
+        }
+    }
+    Ok(())
+}
+
+/// Marks the row that describes the run, where the plan keeps it.
+fn mark<E: Engine>(engine: &mut E, scene: &mut Scene) -> Result<(), StoreError> {
+    let metadata = scene.plan.metadata.clone();
+    let Some(metadata) = metadata.filter(|metadata| metadata.on_rollback == OnRollback::Keep)
+    else {
+        return Ok(());
+    };
+    let statement = format!(
+        "SELECT {} FROM ledger.changes WHERE run = ?1 AND action = ?2 ORDER BY seq DESC LIMIT 1",
+        Change::COLUMNS
+    );
+    let params = [scene.run.seq.into(), (Action::Keep as i64).into()];
+    let Some(row) = engine.query(&statement, &params)?.into_iter().next() else {
+        return Ok(());
+    };
+    let change = Change::from_row(row)?;
+    let layout = scene.layout(engine, &change)?;
+    let column = metadata.status.as_ref();
+    let Some(place) = column.and_then(|column| layout.table.position(column)) else {
+        return Ok(());
+    };
+    let key = &change.target;
+    let found = engine.fetch(&layout.table, &layout.key, std::slice::from_ref(&key.0))?;
+    let present = found.into_iter().flatten().next();
+    let text = present.as_ref().and_then(|row| row[place].text());
+    if let Some(Ok(Value::Object(mut content))) = text.map(serde_json::from_str) {
+        content.insert("status".into(), RunStatus::RolledBack.word().into());
+        let cell = Value::Object(content).to_string().into();
+        let change = (key.clone(), vec![(place, cell)]);
+        engine.update(&layout.table, &layout.key, &[change], false)?;
+    }
+    Ok(())
+}
