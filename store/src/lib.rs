@@ -7,6 +7,7 @@ mod catalogue;
 mod cell;
 mod engine;
 mod error;
+mod fingerprint;
 pub mod ledger;
 mod sqlite;
 pub mod undo;
@@ -18,6 +19,7 @@ pub use catalogue::{Column, ForeignKey, Table, Trigger};
 pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};
 pub use engine::{Engine, Sql};
 pub use error::StoreError;
+pub use fingerprint::{Fingerprint, fingerprint};
 pub use sqlite::Sqlite;
 pub use url::TargetUrl;
 pub use writer::{

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::undo::Undo;
 use crate::{Sql, Sqlite, StoreError, Target, Writer};
 
 /// Where a target is. What it prints never holds a password.
@@ -46,6 +47,17 @@ impl TargetUrl {
     pub fn open(&self) -> Result<Box<dyn Target>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(Writer::new(Sqlite::open(path)?))),
+        }
+    }
+
+    /// Opens the target for writing, to take runs back.
+    ///
+    /// # Errors
+    ///
+    /// It can't be reached, or can't be written.
+    pub fn open_to_undo(&self) -> Result<Box<dyn Undo>, StoreError> {
+        match self {
+            Self::Sqlite(path) => Ok(Box::new(Sqlite::open(path)?)),
         }
     }
 

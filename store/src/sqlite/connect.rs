@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
@@ -84,6 +85,9 @@ impl Sqlite {
             .map_err(|error| failed(&error))?;
         conn.busy_timeout(BUSY).map_err(|error| failed(&error))?;
         conn.set_prepared_statement_cache_capacity(256);
+        // Without this a statement is prepared anew for each value it is bound to.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(|error| failed(&error))?;
         // The first read tells a database from any other file.
         conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
             .map_err(|error| failed(&error))?;

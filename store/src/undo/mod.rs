@@ -1,7 +1,7 @@
 //! Taking a run back: everything is checked first, then reversed newest change first.
 //!
-//! The three steps are [`check`], which reads alone; [`start`], [`step`] and [`finish`], which write,
-//! each in one transaction; all of them work on a [`Scene`]. What was undone is proved elsewhere, by
+//! [`check`] reads alone; what [`Undo`] does writes, each call in one transaction; all of it works on a
+//! [`Scene`]. What was undone is proved elsewhere, by
 //! code that shares nothing with this.
 
 mod chain;
@@ -19,4 +19,4 @@ mod work;
 pub use check::check;
 pub use scene::{Choice, Scene};
 pub use verdict::{Dependents, Differs, Finding, RunsValue, Verdict};
-pub use work::{Begun, Step, finish, pause, start, step};
+pub use work::{Begun, Step, Undo};

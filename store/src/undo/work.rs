@@ -9,7 +9,7 @@ use super::reverse::reverse;
 use super::scene::Scene;
 use super::verdict::{Finding, Verdict};
 use crate::ledger::{self, Action, Change, Holder, Kept, Lease, Run, RunStatus};
-use crate::{Engine, StoreError};
+use crate::{Engine, Sql, StoreError};
 
 /// What became of the wish to take a run back.
 #[derive(Debug)]
@@ -41,6 +41,90 @@ pub enum Step {
     Stopped,
 }
 
+/// A target that runs can be taken back from: the shape that a database's rows and a folder's files
+/// share.
+pub trait Undo {
+    /// Returns the reading side: the ledger, the catalogue, rows.
+    fn sql(&mut self) -> &mut dyn Sql;
+
+    /// Takes the lock and says that the run is being rolled back.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else has the lock; the run is unknown or may not be rolled back. Nothing was
+    /// written.
+    fn start(&mut self, id: &str, holder: &Holder, take_over: bool) -> Result<Begun, StoreError>;
+
+    /// Undoes the next batch of at most `limit` changes, newest first. `stop` is asked within the
+    /// batch.
+    ///
+    /// # Errors
+    ///
+    /// The batch is undone; with [`StoreError::Unknown`] the ledger decides.
+    fn step(
+        &mut self,
+        scene: &mut Scene,
+        lease: Lease,
+        limit: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Step, StoreError>;
+
+    /// Gives the lock back; the run stays as it is and can be gone on with.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn pause(&mut self, lease: Lease) -> Result<(), StoreError>;
+
+    /// Says that the run is rolled back: counters that nobody moved go back, rows that stay are
+    /// marked, and the lock is given back.
+    ///
+    /// # Errors
+    ///
+    /// What the target said; the run is then still being rolled back.
+    fn finish(
+        &mut self,
+        scene: &mut Scene,
+        lease: Lease,
+        holder: &Holder,
+        reason: Option<&str>,
+    ) -> Result<(), StoreError>;
+}
+
+impl<E: Engine> Undo for E {
+    fn sql(&mut self) -> &mut dyn Sql {
+        self
+    }
+
+    fn start(&mut self, id: &str, holder: &Holder, take_over: bool) -> Result<Begun, StoreError> {
+        start(self, id, holder, take_over)
+    }
+
+    fn step(
+        &mut self,
+        scene: &mut Scene,
+        lease: Lease,
+        limit: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Step, StoreError> {
+        step(self, scene, lease, limit, stop)
+    }
+
+    fn pause(&mut self, lease: Lease) -> Result<(), StoreError> {
+        whole(self, |engine| ledger::release(engine, lease))
+    }
+
+    fn finish(
+        &mut self,
+        scene: &mut Scene,
+        lease: Lease,
+        holder: &Holder,
+        reason: Option<&str>,
+    ) -> Result<(), StoreError> {
+        finish(self, scene, lease, holder, reason)
+    }
+}
+
 /// Does something in a transaction, all or nothing.
 fn whole<E: Engine, T>(
     engine: &mut E,
@@ -56,12 +140,7 @@ fn whole<E: Engine, T>(
     }
 }
 
-/// Takes the lock and says that the run is being rolled back.
-///
-/// # Errors
-///
-/// Somebody else has the lock; the run is unknown or may not be rolled back. Nothing was written.
-pub fn start<E: Engine>(
+fn start<E: Engine>(
     engine: &mut E,
     id: &str,
     holder: &Holder,
@@ -100,12 +179,7 @@ pub fn start<E: Engine>(
     })
 }
 
-/// Undoes the next batch of changes, newest first. `stop` is asked within the batch.
-///
-/// # Errors
-///
-/// The batch is undone; with [`StoreError::Unknown`] the ledger decides.
-pub fn step<E: Engine>(
+fn step<E: Engine>(
     engine: &mut E,
     scene: &mut Scene,
     lease: Lease,
@@ -271,22 +345,7 @@ fn note<E: Engine>(
     ledger::add_kept(engine, run, &kept)
 }
 
-/// Gives the lock back; the run stays as it is and can be gone on with.
-///
-/// # Errors
-///
-/// What the target said.
-pub fn pause<E: Engine>(engine: &mut E, lease: Lease) -> Result<(), StoreError> {
-    whole(engine, |engine| ledger::release(engine, lease))
-}
-
-/// Says that the run is rolled back: counters that nobody moved go back, rows that stay are marked,
-/// and the lock is given back.
-///
-/// # Errors
-///
-/// What the target said; the run is then still being rolled back.
-pub fn finish<E: Engine>(
+fn finish<E: Engine>(
     engine: &mut E,
     scene: &mut Scene,
     lease: Lease,

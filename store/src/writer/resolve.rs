@@ -59,14 +59,13 @@ impl<E: Engine> Writer<E> {
                 Err(error) => errors.push(error),
             }
         }
-        let known = |column: &str| {
-            bound
-                .binding
-                .columns
-                .iter()
-                .any(|bound_to| bound.binding.table.columns[bound_to.place].name == column)
-        };
-        for (column, _) in record.columns().filter(|(column, _)| !known(column)) {
+        let fields = &bound.binding.entity.fields;
+        let names = record
+            .fields
+            .keys()
+            .chain(record.refs.keys())
+            .chain(record.lookups.keys());
+        for column in names.filter(|column| !fields.contains_key(*column)) {
             errors.push(error(
                 Some(column),
                 "column",

@@ -36,8 +36,12 @@ impl<E: Engine> Writer<E> {
     ) -> Result<Decided, Fault> {
         let wanted = self.wanted(bound, record, late)?;
         let located = self.locate(bound, record, &wanted)?;
-        let digest = record_digest(bound, record, late);
         let full = record.digest().to_vec();
+        let digest = if late {
+            full.clone()
+        } else {
+            put_digest(bound, record, &full)
+        };
         let same = located
             .entry
             .as_ref()
@@ -441,6 +445,13 @@ impl<E: Engine> Writer<E> {
         cells: &mut Vec<(usize, Cell)>,
     ) -> Result<bool, Fault> {
         let binding = &bound.binding;
+        let stamped = binding
+            .columns
+            .iter()
+            .any(|column| matches!(column.from, From::Run(_)));
+        if !stamped && binding.tag.is_none() {
+            return Ok(false);
+        }
         let run = self.the_run()?.clone();
         for column in &binding.columns {
             let From::Run(value) = column.from else {
@@ -543,22 +554,22 @@ impl<E: Engine> Writer<E> {
 }
 
 /// The digest that the put pass leaves: of a record with late references one that is not yet whole.
-fn record_digest(bound: &Bound, record: &Record, late: bool) -> Vec<u8> {
-    let whole = record.digest();
-    let table = &bound.binding.table;
+fn put_digest(bound: &Bound, record: &Record, whole: &[u8]) -> Vec<u8> {
     let is_late = |name: &String| {
         bound
             .binding
-            .columns
-            .iter()
-            .any(|column| column.field.late && table.columns[column.place].name == *name)
+            .entity
+            .fields
+            .get(name)
+            .is_some_and(|field| field.late)
     };
-    if late || !record.refs.keys().any(is_late) {
-        return whole.to_vec();
+    if record.refs.keys().any(is_late) {
+        contract::Digest::of(&[b"late", whole].concat())
+            .short()
+            .to_vec()
+    } else {
+        whole.to_vec()
     }
-    contract::Digest::of(&[b"late".as_slice(), &whole].concat())
-        .short()
-        .to_vec()
 }
 
 /// Returns the elements of a list cell; none of a NULL; `None` of what is no list.

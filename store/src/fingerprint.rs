@@ -1,0 +1,89 @@
+//! The content of a whole table in one number: independent of the order of rows and of any setting
+//! of the session.
+
+use std::fmt;
+
+use contract::Digest;
+
+use crate::cell::encode_all;
+use crate::{Key, Sql, StoreError, Table};
+
+/// How many rows are read at a time.
+const PAGE: usize = 1000;
+
+/// What a table holds: the SHA-256 of each row's canonical bytes, added up mod 2^256, and the number
+/// of rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// How many rows.
+    pub rows: u64,
+    sum: [u8; 32],
+}
+
+impl Fingerprint {
+    fn add(&mut self, row: Digest) {
+        let mut carry = 0;
+        for (sum, byte) in self.sum.iter_mut().zip(row.bytes()).rev() {
+            let total = u16::from(*sum) + u16::from(*byte) + carry;
+            carry = total >> 8;
+            *sum = total.to_be_bytes()[1];
+        }
+        self.rows += 1;
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256 ")?;
+        self.sum
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, ", {} rows", self.rows)
+    }
+}
+
+/// Reads a whole table.
+///
+/// # Errors
+///
+/// The table has no key by which it can be read in order; what the target said.
+pub fn fingerprint(sql: &mut dyn Sql, table: &Table) -> Result<Fingerprint, StoreError> {
+    let key = table.uniques.first().ok_or_else(|| {
+        StoreError::refused(format!("{} has no unique key to read it by", table.name))
+    })?;
+    let mut found = Fingerprint::default();
+    let mut after: Option<Key> = None;
+    loop {
+        let page = sql.page(table, key, after.as_ref(), PAGE)?;
+        let Some(last) = page.last() else {
+            return Ok(found);
+        };
+        after = Some(Key(key.iter().map(|place| last[*place].clone()).collect()));
+        for row in &page {
+            found.add(Digest::of(&encode_all(row)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_add_up_with_carry_in_any_order() {
+        let rows: Vec<Digest> = (0..100u8).map(|n| Digest::of(&[n])).collect();
+        let (mut a, mut b) = (Fingerprint::default(), Fingerprint::default());
+        rows.iter().for_each(|row| a.add(*row));
+        rows.iter().rev().for_each(|row| b.add(*row));
+        assert_eq!(a, b);
+        let full = Fingerprint {
+            rows: 0,
+            sum: [255; 32],
+        };
+        let (mut wrapped, one) = (full, Digest::of(b"x"));
+        wrapped.add(one);
+        let mut less = *one.bytes();
+        less[31] = less[31].wrapping_sub(1);
+        assert_eq!(wrapped.sum, less, "2^256 - 1 + x is x - 1");
+    }
+}
