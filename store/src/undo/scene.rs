@@ -122,6 +122,18 @@ impl Scene {
         run.status == RunStatus::RolledBack && run.kept == 0
     }
 
+    /// What is done where a row can't simply be reversed.
+    #[must_use]
+    pub fn choice(&self) -> Choice {
+        self.choice
+    }
+
+    /// Whether the run was rolled back already and what was kept is tried again.
+    #[must_use]
+    pub fn again(&self) -> bool {
+        self.again
+    }
+
     /// How many changes are left to undo, at most.
     #[must_use]
     pub fn left(&self) -> u64 {

@@ -1,0 +1,133 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use contract::talk::ProgressMode;
+use contract::{Exit, Failure, Talk};
+use store::TargetUrl;
+use store::undo::Choice;
+
+/// Take a run back by its ID, and prove it
+///
+/// Checks every row that the run touched before the first write. Whatever is in the way (a row that
+/// was changed since, one that others depend on, a place that is taken) stops it there, listed. Then
+/// the changes are undone newest first, in batches, each together with the ledger's record of it. At
+/// the end every row is compared with what it was before the run.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of a command line are bools"
+)]
+pub struct Args {
+    /// The run; without it the runs are listed, and nothing is done
+    pub run: Option<String>,
+    /// The target: sqlite:PATH
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    to: String,
+    /// Check alone: 0 where nothing is in the way, 1 where something is
+    #[arg(long, conflicts_with_all = ["resume", "take_over"])]
+    pub check: bool,
+    /// Go on with a rollback that was interrupted; running it again does the same
+    #[arg(long)]
+    pub resume: bool,
+    /// Leave in place what can't simply be reversed, and reverse the rest
+    #[arg(long)]
+    pub skip_conflicts: bool,
+    /// Reverse also rows that were changed since in a column that the run wrote
+    #[arg(long)]
+    pub force: bool,
+    /// The run's bundle, to show what the run wrote [default: where it was applied from]
+    #[arg(long, value_name = "DIR")]
+    pub bundle: Option<PathBuf>,
+    /// Print the content hash of every touched table
+    #[arg(long)]
+    pub fingerprint: bool,
+    /// Changes undone together [default: the run's batch size, at least 500]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: Option<u32>,
+    /// Take the lock of another run whose process is gone or whose lease ran out; that run is failed
+    #[arg(long)]
+    pub take_over: bool,
+    /// Who runs it [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    operator: Option<String>,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Print a verdict a row and the outcome, as JSON lines on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// How progress is shown: auto (a line on a terminal), json (a line a second) or off
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = progress_mode)]
+    progress: ProgressMode,
+    /// Say nothing but warnings and errors
+    #[arg(long)]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+fn progress_mode(word: &str) -> Result<ProgressMode, String> {
+    match word {
+        "auto" => Ok(ProgressMode::Auto),
+        "json" => Ok(ProgressMode::Json),
+        "off" => Ok(ProgressMode::Off),
+        _ => Err("it is auto, json or off".into()),
+    }
+}
+
+impl Args {
+    /// Returns the voice on standard error that was asked for.
+    #[must_use]
+    pub fn talk(&self) -> Talk {
+        Talk::new("rollback", self.quiet, self.verbose, self.progress)
+    }
+
+    /// Returns where the target is. (Read here and not by clap, which would print a URL that it does
+    /// not take, password and all.)
+    pub(crate) fn target(&self) -> Result<TargetUrl, Failure> {
+        self.to
+            .parse()
+            .map_err(|why: String| Failure::new(Exit::Usage, format!("--to: {why}")))
+    }
+
+    /// Returns who runs it.
+    pub(crate) fn operator(&self) -> String {
+        let login = || {
+            ["USER", "LOGNAME", "USERNAME"]
+                .iter()
+                .find_map(|name| std::env::var(name).ok())
+        };
+        self.operator
+            .clone()
+            .or_else(login)
+            .unwrap_or_else(|| "unknown".into())
+    }
+
+    pub(crate) fn choice(&self) -> Choice {
+        Choice {
+            skip: self.skip_conflicts,
+            force: self.force,
+        }
+    }
+}
+
+const AFTER: &str = "\
+Examples:
+  rollback                   --to sqlite:club.db     which runs are there?
+  rollback $run --check      --to sqlite:club.db
+  rollback $run              --to sqlite:club.db --reason 'wrong export'
+  rollback $run --resume     --to sqlite:club.db
+
+Exit codes:
+  0    the run is rolled back, or was already; --check: nothing is in the way
+  1    rows are in the way (nothing was written), or the proof found a row that is not as it was
+  2    wrong usage
+  3    stopped part-way: rollback --resume goes on
+  4    refused before any write: no such run, a bundle or ledger that does not add up
+  5    the target could not be reached, read or written, before any write
+  11   another run holds the lock: who, where, since when
+  130  stopped by SIGINT, 143 by SIGTERM: the batch in hand was finished; --resume goes on";

@@ -1,0 +1,390 @@
+//! The proof: every row that the run touched is compared with what the ledger says it was. It reads
+//! alone, and shares nothing with the code that undid the run.
+
+use std::collections::{BTreeMap, HashMap};
+
+use contract::plan::Plan;
+use serde_json::{Value, json};
+use store::ledger::{self, Action, Change, Entry, Run, Shape};
+use store::{Cell, Fingerprint, Key, Row, Sql, StoreError, Table, fingerprint, row_hash};
+
+/// How many changes are read at a time.
+const PAGE: usize = 1000;
+
+/// So many rows are named.
+const TOLD: usize = 100;
+
+/// Rows that are named, up to a bound, and counted.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    pub count: u64,
+    pub told: Vec<String>,
+}
+
+impl Named {
+    fn add(&mut self, text: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.told.len() < TOLD {
+            self.told.push(text());
+        }
+    }
+}
+
+/// What was found in one table.
+#[derive(Debug, Default)]
+pub(crate) struct TableProof {
+    pub table: String,
+    /// Rows that the run touched.
+    pub rows: u64,
+    pub as_before: u64,
+    pub elsewhere: Named,
+    pub kept: u64,
+    pub gone: u64,
+    pub marked: Named,
+    pub wrong: Named,
+    /// Of the whole table now, and whether it equals the one before the run, where that is known.
+    pub fingerprint: Option<(Fingerprint, Option<bool>)>,
+}
+
+impl TableProof {
+    pub fn to_json(&self) -> Value {
+        let mut line = json!({
+            "table": self.table, "rows": self.rows, "as_before": self.as_before, "elsewhere": self.elsewhere.count,
+            "kept": self.kept, "gone": self.gone, "marked": self.marked.count, "wrong": self.wrong.count,
+        });
+        if let Some((now, equal)) = &self.fingerprint {
+            line["fingerprint"] = json!(now.to_string());
+            line["equal"] = json!(equal);
+        }
+        line
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Proof {
+    pub tables: Vec<TableProof>,
+    pub wrong_entries: Named,
+}
+
+impl Proof {
+    /// Tells whether all is what it was, but for what is named as kept.
+    pub fn holds(&self) -> bool {
+        self.wrong_entries.count == 0 && self.tables.iter().all(|table| table.wrong.count == 0)
+    }
+
+    /// How many rows were taken back.
+    pub fn reversed(&self) -> u64 {
+        self.tables
+            .iter()
+            .map(|table| table.as_before + table.elsewhere.count)
+            .sum()
+    }
+}
+
+/// Compares every row that the run touched with what it was before.
+pub(crate) fn prove(sql: &mut dyn Sql, run: &Run, fingerprints: bool) -> Result<Proof, StoreError> {
+    let mut prover = Prover {
+        kept: kept(sql, run)?,
+        plan: contract::plan::LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone())
+            .map_err(|error| StoreError::Damaged {
+                message: error.to_string(),
+            })?
+            .plan,
+        run,
+        seen: HashMap::new(),
+        tables: BTreeMap::new(),
+        wrong_entries: Named::default(),
+    };
+    let mut before = run.last_seq + 1;
+    loop {
+        let page = ledger::page_changes(sql, run.seq, before, PAGE)?;
+        let Some(last) = page.last() else { break };
+        before = last.seq;
+        let firsts = page
+            .into_iter()
+            .filter(|change| change.earlier.is_none())
+            .collect();
+        prover.page(sql, firsts)?;
+    }
+    let mut tables: Vec<TableProof> = prover.tables.into_values().collect();
+    if fingerprints {
+        let noted = noted(sql, run)?;
+        for proof in &mut tables {
+            if let Some(table) = sql.table(&proof.table)? {
+                let now = fingerprint(sql, &table)?;
+                let before = noted.get(&proof.table);
+                let equal = before.map(|before| before.as_str() == Some(&now.to_string()));
+                proof.fingerprint = Some((now, equal));
+            }
+        }
+    }
+    Ok(Proof {
+        tables,
+        wrong_entries: prover.wrong_entries,
+    })
+}
+
+/// The changes that were left in place, with the reason: as many as there were conflicts.
+fn kept(sql: &mut dyn Sql, run: &Run) -> Result<BTreeMap<i64, String>, StoreError> {
+    let mut all = BTreeMap::new();
+    let mut before = i64::MAX;
+    loop {
+        let page = ledger::kept(sql, run.seq, before, PAGE)?;
+        let Some(last) = page.last() else {
+            return Ok(all);
+        };
+        before = last.seq;
+        all.extend(page.into_iter().map(|kept| (kept.seq, kept.reason)));
+    }
+}
+
+/// The fingerprints that apply noted before the run, by table.
+fn noted(sql: &mut dyn Sql, run: &Run) -> Result<serde_json::Map<String, Value>, StoreError> {
+    let entries = ledger::list_audit(sql)?;
+    let started = entries
+        .iter()
+        .find(|entry| entry.action == "migration:started" && entry.run.as_deref() == Some(&run.id));
+    let detail: Option<Value> =
+        started.and_then(|started| serde_json::from_str(&started.detail).ok());
+    Ok(
+        match detail.as_ref().map(|detail| &detail["fingerprints"]) {
+            Some(Value::Object(noted)) => noted.clone(),
+            _ => serde_json::Map::new(),
+        },
+    )
+}
+
+/// A table as it is now, with the columns of a shape.
+struct Seen {
+    table: Table,
+    places: Vec<usize>,
+    key: Vec<usize>,
+    key_of_shape: Vec<usize>,
+}
+
+struct Prover<'a> {
+    run: &'a Run,
+    plan: Plan,
+    kept: BTreeMap<i64, String>,
+    seen: HashMap<i64, Seen>,
+    tables: BTreeMap<String, TableProof>,
+    wrong_entries: Named,
+}
+
+impl Prover<'_> {
+    fn page(&mut self, sql: &mut dyn Sql, firsts: Vec<Change>) -> Result<(), StoreError> {
+        self.entries(sql, &firsts)?;
+        let mut by_shape: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
+        for first in firsts {
+            if let Some(change) = self.on_the_row(sql, first)? {
+                by_shape.entry(change.shape).or_default().push(change);
+            }
+        }
+        for (shape, changes) in by_shape {
+            self.see(sql, shape)?;
+            self.rows(sql, shape, changes)?;
+        }
+        Ok(())
+    }
+
+    /// The first change of the row itself: what only concerned the id map is passed over.
+    fn on_the_row(&self, sql: &mut dyn Sql, first: Change) -> Result<Option<Change>, StoreError> {
+        let mut change = first;
+        while change.action == Action::Map {
+            let Some(later) = change.later else {
+                return Ok(None);
+            };
+            let Some(next) = ledger::change(sql, self.run.seq, later)? else {
+                return Ok(None);
+            };
+            change = next;
+        }
+        Ok(Some(change))
+    }
+
+    fn see(&mut self, sql: &mut dyn Sql, number: i64) -> Result<(), StoreError> {
+        if self.seen.contains_key(&number) {
+            return Ok(());
+        }
+        let shape: Shape = ledger::shape_of(sql, number)?;
+        let missing = |what: &str| StoreError::Damaged {
+            message: format!("{what} of {} is missing", shape.table),
+        };
+        let table = sql
+            .table(&shape.table)?
+            .ok_or_else(|| missing("the table"))?;
+        let place = |name: &String| table.position(name).ok_or_else(|| missing(name));
+        let places = shape.columns.iter().map(place).collect::<Result<_, _>>()?;
+        let key = shape.key.iter().map(place).collect::<Result<_, _>>()?;
+        let of_shape = |name: &String| {
+            let at = shape.columns.iter().position(|column| column == name);
+            at.ok_or_else(|| missing(name))
+        };
+        let key_of_shape = shape.key.iter().map(of_shape).collect::<Result<_, _>>()?;
+        let seen = Seen {
+            table,
+            places,
+            key,
+            key_of_shape,
+        };
+        self.seen.insert(number, seen);
+        Ok(())
+    }
+
+    fn rows(
+        &mut self,
+        sql: &mut dyn Sql,
+        shape: i64,
+        changes: Vec<Change>,
+    ) -> Result<(), StoreError> {
+        let Some(seen) = self.seen.get(&shape) else {
+            return Ok(());
+        };
+        let keys: Vec<Key> = changes
+            .iter()
+            .map(|change| seen.key_before(change))
+            .collect();
+        let cells: Vec<Vec<Cell>> = keys.iter().map(|key| key.0.clone()).collect();
+        let found = sql.fetch(&seen.table, &seen.key, &cells)?;
+        let proof = self
+            .tables
+            .entry(seen.table.name.clone())
+            .or_insert_with(|| TableProof {
+                table: seen.table.name.clone(),
+                ..TableProof::default()
+            });
+        for ((change, key), found) in changes.into_iter().zip(keys).zip(found) {
+            proof.rows += 1;
+            let now = found.into_iter().next();
+            match (
+                self.kept.get(&change.seq).map(String::as_str),
+                change.action,
+                now,
+            ) {
+                (Some("gone"), ..) => proof.gone += 1,
+                (Some(_), ..) => proof.kept += 1,
+                (None, Action::Keep, Some(_)) => proof.marked.add(|| key.to_string()),
+                (None, Action::Insert | Action::Keep, None) => proof.as_before += 1,
+                (None, Action::Insert, Some(_)) => {
+                    proof.wrong.add(|| format!("{key} is there still"));
+                }
+                (None, Action::Update | Action::Delete | Action::Map, None) => {
+                    proof.wrong.add(|| format!("{key} is missing"));
+                }
+                (None, Action::Update | Action::Delete | Action::Map, Some(now)) => {
+                    if row_hash(&seen.of_shape(&now)) == change.hash {
+                        proof.as_before += 1;
+                        continue;
+                    }
+                    let wrong = compare(sql, self.run, seen, &self.plan, &change, &now)?;
+                    if wrong.is_empty() && change.action == Action::Update {
+                        proof.elsewhere.add(|| key.to_string());
+                    } else if wrong.is_empty() {
+                        proof.as_before += 1;
+                    } else {
+                        proof
+                            .wrong
+                            .add(|| format!("{key} is not what it was: {}", wrong.join(", ")));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The id map: each record is known as it was before.
+    fn entries(&mut self, sql: &mut dyn Sql, firsts: &[Change]) -> Result<(), StoreError> {
+        let mut wanted: BTreeMap<i64, Vec<(&str, Option<&Entry>)>> = BTreeMap::new();
+        for change in firsts {
+            let stays = self
+                .kept
+                .get(&change.seq)
+                .is_some_and(|reason| reason != "gone");
+            if let (false, Some((entity, source)), Some(before)) =
+                (stays, &change.identity, &change.entry)
+            {
+                wanted
+                    .entry(*entity)
+                    .or_default()
+                    .push((source, before.as_deref()));
+            }
+        }
+        for (entity, wanted) in wanted {
+            let keys: Vec<&str> = wanted.iter().map(|(source, _)| *source).collect();
+            for ((source, before), now) in wanted.iter().zip(sql.entries(entity, &keys)?) {
+                if *before != now.as_ref() {
+                    self.wrong_entries
+                        .add(|| format!("{source} is not mapped as it was"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Seen {
+    /// The key that a row had before the change.
+    fn key_before(&self, change: &Change) -> Key {
+        let part = |(place, now): (&usize, &Cell)| change.before.get(*place).unwrap_or(now).clone();
+        Key(self
+            .key_of_shape
+            .iter()
+            .zip(&change.target.0)
+            .map(part)
+            .collect())
+    }
+
+    fn of_shape(&self, row: &Row) -> Row {
+        self.places
+            .iter()
+            .map(|place| row[*place].clone())
+            .collect()
+    }
+}
+
+/// The columns that the run changed and that are not what they were before it.
+fn compare(
+    sql: &mut dyn Sql,
+    run: &Run,
+    seen: &Seen,
+    plan: &Plan,
+    first: &Change,
+    now: &Row,
+) -> Result<Vec<String>, StoreError> {
+    let mut before: BTreeMap<usize, Cell> = first.before.0.iter().cloned().collect();
+    let mut later = first.later;
+    while let Some(seq) = later {
+        let Some(change) = ledger::change(sql, run.seq, seq)? else {
+            break;
+        };
+        for (place, cell) in change.before.0 {
+            before.entry(place).or_insert(cell);
+        }
+        later = change.later;
+    }
+    // Others may have changed a list that a tag was added to: the tag alone must be gone.
+    let tagged = plan
+        .entity
+        .iter()
+        .filter(|entity| seen.table.name.eq_ignore_ascii_case(&entity.table))
+        .filter_map(|entity| entity.tag.as_ref())
+        .map(|tag| tag.column.as_str())
+        .collect::<Vec<_>>();
+    let simple = run.id.replace('-', "");
+    let mut wrong = Vec::new();
+    for (place, cell) in before {
+        let Some(column) = seen.places.get(place) else {
+            continue;
+        };
+        let (name, now) = (&seen.table.columns[*column], &now[*column]);
+        let untagged = tagged.contains(&name.name.as_str())
+            && now
+                .text()
+                .is_some_and(|text| !text.contains(&run.id) && !text.contains(&simple));
+        if *now != cell && !name.generated && !untagged {
+            wrong.push(name.name.clone());
+        }
+    }
+    Ok(wrong)
+}

@@ -1,0 +1,355 @@
+//! What rollback says: findings and the outcome, for people and for programs.
+
+use std::io::Write;
+
+use contract::talk::Progress;
+use contract::{Exit, Failure, Record, Talk};
+use serde_json::{Value, json};
+use store::StoreError;
+use store::ledger::Run;
+use store::undo::{Choice, Dependents, Differs, Finding, RunsValue, Verdict};
+
+use crate::Args;
+use crate::evidence::{Evidence, Identity, says};
+use crate::proof::{Proof, TableProof};
+
+/// So many rows in the way are told to people, with what the run wrote; `--json` tells all.
+const TOLD: usize = 1000;
+
+/// Findings and the outcome.
+pub(crate) struct Report<'a> {
+    out: &'a mut dyn Write,
+    pub(crate) talk: &'a Talk,
+    json: bool,
+    choice: Choice,
+    progress: Option<(Progress, &'static str, u64)>,
+    /// Rows in the way that were not told yet.
+    waiting: Vec<Finding>,
+    rows: u64,
+    gone: u64,
+    /// Rows that are left in place or stop everything.
+    conflicts: u64,
+    forced: u64,
+    later_runs: Vec<String>,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(args: &Args, out: &'a mut dyn Write, talk: &'a Talk) -> Self {
+        Self {
+            out,
+            talk,
+            json: args.json,
+            choice: args.choice(),
+            progress: None,
+            waiting: Vec::new(),
+            rows: 0,
+            gone: 0,
+            conflicts: 0,
+            forced: 0,
+            later_runs: Vec::new(),
+        }
+    }
+
+    /// Starts a part of the work that deals with so many changes.
+    pub fn begin(&mut self, stage: &'static str, total: u64) {
+        self.progress = Some((self.talk.progress(Some(total)), stage, 0));
+    }
+
+    /// So many changes more are dealt with.
+    pub fn done(&mut self, count: u64) {
+        if let Some((progress, stage, done)) = &mut self.progress {
+            *done += count;
+            progress.at(stage, *done, "changes", &[]);
+        }
+    }
+
+    /// Starts to count anew.
+    pub fn forget(&mut self) {
+        (self.rows, self.gone, self.conflicts, self.forced) = (0, 0, 0, 0);
+    }
+
+    pub fn conflicts(&self) -> u64 {
+        self.conflicts
+    }
+
+    /// Takes a row's verdict. A line that can't be written is only lost talk.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "what the check calls for each row may fail"
+    )]
+    pub fn finding(&mut self, finding: Finding) -> Result<(), StoreError> {
+        self.done(1);
+        self.rows += 1;
+        self.gone += u64::from(finding.verdict == Verdict::Gone);
+        if finding.verdict.is_clear() {
+            if self.json {
+                let line = finding.to_json();
+                self.line(&line);
+            }
+            return Ok(());
+        }
+        if let Verdict::LaterRun(run) = &finding.verdict
+            && !self.later_runs.contains(run)
+        {
+            self.later_runs.push(run.clone());
+        }
+        if self.choice.takes(&finding.verdict) {
+            self.forced += 1;
+        } else {
+            self.conflicts += 1;
+        }
+        if self.waiting.len() < TOLD {
+            self.waiting.push(finding);
+        } else if self.json {
+            let line = finding.to_json();
+            self.line(&line);
+        }
+        Ok(())
+    }
+
+    /// Tells of the rows in the way, with what the run's bundle says of them.
+    pub fn conclude(&mut self, evidence: &mut Evidence) -> anyhow::Result<()> {
+        self.progress = None;
+        let waiting = std::mem::take(&mut self.waiting);
+        let wanted: Vec<Identity> = waiting
+            .iter()
+            .filter_map(|finding| finding.record.clone())
+            .collect();
+        let records = evidence.records(&wanted)?;
+        let told = waiting.len() as u64;
+        for finding in waiting {
+            let record = finding
+                .record
+                .as_ref()
+                .and_then(|identity| records.get(identity));
+            if self.json {
+                let line = with_evidence(&finding, record);
+                self.line(&line);
+            }
+            self.talk.warn(in_words(&finding, record));
+        }
+        let more = (self.conflicts + self.forced).saturating_sub(told);
+        if more > 0 {
+            self.talk
+                .warn(format!("and {more} more rows; --json lists all"));
+        }
+        Ok(())
+    }
+
+    /// Why nothing may be written, if so.
+    pub fn in_the_way(&self, run: &Run) -> Option<Failure> {
+        let id = &run.id;
+        if !self.later_runs.is_empty() {
+            let runs = self.later_runs.join(", ");
+            let message = format!(
+                "run {id} can't be rolled back before {runs}: it touched the same rows later; nothing was written"
+            );
+            let hint = format!("rollback {}", self.later_runs[0]);
+            return Some(Failure::new(Exit::No, message).hint(hint));
+        }
+        if self.conflicts == 0 || self.choice.skip {
+            return None;
+        }
+        let message = format!(
+            "{} of {} rows of run {id} can't be reversed as they are now; nothing was written",
+            self.conflicts, self.rows
+        );
+        Some(Failure::new(Exit::No, message).hint(
+            "--skip-conflicts leaves them and reverses the rest; --force reverses also rows that were changed since",
+        ))
+    }
+
+    /// The answer of `--check`.
+    pub fn checked(&mut self, run: &Run) {
+        let can = self.in_the_way(run).is_none();
+        self.line(&json!({
+            "run": run.id,
+            "status": run.status.word(),
+            "canRollback": can,
+            "rows": self.rows,
+            "gone": self.gone,
+            "conflicts": self.conflicts,
+        }));
+        if run.last_seq == 0 {
+            self.talk.say(format!(
+                "run {} wrote nothing: there is nothing to roll back",
+                run.id
+            ));
+        } else if can {
+            let left = if self.conflicts > 0 {
+                format!(", {} would stay as they are", self.conflicts)
+            } else {
+                String::new()
+            };
+            self.talk.say(format!(
+                "run {} can be rolled back: {} rows, {} of them gone already{left}; nothing was written",
+                run.id, self.rows, self.gone
+            ));
+        }
+    }
+
+    /// The outcome.
+    pub fn rolled_back(&mut self, run: &Run, proof: &Proof) {
+        if run.last_seq == 0 {
+            self.talk.say(format!(
+                "run {} wrote nothing: there was nothing to roll back",
+                run.id
+            ));
+        } else {
+            let reversed = proof.reversed();
+            self.talk.say(format!(
+                "Rolled back {reversed} entries from run {}",
+                run.id
+            ));
+        }
+        for table in &proof.tables {
+            self.talk.say(table_line(table));
+            for row in &table.elsewhere.told {
+                self.talk.say(format!(
+                    "{}: {row} is back, edited elsewhere since",
+                    table.table
+                ));
+            }
+            for row in &table.marked.told {
+                self.talk.say(format!(
+                    "{}: {row} stays, marked rolled-back, as the plan says",
+                    table.table
+                ));
+            }
+            for row in &table.wrong.told {
+                self.talk.warn(format!("{}: {row}", table.table));
+            }
+        }
+        for wrong in &proof.wrong_entries.told {
+            self.talk.warn(format!("id map: {wrong}"));
+        }
+        if run.kept > 0 {
+            self.talk.warn(format!(
+                "{} changes were kept in place; once nothing is in their way, rollback {} takes them back too",
+                run.kept, run.id
+            ));
+        }
+        if !proof.holds() {
+            self.talk.warn(format!(
+                "the proof fails: run {} is rolled back, but the rows above are not what they were",
+                run.id
+            ));
+        }
+        let tables: Vec<Value> = proof.tables.iter().map(TableProof::to_json).collect();
+        self.line(&json!({
+            "run": run.id,
+            "status": run.status.word(),
+            "reversed": proof.reversed(),
+            "kept": run.kept,
+            "proved": proof.holds(),
+            "tables": tables,
+        }));
+    }
+
+    /// Writes a line of JSON, where it is asked for.
+    pub fn line(&mut self, value: &Value) {
+        if self.json {
+            writeln!(self.out, "{value}").ok();
+            self.out.flush().ok();
+        }
+    }
+}
+
+fn table_line(table: &TableProof) -> String {
+    let mut parts = vec![format!(
+        "{}: {} of {} rows are what they were",
+        table.table, table.as_before, table.rows
+    )];
+    for (count, what) in [
+        (table.elsewhere.count, "back, edited elsewhere since"),
+        (table.kept, "kept"),
+        (table.gone, "gone already"),
+        (table.marked.count, "marked"),
+        (table.wrong.count, "NOT what they were"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let line = parts.join(", ");
+    match &table.fingerprint {
+        None => line,
+        Some((now, None)) => format!("{line}; now {now}"),
+        Some((now, Some(true))) => format!("{line}; table equal ({now})"),
+        Some((now, Some(false))) => {
+            format!("{line}; the table also differs by changes outside the run ({now})")
+        }
+    }
+}
+
+/// A finding with the values of the bundle in place of checksums.
+fn with_evidence(finding: &Finding, record: Option<&Record>) -> Value {
+    let mut line = finding.to_json();
+    let Some(record) = record else { return line };
+    line["at"] = json!(record.at);
+    if let (Some(columns), Verdict::Changed(differs)) =
+        (line["columns"].as_array_mut(), &finding.verdict)
+    {
+        for (column, differs) in columns.iter_mut().zip(differs) {
+            if let (RunsValue::Sum(_), false, Some(value)) =
+                (&differs.run, differs.secret, says(record, &differs.column))
+            {
+                column["run"] = value;
+            }
+        }
+    }
+    line
+}
+
+fn in_words(finding: &Finding, record: Option<&Record>) -> String {
+    let at = match (record, &finding.record) {
+        (Some(record), _) => format!(" ({})", record.at),
+        (None, Some((entity, key))) => format!(" ({entity} {key})"),
+        (None, None) => String::new(),
+    };
+    let what = match &finding.verdict {
+        Verdict::Changed(columns) => {
+            let words: Vec<String> = columns
+                .iter()
+                .map(|column| differs(column, record))
+                .collect();
+            format!("was changed since: {}", words.join("; "))
+        }
+        Verdict::LaterRun(run) => format!("was touched by run {run} later"),
+        Verdict::DependedOn(dependents) => {
+            let words: Vec<String> = dependents.iter().map(depends).collect();
+            words.join("; ")
+        }
+        Verdict::PlaceTaken(why) => why.clone(),
+        Verdict::Failed(why) => format!("the target refuses: {why}"),
+        Verdict::Gone => "is gone already".into(),
+        Verdict::Reversible | Verdict::Marked => "can be reversed".into(),
+    };
+    format!("{} {}{at}: {what}", finding.table, finding.key)
+}
+
+fn differs(column: &Differs, record: Option<&Record>) -> String {
+    let name = &column.column;
+    if column.secret {
+        return format!("{name} (its values are secret)");
+    }
+    let run = match (&column.run, record.and_then(|record| says(record, name))) {
+        (RunsValue::Is(cell), _) => cell.to_string(),
+        (RunsValue::Sum(_), Some(value)) => value.to_string(),
+        (RunsValue::Sum(sum), None) => format!("a value with checksum {sum:08x}"),
+    };
+    format!("{name}: the run wrote {run}, now it is {}", column.now)
+}
+
+fn depends(dependents: &Dependents) -> String {
+    let Dependents {
+        table,
+        columns,
+        on_delete,
+        count,
+    } = dependents;
+    format!(
+        "{count} rows of {table} depend on it by {columns} (on delete {})",
+        on_delete.to_lowercase()
+    )
+}

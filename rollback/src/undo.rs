@@ -1,0 +1,144 @@
+//! Undoing, batch by batch.
+
+use contract::signals::Signals;
+use contract::{Exit, Failure};
+use store::TargetUrl;
+use store::ledger::{self, Holder, Lease, Run};
+use store::undo::{Begun, Scene, Step, Undo};
+use store::{StoreError, undo};
+
+use crate::Args;
+use crate::evidence::Evidence;
+use crate::report::Report;
+use crate::run::{after, locked, refused};
+
+/// Fewer changes in a batch cost more waiting for the disk than they are worth.
+const LEAST: usize = 500;
+
+/// How it ended.
+pub(crate) enum Ended {
+    RolledBack(Box<Run>),
+    /// Somebody else was faster.
+    Already(Box<Run>),
+    /// By a signal: the run can be gone on with.
+    Stopped(Exit),
+}
+
+/// Undoes what the check found nothing in the way of.
+pub(crate) fn undo(
+    args: &Args,
+    url: &TargetUrl,
+    mut target: Box<dyn Undo>,
+    run: &Run,
+    signals: &Signals,
+    report: &mut Report<'_>,
+) -> anyhow::Result<Ended> {
+    let holder = Holder::here(&args.operator(), &run.id);
+    let (run, lease, again) = match target.start(&run.id, &holder, args.take_over) {
+        Ok(Begun::Started { run, lease, again }) => (run, lease, again),
+        Ok(Begun::Already(run)) => return Ok(Ended::Already(run)),
+        Err(StoreError::Locked { holder }) => {
+            let held = ledger::holder(target.sql()).map_err(refused)?;
+            let run = held.map(|held| held.holder.run).unwrap_or_default();
+            return Err(locked(target.sql(), &run, &holder).into());
+        }
+        Err(error) => return Err(refused(error).into()),
+    };
+    let limit = args.batch_size.map_or_else(
+        || usize::try_from(run.batch_size).unwrap_or(LEAST).max(LEAST),
+        |size| usize::try_from(size).unwrap_or(LEAST),
+    );
+    let id = run.id.clone();
+    let scene = Scene::read(target.sql(), *run, args.choice(), again).map_err(after)?;
+    let mut work = Work {
+        url,
+        target,
+        scene,
+        lease,
+        limit,
+    };
+    report.begin("EXECUTING", work.scene.left());
+    loop {
+        if let Some(exit) = signals.stop() {
+            return work.pause(exit, report);
+        }
+        match work.step(signals) {
+            Ok(Step::Done(count)) => report.done(count),
+            Ok(Step::End) => break,
+            Ok(Step::Stopped) => {
+                let exit = signals.stop().unwrap_or(Exit::Partial);
+                return work.pause(exit, report);
+            }
+            Ok(Step::Conflict(findings)) => {
+                work.target.pause(lease).map_err(after)?;
+                report.forget();
+                for finding in findings {
+                    report.finding(finding).map_err(after)?;
+                }
+                let run = &work.scene.run;
+                report.conclude(&mut Evidence::open(args.bundle.as_deref(), run)?)?;
+                let message = format!(
+                    "the rollback of run {id} stopped: {} rows can't be reversed as they are now; the batches before \
+                     stand",
+                    report.conflicts()
+                );
+                return Err(Failure::new(Exit::Partial, message)
+                    .hint(format!("look at them, then: rollback --resume {id}"))
+                    .into());
+            }
+            Err(error) => {
+                // What was undone stands in the ledger; the lock is void once this process is gone.
+                let failure = after(error).hint(format!("go on with: rollback --resume {id}"));
+                return Err(failure.into());
+            }
+        }
+    }
+    let reason = args.reason.as_deref();
+    let finished = work.target.finish(&mut work.scene, lease, &holder, reason);
+    finished.map_err(|error| after(error).hint(format!("go on with: rollback --resume {id}")))?;
+    Ok(Ended::RolledBack(Box::new(work.scene.run)))
+}
+
+struct Work<'a> {
+    url: &'a TargetUrl,
+    target: Box<dyn Undo>,
+    scene: Scene,
+    lease: Lease,
+    limit: usize,
+}
+
+impl Work<'_> {
+    /// Undoes a batch. Where it can't be told whether it stands, the ledger decides, on a fresh
+    /// connection: what stands is not undone twice, as work goes on from what it says.
+    fn step(&mut self, signals: &Signals) -> Result<Step, StoreError> {
+        let step = self
+            .target
+            .step(&mut self.scene, self.lease, self.limit, &|| {
+                signals.at_once()
+            });
+        if !matches!(step, Err(StoreError::Unknown { .. })) {
+            return step;
+        }
+        self.target = self.url.open_to_undo()?;
+        let run = ledger::find_run(self.target.sql(), &self.scene.run.id)?;
+        let run = run.ok_or_else(|| StoreError::Damaged {
+            message: "the run is missing".into(),
+        })?;
+        let (choice, again) = (self.scene.choice(), self.scene.again());
+        self.scene = undo::Scene::read(self.target.sql(), run, choice, again)?;
+        self.target
+            .step(&mut self.scene, self.lease, self.limit, &|| {
+                signals.at_once()
+            })
+    }
+
+    fn pause(&mut self, exit: Exit, report: &Report<'_>) -> anyhow::Result<Ended> {
+        self.target.pause(self.lease).map_err(after)?;
+        report.talk.warn(format!(
+            "stopped by a signal: {} changes are left; go on with: rollback --resume {}",
+            self.scene.left(),
+            self.scene.run.id
+        ));
+        Ok(Ended::Stopped(exit))
+    }
+}
