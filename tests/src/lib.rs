@@ -1,1 +1,18 @@
-//! Helpers of the end-to-end tests.
+//! What the end-to-end tests, the demo and the bench share: a folder to work in, the programs run as
+//! a user runs them, and a look into the database that does not go through our own code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "test helpers: a failure here is a failed test"
+)]
+
+mod bulk;
+pub mod db;
+mod process;
+mod room;
+mod seed;
+
+pub use bulk::Bulk;
+pub use process::{Done, command, finish, program, spawn};
+pub use room::{Room, repository};
+pub use seed::Seed;

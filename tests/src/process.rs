@@ -1,0 +1,122 @@
+//! Running the programs.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// How a program ended, and what it said.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The exit code, or 128 + n where signal n ended it.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Done {
+    /// Asserts the exit code, showing what was said if it is another.
+    #[must_use]
+    #[track_caller]
+    pub fn code(self, expected: i32) -> Self {
+        assert_eq!(
+            self.code, expected,
+            "exit {} instead of {expected}\nstdout: {}\nstderr: {}",
+            self.code, self.out, self.err
+        );
+        self
+    }
+
+    /// Asserts that standard error holds all of these.
+    #[must_use]
+    #[track_caller]
+    pub fn says(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(
+                self.err.contains(part),
+                "stderr lacks {part:?}:\n{}",
+                self.err
+            );
+        }
+        self
+    }
+
+    /// Returns standard output without the line feed at its end: a run ID, a bundle ID.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.out.trim_end().to_owned()
+    }
+}
+
+/// Returns the path of one of the programs: they lie beside the test program, one folder up.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let me = std::env::current_exe().unwrap();
+    let folder = me.parent().unwrap();
+    let folder = if folder.ends_with("deps") {
+        folder.parent().unwrap()
+    } else {
+        folder
+    };
+    let path = folder.join(name);
+    assert!(
+        path.is_file(),
+        "{} is not built: run `just test` (cargo build --workspace --bins, then cargo test)",
+        path.display()
+    );
+    path
+}
+
+/// Returns a command that runs one of the programs in a folder, deaf to the caller's environment.
+#[must_use]
+pub fn command<A: AsRef<OsStr>>(
+    name: &str,
+    folder: &Path,
+    args: impl IntoIterator<Item = A>,
+) -> Command {
+    let mut command = Command::new(program(name));
+    command
+        .args(args)
+        .current_dir(folder)
+        .env_remove("MIGRATION_PLAN")
+        .env_remove("DATABASE_URL")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Starts a command.
+#[must_use]
+pub fn spawn(command: &mut Command) -> Child {
+    command.spawn().unwrap()
+}
+
+/// Waits for the end of a child. With `input`, writes it to its standard input first.
+#[must_use]
+pub fn finish(mut child: Child, input: Option<Vec<u8>>) -> Done {
+    let writer = input.map(|bytes| {
+        let mut pipe = child.stdin.take().unwrap();
+        // A child that ends early closes the pipe: that is its business.
+        std::thread::spawn(move || pipe.write_all(&bytes).ok())
+    });
+    let output = child.wait_with_output().unwrap();
+    if let Some(writer) = writer {
+        writer.join().unwrap();
+    }
+    output.into()
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        let signal = || output.status.signal().map(|n| 128 + n);
+        Self {
+            code: output.status.code().or_else(signal).unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A temporary folder with a plan, sources and a database.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use crate::{Done, command, db, finish, spawn};
+
+/// Returns the folder of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// A temporary folder in which the programs run; it goes when the test ends.
+#[derive(Debug)]
+pub struct Room(tempfile::TempDir);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Room {
+    /// Makes an empty folder.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Makes a folder with a plan, sources by name, and the database `t.db` from SQL.
+    #[must_use]
+    pub fn with(plan: &str, sources: &[(&str, &str)], sql: &str) -> Self {
+        let room = Self::new();
+        room.write("migration.toml", plan);
+        for (name, text) in sources {
+            room.write(name, text);
+        }
+        db::run(&room.path("t.db"), sql);
+        room
+    }
+
+    /// Makes a folder that holds a copy of an example, and its database `t.db`.
+    #[must_use]
+    pub fn example(name: &str) -> Self {
+        let room = Self::new();
+        copy(&repository().join("examples").join(name), room.0.path());
+        for file in ["schema.sql", "before.sql"] {
+            db::run(&room.path("t.db"), &room.read(file));
+        }
+        room
+    }
+
+    /// Returns the path of a file in the folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file, making the folders above it.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Reads a file.
+    #[must_use]
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Replaces a text that a file must hold.
+    #[track_caller]
+    pub fn mend(&self, name: &str, from: &str, to: &str) {
+        let text = self.read(name);
+        assert!(text.contains(from), "{name} lacks {from:?}");
+        self.write(name, text.replace(from, to));
+    }
+
+    /// Runs a program in the folder to its end.
+    #[must_use]
+    pub fn run(&self, name: &str, args: &[&str]) -> Done {
+        finish(spawn(&mut command(name, self.0.path(), args)), None)
+    }
+
+    /// Runs a program with a standard input.
+    #[must_use]
+    pub fn feed(&self, name: &str, args: &[&str], input: impl Into<Vec<u8>>) -> Done {
+        let mut command = command(name, self.0.path(), args);
+        finish(spawn(command.stdin(Stdio::piped())), Some(input.into()))
+    }
+
+    /// Runs `parse | validate | bundle -o NAME`, joined by pipes of the system, and returns how each
+    /// of them ended.
+    #[must_use]
+    pub fn pipeline(&self, name: &str) -> [Done; 3] {
+        let folder = self.0.path();
+        let mut parse = spawn(&mut command("parse", folder, [] as [&str; 0]));
+        let mut validate = command("validate", folder, ["--rejects", "rejects.ndjson"]);
+        let mut validate = spawn(validate.stdin(parse.stdout.take().unwrap()));
+        let mut bundle = command("bundle", folder, ["-o", name]);
+        let bundle = spawn(bundle.stdin(validate.stdout.take().unwrap()));
+        let bundle = std::thread::spawn(move || finish(bundle, None));
+        let validate = std::thread::spawn(move || finish(validate, None));
+        let parse = finish(parse, None);
+        [parse, validate.join().unwrap(), bundle.join().unwrap()]
+    }
+
+    /// Makes a bundle of the sources, which must succeed, and returns its ID.
+    #[track_caller]
+    pub fn bundle(&self, name: &str) -> String {
+        let [parse, validate, bundle] = self.pipeline(name);
+        let _ = (parse.code(0), validate.code(0));
+        bundle.code(0).id()
+    }
+
+    /// Returns the URL of the database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("sqlite:{}", self.path("t.db").display())
+    }
+
+    /// Runs a program with the database as its target: `--to` comes last.
+    #[must_use]
+    pub fn on(&self, name: &str, args: &[&str]) -> Done {
+        let url = self.url();
+        let args: Vec<&str> = args.iter().copied().chain(["--to", &url]).collect();
+        self.run(name, &args)
+    }
+
+    /// Applies a bundle, which must succeed, and returns the run ID.
+    #[track_caller]
+    pub fn apply(&self, bundle: &str) -> String {
+        self.on("apply", &[bundle]).code(0).id()
+    }
+
+    /// Returns what the database holds, our own tables left out.
+    #[must_use]
+    pub fn dump(&self) -> String {
+        db::dump(&self.path("t.db"))
+    }
+
+    /// Runs statements in the database, as somebody else would.
+    pub fn sql(&self, sql: &str) {
+        db::run(&self.path("t.db"), sql);
+    }
+
+    /// Asks the database for one value, as text.
+    #[must_use]
+    #[track_caller]
+    pub fn ask(&self, sql: &str) -> String {
+        db::ask(&self.path("t.db"), sql)
+    }
+}
+
+/// Copies a folder and all in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let place = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &place);
+        } else {
+            fs::copy(entry.path(), place).unwrap();
+        }
+    }
+}
