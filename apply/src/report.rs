@@ -7,7 +7,7 @@ use std::path::Path;
 use contract::bundle::Bundle;
 use contract::files::AtomicFile;
 use contract::talk::Progress;
-use contract::{Reject, Talk};
+use contract::{RecordWriter, Reject, Talk};
 use serde_json::json;
 use store::ledger::{Counts, Run, RunStatus};
 use store::{Batch, Decided, Outcome};
@@ -26,7 +26,6 @@ pub(crate) struct Report<'a> {
     records: u64,
     batches: usize,
     entities: BTreeMap<String, Counts>,
-    failures: Vec<Reject>,
     drifted: Vec<String>,
     overwritten: Vec<String>,
     reason: Option<String>,
@@ -43,7 +42,6 @@ impl<'a> Report<'a> {
             records: 0,
             batches: 0,
             entities: BTreeMap::new(),
-            failures: Vec::new(),
             drifted: Vec::new(),
             overwritten: Vec::new(),
             reason: None,
@@ -93,8 +91,8 @@ impl<'a> Report<'a> {
             talk.say(format!("{of}: {} at fault", outcome.rejects.len()));
             self.reason.get_or_insert(format!("{of}: {error}"));
         }
-        for reject in outcome.rejects {
-            let other = self.place_of_other(&reject)?;
+        for reject in &outcome.rejects {
+            let other = self.place_of_other(reject)?;
             for error in &reject.errors {
                 let field = error
                     .field
@@ -106,11 +104,10 @@ impl<'a> Report<'a> {
                     "{}: {} {}: {field}{}{other}",
                     reject.at,
                     reject.entity,
-                    key_of(&reject),
+                    key_of(reject),
                     error.message
                 ));
             }
-            self.failures.push(reject);
         }
         if let Some(progress) = &mut self.progress {
             progress.at("EXECUTING", self.records, batch.entity, &[]);
@@ -190,6 +187,7 @@ impl<'a> Report<'a> {
     pub(crate) fn finish(
         &mut self,
         run: &Run,
+        failures: &[Reject],
         out: &mut dyn Write,
         talk: &Talk,
     ) -> anyhow::Result<()> {
@@ -225,7 +223,7 @@ impl<'a> Report<'a> {
             run.counts.total(),
             words(&run.counts)
         ));
-        self.write_failures(talk)?;
+        self.write_failures(run, failures, talk)?;
         if !self.args.dry_run {
             talk.say(format!("run {} is {}", run.id, run.status));
             if run.status != RunStatus::Completed {
@@ -241,29 +239,37 @@ impl<'a> Report<'a> {
             }
             let summary = json!({
                 "run": (!self.args.dry_run).then_some(&run.id), "bundle": run.bundle, "dry_run": self.args.dry_run,
-                "status": run.status, "counts": run.counts, "entities": self.entities, "failures": self.failures,
+                "status": run.status, "counts": run.counts, "entities": self.entities, "failures": failures,
             });
             writeln!(out, "{summary}").and_then(|()| out.flush()).ok();
         }
         Ok(())
     }
 
-    /// The latest run's failures, for people; the ledger keeps those of every run.
-    fn write_failures(&self, talk: &Talk) -> anyhow::Result<()> {
+    /// The latest run's failures, as `validate --from-rejects` reads them; the ledger keeps those of
+    /// every run.
+    fn write_failures(&self, run: &Run, failures: &[Reject], talk: &Talk) -> anyhow::Result<()> {
         let path: &Path = &self.args.failures;
-        if self.args.dry_run || self.failures.is_empty() {
+        if self.args.dry_run || failures.is_empty() {
             return Ok(());
         }
-        let mut file = AtomicFile::create(path)?;
-        writeln!(
-            file,
-            "{}",
-            json!({"run": self.id, "failures": self.failures})
-        )?;
-        file.commit()?;
+        let sealed = self.bundle.manifest().seal();
+        let records = |entity: &str, file: &str| {
+            sealed
+                .account(entity, file)
+                .map_or(0, |account| account.records)
+        };
+        let mut seal = sealed.next("apply", records).map_err(anyhow::Error::msg)?;
+        seal.run = Some(run.id.clone());
+        let mut writer = RecordWriter::new(AtomicFile::create(path)?);
+        for reject in failures {
+            seal.refuse(&reject.entity, &reject.at.file);
+            writer.reject(reject)?;
+        }
+        writer.seal(&seal)?.commit()?;
         talk.say(format!(
             "{} failed records are in {}",
-            self.failures.len(),
+            failures.len(),
             path.display()
         ));
         Ok(())

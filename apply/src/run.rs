@@ -181,10 +181,11 @@ impl Job<'_> {
         let run = target
             .finish(&end)
             .map_err(|error| self.lost(run, &error))?;
+        let failures = ledger::failures(target.sql(), run.seq).map_err(refused)?;
         if self.args.dry_run {
             target.abandon().map_err(refused)?;
         }
-        self.report.finish(&run, out, self.talk)?;
+        self.report.finish(&run, &failures, out, self.talk)?;
         Ok(self.exit(&run.counts))
     }
 

@@ -107,6 +107,9 @@ pub struct Seal {
     /// Set where a stream without a seal was taken by `--unsealed`: nothing vouches for its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsealed: bool,
+    /// Of the rejects of apply: the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
 }
 
 impl Seal {

@@ -263,6 +263,7 @@ impl<R: BufRead> RecordReader<R> {
             before: Vec::new(),
             follow_up: false,
             unsealed: true,
+            run: None,
         }
     }
 
@@ -431,6 +432,7 @@ mod tests {
             before: vec![],
             follow_up: false,
             unsealed: false,
+            run: None,
         }
     }
 

@@ -336,6 +336,7 @@ impl<W: Write> Stage<W> {
             before: Vec::new(),
             follow_up: false,
             unsealed: false,
+            run: None,
         };
         if let Err(message) = seal.check() {
             return Err(Failure::new(Exit::Refused, message).into());

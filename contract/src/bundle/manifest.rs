@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::BundleError;
-use crate::seal::{Account, SourceSum, StageSum};
+use crate::seal::{Account, Seal, SourceSum, StageSum};
 use crate::{Digest, Op};
 
 /// The version of the bundle's format.
@@ -132,6 +132,30 @@ impl Manifest {
         let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
         bytes.push(b'\n');
         bytes
+    }
+
+    /// Returns the seal that the bundle stands for, of the stage `bundle`.
+    #[must_use]
+    pub fn seal(&self) -> Seal {
+        let (last, before) = self
+            .stages
+            .split_last()
+            .map_or((None, &[][..]), |(last, before)| (Some(last), before));
+        Seal {
+            stage: "bundle".into(),
+            rules: self.rules,
+            plan: self.plan.sha256,
+            sources: self.sources.clone(),
+            records: self.accounts.iter().map(|account| account.records).sum(),
+            rejected: last.map_or(0, |sum| sum.rejected),
+            ignored: last.map_or(0, |sum| sum.ignored),
+            filtered: last.map_or(0, |sum| sum.filtered),
+            accounts: self.accounts.clone(),
+            before: before.to_vec(),
+            follow_up: self.follow_up,
+            unsealed: self.unsealed,
+            run: None,
+        }
     }
 
     /// Returns every file that the bundle must hold with its digest, `SHA256SUMS` apart, sorted by

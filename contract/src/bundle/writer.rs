@@ -372,6 +372,7 @@ fields.x = { from = "x" }
             before: vec![],
             follow_up: false,
             unsealed: false,
+            run: None,
         }
     }
 

@@ -57,7 +57,12 @@ pub struct Entity {
 
 impl Entity {
     /// Makes an entity that no source feeds.
-    pub(super) fn without_source(name: &str, table: &str, id: Id, fields: IndexMap<String, Field>) -> Self {
+    pub(super) fn without_source(
+        name: &str,
+        table: &str,
+        id: Id,
+        fields: IndexMap<String, Field>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             source: Source::none(),

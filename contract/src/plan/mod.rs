@@ -155,7 +155,12 @@ impl Metadata {
     /// Returns the row as an entity without a source, so that it is bound and written like others.
     #[must_use]
     pub fn as_entity(&self) -> Entity {
-        Entity::without_source("metadata", &self.table, self.id.clone(), self.fields.clone())
+        Entity::without_source(
+            "metadata",
+            &self.table,
+            self.id.clone(),
+            self.fields.clone(),
+        )
     }
 }
 
