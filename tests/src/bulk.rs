@@ -38,6 +38,7 @@ day = { from = "day", type = "date", required = true }
 name = "leaver"
 source = { format = "csv", files = ["leavers.csv"], key = "no" }
 table = "leaver"
+id = { column = "no", from = "key" }
 op = "delete"
 target = "no"
 "#;

@@ -106,3 +106,19 @@ pub fn dump(path: &Path) -> String {
 pub fn content_hash(path: &Path) -> String {
     hex(&Sha256::digest(dump(path)))
 }
+
+/// Asserts that two dumps are equal, showing the lines that differ.
+#[track_caller]
+pub fn same(now: &str, before: &str, why: &str) {
+    let only = |mark: &str, these: &str, those: &str| -> String {
+        let there: std::collections::HashSet<&str> = those.lines().collect();
+        let lines = these.lines().filter(|line| !there.contains(line)).take(8);
+        lines.map(|line| format!("{mark} {line}\n")).collect()
+    };
+    assert!(
+        now == before,
+        "{why}\n{}{}",
+        only("-", before, now),
+        only("+", now, before)
+    );
+}

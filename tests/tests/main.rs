@@ -2,7 +2,16 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::panic,
     reason = "tests: a failure here is a failed test"
 )]
 
+mod batches;
+mod conflicts;
+mod damage;
+mod identity;
+mod kill;
+mod members;
+mod messages;
+mod pipe;
 mod reproducible;

@@ -1,0 +1,198 @@
+//! Show 3: a batch is applied whole or not at all, its culprit is named, and the rest can be had later.
+
+use std::fmt::Write as _;
+
+use tests::Room;
+use tests::db::same;
+
+const PLAN: &str = r#"
+name = "readings"
+system = "stations"
+[[entity]]
+name = "reading"
+source = { format = "csv", files = ["readings.csv"], key = "id" }
+table = "reading"
+id = { column = "id", from = "key" }
+[entity.fields]
+station = { from = "station", required = true }
+level = { from = "level", type = "integer", required = true }
+"#;
+
+const SCHEMA: &str = "
+CREATE TABLE station (code TEXT PRIMARY KEY);
+CREATE TABLE reading (id TEXT PRIMARY KEY, station TEXT NOT NULL REFERENCES station (code),
+                      level INTEGER NOT NULL CHECK (level >= 0));
+INSERT INTO station VALUES ('north'), ('south');
+";
+
+/// 200 readings; one of them as given.
+fn readings(odd: usize, cells: &str) -> String {
+    (1..=200).fold("id,station,level\n".to_owned(), |mut csv, n| {
+        if n == odd {
+            writeln!(csv, "r{n},{cells}").unwrap();
+        } else {
+            writeln!(csv, "r{n},north,{n}").unwrap();
+        }
+        csv
+    })
+}
+
+fn room(odd: usize, cells: &str) -> Room {
+    let room = Room::with(PLAN, &[("readings.csv", &readings(odd, cells))], SCHEMA);
+    room.bundle("B");
+    room
+}
+
+const BATCHES: &str = "SELECT group_concat(no || ' ' || status, ', ') FROM (SELECT no, status FROM switchback_batches ORDER BY run, no)";
+
+#[test]
+fn show_3_two_hundred_records_are_four_batches() {
+    let room = room(0, "");
+    room.apply("B");
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "200");
+    assert_eq!(
+        room.ask(BATCHES),
+        "1 applied, 2 applied, 3 applied, 4 applied"
+    );
+    assert_eq!(
+        room.ask("SELECT group_concat(records) FROM switchback_batches"),
+        "50,50,50,50"
+    );
+}
+
+/// The state that every test here starts from: record 80 of 200 was refused by the database.
+fn stopped(cells: &str, words: &[&str]) -> (Room, String) {
+    let room = room(80, cells);
+    let done = room
+        .on("apply", &["B"])
+        .code(3)
+        .says(&["readings.csv:81", "r80", "batch 2"])
+        .says(words);
+    let run = done
+        .says(&["50 created", "1 failed", "149 not attempted", "hint: "])
+        .id();
+    assert_eq!(
+        room.ask("SELECT count(*) || ' ' || min(level) || ' ' || max(level) FROM reading"),
+        "50 1 50",
+        "batch 1 stands, batch 2 does not"
+    );
+    let failures = room.read(".migration-failures.json");
+    for part in ["\"r80\"", "\"line\":81", &run] {
+        assert!(failures.contains(part), "{part} is not in {failures}");
+    }
+    assert_eq!(room.ask("SELECT count(*) FROM switchback_failures"), "1");
+    (room, run)
+}
+
+#[test]
+fn show_3_a_check_names_the_culprit_and_undoes_its_batch() {
+    stopped("north,-1", &["CHECK"]);
+}
+
+#[test]
+fn show_3_a_foreign_key_on_a_plain_column_names_the_culprit_and_undoes_its_batch() {
+    stopped("ghost,80", &["station", "ghost"]);
+}
+
+#[test]
+fn show_3_mended_in_the_target_resume_ends_with_every_row_once() {
+    let (room, run) = stopped("ghost,80", &[]);
+    room.sql("INSERT INTO station VALUES ('ghost')");
+    let done = room.on("apply", &["B", "--resume"]).code(0);
+    assert_eq!(done.id(), run, "it is the same run");
+    assert_eq!(
+        room.ask("SELECT count(*) || ' ' || count(DISTINCT id) FROM reading"),
+        "200 200"
+    );
+    assert_eq!(room.ask("SELECT status FROM switchback_runs"), "completed");
+    let _ = room.on("rollback", &[&run]).code(0);
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "0");
+}
+
+#[test]
+fn show_3_resume_without_mending_stops_at_the_same_record() {
+    let (room, run) = stopped("ghost,80", &[]);
+    let done = room.on("apply", &["B", &format!("--resume={run}")]).code(3);
+    let _ = done.says(&["readings.csv:81"]);
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "50");
+}
+
+#[test]
+fn show_3_going_on_after_an_error_then_that_batch_alone() {
+    let room = room(80, "ghost,80");
+    let done = room.on("apply", &["B", "--continue-on-error"]).code(3);
+    let run = done
+        .says(&[
+            "readings.csv:81",
+            "150 created",
+            "1 failed",
+            "49 not attempted",
+        ])
+        .id();
+    assert_eq!(
+        room.ask(BATCHES),
+        "1 applied, 2 failed, 3 applied, 4 applied"
+    );
+    room.sql("INSERT INTO station VALUES ('ghost')");
+    let done = room
+        .on(
+            "apply",
+            &["B", &format!("--resume={run}"), "--only-batch", "2"],
+        )
+        .code(0);
+    assert_eq!(done.id(), run);
+    assert_eq!(
+        room.ask("SELECT count(*) || ' ' || count(DISTINCT id) FROM reading"),
+        "200 200"
+    );
+    assert_eq!(room.ask("SELECT status FROM switchback_runs"), "completed");
+}
+
+#[test]
+fn show_3_mended_in_the_source_a_new_run_leaves_alone_what_stands() {
+    let (room, first) = stopped("north,-1", &[]);
+    room.write("readings.csv", readings(80, "south,80"));
+    room.bundle("C");
+    let done = room
+        .on("apply", &["C"])
+        .code(0)
+        .says(&["150 created, 0 updated, 50 unchanged"]);
+    assert_ne!(done.id(), first);
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "200");
+    // The newer run goes first, then the older one; then nothing is left.
+    let _ = room.on("rollback", &[&done.id()]).code(0);
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "50");
+    let _ = room.on("rollback", &[&first]).code(0);
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "0");
+}
+
+#[test]
+fn show_3_the_dry_run_says_what_would_fail() {
+    let room = room(80, "north,-1");
+    let before = room.dump();
+    let _ = room.on("apply", &["B", "--dry-run"]).code(1).says(&[
+        "readings.csv:81",
+        "CHECK",
+        "1 failed",
+    ]);
+    same(&room.dump(), &before, "it changed");
+}
+
+#[test]
+fn batch_size_never_changes_the_result() {
+    let fixed = [
+        "--run-id",
+        "01900000-0000-7000-8000-000000000001",
+        "--now",
+        "2024-05-01T00:00:00Z",
+    ];
+    let dumps = ["1", "7", "50", "1000"].map(|size| {
+        let room = Room::example("members");
+        room.bundle("B");
+        // Ids and times of the run are fixed, but the database stamps `createdAt` itself.
+        let _ = room.on("apply", &[&["B", "--batch-size", size][..], &fixed].concat()).code(0);
+        room.sql("UPDATE Member SET createdAt = '', updatedAt = ''; UPDATE Event SET createdAt = ''; UPDATE EventRegistration SET createdAt = '';");
+        room.dump()
+    });
+    assert!(dumps.iter().all(|dump| *dump == dumps[0]));
+}

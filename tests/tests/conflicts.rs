@@ -1,0 +1,151 @@
+//! Show 8: what people changed after the run is never overwritten in silence.
+
+use tests::Room;
+use tests::db::same;
+
+const PLAN: &str = r#"
+name = "people"
+system = "club"
+[[entity]]
+name = "person"
+source = { format = "csv", files = ["people.csv"], key = "id" }
+table = "person"
+id = { column = "id", from = "key" }
+match = ["email"]
+on_match = "update"
+[entity.fields]
+email = { from = "email", required = true }
+name = { from = "name", required = true }
+"#;
+
+/// Two rows that are new, one (`there`) that is updated in its name alone.
+fn applied() -> (Room, String, String) {
+    let sources = [(
+        "people.csv",
+        "id,email,name\n1,ann@example.org,Ann\n2,bo@example.org,Bo\n3,cy@example.org,Cy\n",
+    )];
+    let schema = "CREATE TABLE person (id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL, note TEXT);
+                  CREATE TABLE card (no INTEGER PRIMARY KEY, person TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE);
+                  CREATE INDEX card_person ON card (person);
+                  INSERT INTO person VALUES ('there', 'cy@example.org', 'Cyrus', 'old note');";
+    let room = Room::with(PLAN, &sources, schema);
+    room.bundle("B");
+    let before = room.dump();
+    let done = room
+        .on("apply", &["B"])
+        .code(0)
+        .says(&["2 created, 1 updated"]);
+    (room, done.id(), before)
+}
+
+/// Checks that rollback stops before its first write, lists the conflict, and is told so by `--check` too.
+fn stops(room: &Room, run: &str, parts: &[&str]) {
+    let before = std::fs::read(room.path("t.db")).unwrap();
+    let _ = room.on("rollback", &[run, "--check"]).code(1).says(parts);
+    assert!(
+        std::fs::read(room.path("t.db")).unwrap() == before,
+        "--check writes nothing"
+    );
+    let before = room.dump();
+    let _ = room.on("rollback", &[run]).code(1).says(parts);
+    same(
+        &room.dump(),
+        &before,
+        "rollback stopped before its first write",
+    );
+}
+
+#[test]
+fn show_8_an_edited_insert_stops_rollback_and_is_listed_with_both_values() {
+    let (room, run, _) = applied();
+    room.sql("UPDATE person SET name = 'Annabel' WHERE id = '1'");
+    stops(&room, &run, &["person", "name", "Annabel", "Ann"]);
+    let _ = room
+        .on("rollback", &[&run, "--skip-conflicts"])
+        .code(0)
+        .says(&["Annabel"]);
+    assert_eq!(
+        room.ask(
+            "SELECT group_concat(id || ' ' || name, ', ') FROM (SELECT * FROM person ORDER BY id)"
+        ),
+        "1 Annabel, there Cyrus"
+    );
+}
+
+#[test]
+fn show_8_an_edited_update_stops_rollback_and_force_restores_it_too() {
+    let (room, run, before) = applied();
+    room.sql("UPDATE person SET name = 'Cynthia' WHERE id = 'there'");
+    stops(&room, &run, &["there", "name", "Cynthia", "Cy"]);
+    let _ = room.on("rollback", &[&run, "--force"]).code(0);
+    same(&room.dump(), &before, "--force restores what was edited");
+}
+
+#[test]
+fn show_8_what_was_kept_is_kept_until_rollback_is_repeated() {
+    let (room, run, before) = applied();
+    room.sql("UPDATE person SET name = 'Annabel' WHERE id = '1'");
+    let _ = room.on("rollback", &[&run, "--skip-conflicts"]).code(0);
+    assert_eq!(
+        room.ask("SELECT status || ' ' || kept FROM switchback_runs"),
+        "rolled-back 1"
+    );
+    room.sql("UPDATE person SET name = 'Ann' WHERE id = '1'");
+    let _ = room.on("rollback", &[&run]).code(0);
+    same(&room.dump(), &before, "the rest is reversed");
+    assert_eq!(
+        room.ask("SELECT status || ' ' || kept FROM switchback_runs"),
+        "rolled-back 0"
+    );
+}
+
+#[test]
+fn show_8_an_edit_in_a_column_that_the_run_did_not_change_survives_and_the_proof_says_so() {
+    let (room, run, _) = applied();
+    room.sql("UPDATE person SET note = 'new note' WHERE id = 'there'");
+    let _ = room
+        .on("rollback", &[&run])
+        .code(0)
+        .says(&["edited elsewhere since", "there"]);
+    assert_eq!(
+        room.ask("SELECT id || ' ' || name || ' ' || note FROM person"),
+        "there Cyrus new note"
+    );
+}
+
+#[test]
+fn show_8_a_row_that_others_depend_on_now_is_never_deleted_through_a_cascade() {
+    let (room, run, _) = applied();
+    room.sql("INSERT INTO card VALUES (7, '2')");
+    stops(&room, &run, &["card", "person"]);
+    let _ = room.on("rollback", &[&run, "--force"]);
+    assert_eq!(
+        room.ask("SELECT count(*) FROM card JOIN person ON person.id = card.person"),
+        "1",
+        "--force does not cascade either"
+    );
+    assert_eq!(
+        room.ask("SELECT group_concat(id) FROM (SELECT id FROM person ORDER BY id)"),
+        "2,there"
+    );
+}
+
+#[test]
+fn show_8_a_row_that_somebody_deleted_is_already_gone() {
+    let (room, run, before) = applied();
+    room.sql("DELETE FROM person WHERE id = '1'");
+    let _ = room.on("rollback", &[&run]).code(0).says(&["gone"]);
+    same(&room.dump(), &before, "nothing of the run is left");
+}
+
+#[test]
+fn show_8_a_later_run_that_touched_the_same_row_goes_first() {
+    let (room, first, before) = applied();
+    room.mend("people.csv", "Cy\n", "Cyd\n");
+    room.bundle("C");
+    let second = room.apply("C");
+    stops(&room, &first, &[&second]);
+    let _ = room.on("rollback", &[&second]).code(0);
+    let _ = room.on("rollback", &[&first]).code(0);
+    same(&room.dump(), &before, "both are undone");
+}

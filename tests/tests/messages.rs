@@ -1,0 +1,193 @@
+//! Show 7: what is said when something can't be done, and by which code.
+
+use std::time::{Duration, Instant};
+
+use tests::db::same;
+use tests::{Bulk, Room, command, finish, spawn};
+
+const NOBODY: &str = "01900000-0000-7000-8000-00000000dead";
+
+#[test]
+fn show_7_a_run_id_that_nobody_knows() {
+    let room = Room::example("lessons");
+    room.bundle("B");
+    room.apply("B");
+    let message = format!("Migration run {NOBODY} not found");
+    for done in [
+        room.on("rollback", &[NOBODY]),
+        room.on("verify", &[NOBODY]),
+        room.on("verify", &["report", NOBODY]),
+        room.on("apply", &["B", &format!("--resume={NOBODY}")]),
+    ] {
+        let _ = done.code(4).says(&[&message]);
+    }
+}
+
+#[test]
+fn show_7_a_run_id_where_there_is_no_ledger() {
+    let room = Room::example("lessons");
+    let message = format!("Migration run {NOBODY} not found");
+    let before = std::fs::read(room.path("t.db")).unwrap();
+    for program in ["rollback", "verify"] {
+        let _ = room.on(program, &[NOBODY]).code(4).says(&[&message]);
+    }
+    assert!(
+        std::fs::read(room.path("t.db")).unwrap() == before,
+        "asking writes nothing"
+    );
+}
+
+#[test]
+fn show_7_nothing_to_resume() {
+    let message = "No checkpoint file found. Run migration without --resume to start fresh.";
+    let room = Room::example("lessons");
+    room.bundle("B");
+    let _ = room
+        .on("apply", &["B", "--resume"])
+        .code(4)
+        .says(&[message]);
+    room.apply("B");
+    let _ = room
+        .on("apply", &["B", "--resume"])
+        .code(4)
+        .says(&[message]);
+}
+
+#[test]
+fn show_7_a_second_apply_while_one_runs_and_the_first_is_unharmed() {
+    let room = Bulk::room(3000);
+    room.bundle("B");
+    let url = room.url();
+    let first = spawn(&mut command(
+        "apply",
+        &room.path(""),
+        ["B", "--to", &url, "--operator", "ann", "--batch-size", "5"],
+    ));
+    let since = Instant::now();
+    // The lock is a row: it is there once the first has started its run.
+    let held = || {
+        let ledger = room.ask("SELECT count(*) FROM sqlite_master WHERE name = 'switchback_lock'");
+        ledger == "1" && room.ask("SELECT count(holder) FROM switchback_lock") == "1"
+    };
+    while !held() {
+        assert!(
+            since.elapsed() < Duration::from_secs(30),
+            "the first apply took no lock"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let second = room.on("apply", &["B", "--operator", "bo"]).code(11);
+    let year = room.ask("SELECT strftime('%Y')");
+    let _ = second.says(&["Migration already in progress", "ann", "since", &year]);
+    let first = finish(first, None).code(0);
+    assert_eq!(room.ask("SELECT count(*) FROM switchback_runs"), "1");
+    let _ = room.on("verify", &[&first.id()]).code(0);
+}
+
+#[test]
+fn show_7_a_missing_table_and_a_missing_column_are_refused_together_before_any_write() {
+    let room = Room::example("members");
+    room.bundle("B");
+    room.sql("DROP TABLE EventTag; ALTER TABLE Member DROP COLUMN phone");
+    let before = room.dump();
+    let _ = room
+        .on("apply", &["B"])
+        .code(4)
+        .says(&["EventTag", "phone", "nothing was written"]);
+    same(&room.dump(), &before, "nothing was written");
+    assert_eq!(
+        room.ask("SELECT count(*) FROM sqlite_master WHERE name LIKE 'switchback%'"),
+        "0"
+    );
+}
+
+#[test]
+fn show_7_a_code_that_the_target_lacks_refuses_the_run_and_names_every_place() {
+    let room = Room::example("members");
+    room.bundle("B");
+    room.sql("DELETE FROM MembershipStatus WHERE code = 'EXTENDED' AND id NOT IN (SELECT membershipStatusId FROM Member); UPDATE MembershipStatus SET code = 'OTHER' WHERE code = 'EXTENDED'");
+    let done = room.on("apply", &["B"]).code(4);
+    let _ = done.says(&[
+        "EXTENDED",
+        "members/wa-members-export.csv:",
+        "membershipStatusId",
+    ]);
+    assert_eq!(room.ask("SELECT count(*) FROM Member"), "6");
+}
+
+#[test]
+fn show_7_a_target_that_is_not_there_is_5_and_is_not_made() {
+    let room = Room::example("lessons");
+    room.bundle("B");
+    let url = format!("sqlite:{}", room.path("missing.db").display());
+    for args in [
+        &["apply", "B"][..],
+        &["rollback", NOBODY],
+        &["verify", NOBODY],
+    ] {
+        let done = room.run(args[0], &[&args[1..], &["--to", &url]].concat());
+        let _ = done.code(5).says(&["missing.db"]);
+    }
+    assert!(!room.path("missing.db").exists());
+}
+
+#[test]
+fn show_7_a_plan_with_a_key_nobody_knows_is_2_and_names_the_nearest() {
+    let room = Room::example("lessons");
+    room.mend("migration.toml", "volatile = ", "volatil = ");
+    let _ = room
+        .run("parse", &[])
+        .code(2)
+        .says(&["migration.toml:", "volatil", "`volatile`"]);
+}
+
+#[test]
+fn show_7_a_bundle_of_another_plan_does_not_resume_a_run() {
+    let room = Room::example("lessons");
+    room.bundle("B");
+    let run = room.apply("B");
+    room.mend(
+        "migration.toml",
+        "name   = \"lessons\"",
+        "name   = \"lessons-2\"",
+    );
+    room.bundle("C");
+    let _ = room
+        .on("apply", &["C", &format!("--resume={run}")])
+        .code(4)
+        .says(&["another bundle"]);
+}
+
+#[test]
+fn show_7_resume_of_a_completed_or_rolled_back_run_is_refused() {
+    let room = Room::example("lessons");
+    room.bundle("B");
+    let run = room.apply("B");
+    let resume = format!("--resume={run}");
+    let _ = room
+        .on("apply", &["B", &resume])
+        .code(4)
+        .says(&["completed"]);
+    let _ = room.on("rollback", &[&run]).code(0);
+    let _ = room
+        .on("apply", &["B", &resume])
+        .code(4)
+        .says(&["rolled-back"]);
+}
+
+#[test]
+fn show_7_a_second_rollback_does_nothing_and_says_so() {
+    let room = Room::example("lessons");
+    room.bundle("B");
+    let before = room.dump();
+    let run = room.apply("B");
+    let _ = room.on("rollback", &[&run]).code(0);
+    let _ = room.on("rollback", &[&run]).code(0).says(&["rolled back"]);
+    same(&room.dump(), &before, "it is as before");
+    // What happened stays on record.
+    assert_eq!(
+        room.ask("SELECT status FROM switchback_runs"),
+        "rolled-back"
+    );
+    assert_eq!(room.ask("SELECT group_concat(action) LIKE 'migration:started,migration:completed,migration:rollback:level1%' FROM switchback_audit"), "1");
+}
