@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::check_field::check_field;
+use super::check_guards::check_guards;
 use super::load::Step;
 use super::markdown::MarkdownCut;
 use super::{Entity, IdFrom, Plan, SourceFormat, spelling};
@@ -35,19 +36,7 @@ pub(super) fn check(plan: &Plan) -> Checked {
     if plan.entity.is_empty() {
         return fault(&[], &[], "the plan has no [[entity]]");
     }
-    let limits = &plan.limits;
-    for (key, value) in [
-        ("reject_warn", limits.reject_warn),
-        ("reject_fail", limits.reject_fail),
-    ] {
-        if !(0.0..=100.0).contains(&value) {
-            return fault(
-                &[],
-                &["limits", key],
-                format!("`{key}` is a percentage, 0 to 100"),
-            );
-        }
-    }
+    check_guards(plan)?;
     let mut names = HashSet::new();
     for (place, entity) in plan.entity.iter().enumerate() {
         let at = [Step::Key("entity".into()), Step::Place(place)];

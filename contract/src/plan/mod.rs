@@ -2,7 +2,9 @@
 
 mod check;
 mod check_field;
+mod check_guards;
 mod entity;
+mod environment;
 mod error;
 mod field;
 mod load;
@@ -18,6 +20,7 @@ use serde::Deserialize;
 pub use entity::{
     Entity, Id, IdFrom, Lookup, MatchNull, OnDrift, OnGone, OnMatch, OpSpec, TagForm, TagMark, Via,
 };
+pub use environment::Environment;
 pub use error::PlanError;
 pub use field::{
     Ambiguous, Empty, Field, Format, Gap, ListIn, ListOut, Outside, RunValue, Transform, Type,
@@ -39,9 +42,12 @@ pub struct Plan {
     /// The zone of dates that carry none, as the tz database names it (`America/Los_Angeles`).
     /// A plan that types a date-time without an offset needs it.
     pub zone: Option<String>,
-    /// How many rejects are too many.
+    /// How many rejects, and how many changed rows, are too many.
     #[serde(default)]
     pub limits: Limits,
+    /// The environments that targets are in, and how to recognise them.
+    #[serde(default)]
+    pub environment: Vec<Environment>,
     /// The entities, in the order in which a person would explain them. Bundles are ordered by
     /// dependency, whatever this order.
     #[serde(default)]
@@ -60,7 +66,8 @@ pub struct Plan {
     pub accept_triggers: Vec<String>,
 }
 
-/// Limits, in percent of the records that came into a stage.
+/// Limits. Those on rows hold for each table, and are judged before the first write; percentages are
+/// of the rows that the table had before the run.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -68,6 +75,23 @@ pub struct Limits {
     pub reject_warn: f64,
     /// Above this share of rejects `validate` fails with 1 and seals nothing (default 10).
     pub reject_fail: f64,
+    /// `apply` refuses a run that would update more rows of a table (default: no limit).
+    pub change_rows: Option<u64>,
+    /// `apply` refuses a run that would update a larger share of a table's rows, in percent.
+    pub change_percent: Option<f64>,
+    /// `apply` refuses a run that would delete more rows of a table.
+    pub delete_rows: Option<u64>,
+    /// `apply` refuses a run that would delete a larger share of a table's rows, in percent.
+    pub delete_percent: Option<f64>,
+    /// Above this share of records that fail in the target `apply` stops, as soon as it is exceeded
+    /// (default 10).
+    pub failed_percent: f64,
+    /// `apply` stops after so many seconds (default: no limit).
+    pub run_seconds: Option<u64>,
+    /// `apply` stops when it uses more memory, in MiB (default: no limit).
+    pub process_mib: Option<u64>,
+    /// `apply` stops when more than this share of the system's memory is in use (default: no limit).
+    pub system_memory_percent: Option<f64>,
 }
 
 impl Default for Limits {
@@ -75,6 +99,14 @@ impl Default for Limits {
         Self {
             reject_warn: 5.0,
             reject_fail: 10.0,
+            change_rows: None,
+            change_percent: None,
+            delete_rows: None,
+            delete_percent: None,
+            failed_percent: 10.0,
+            run_seconds: None,
+            process_mib: None,
+            system_memory_percent: None,
         }
     }
 }
