@@ -6,7 +6,7 @@ use contract::talk::Progress;
 use contract::{Exit, Failure, Record, Talk};
 use serde_json::{Value, json};
 use store::StoreError;
-use store::ledger::Run;
+use store::ledger::{Action, Run};
 use store::undo::{Choice, Dependents, Differs, Finding, RunsValue, Verdict};
 
 use crate::Args;
@@ -72,14 +72,14 @@ impl<'a> Report<'a> {
         self.conflicts
     }
 
-    /// Takes a row's verdict. A line that can't be written is only lost talk.
+    /// Takes a row's verdict; `new`: nothing was said of the row yet. A line that can't be written is only lost talk.
     #[expect(
         clippy::unnecessary_wraps,
         reason = "what the check calls for each row may fail"
     )]
-    pub fn finding(&mut self, finding: Finding) -> Result<(), StoreError> {
+    pub fn finding(&mut self, finding: Finding, new: bool) -> Result<(), StoreError> {
         self.done(1);
-        self.rows += 1;
+        self.rows += u64::from(new && finding.action != Action::Map);
         self.gone += u64::from(finding.verdict == Verdict::Gone);
         if finding.verdict.is_clear() {
             if self.json {

@@ -48,11 +48,11 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
                 .hint(format!("start one: rollback {}", run.id))
                 .into());
         }
-        look(args, target.sql(), &run, &mut report)?;
+        let scene = look(args, target.sql(), &run, &mut report)?;
         if let Some(failure) = report.in_the_way(&run) {
             return Err(failure.into());
         }
-        match undo(args, &url, target, &run, &signals, &mut report)? {
+        match undo(args, &url, target, scene, &signals, &mut report)? {
             Ended::RolledBack(run) => run,
             Ended::Already(run) => {
                 report.already(&run);
@@ -101,14 +101,22 @@ pub(crate) fn locked(sql: &mut dyn Sql, run: &str, holder: &str) -> Failure {
 }
 
 /// Judges every row, and keeps what is in the way for the report.
-fn look(args: &Args, sql: &mut dyn Sql, run: &Run, report: &mut Report<'_>) -> anyhow::Result<()> {
+fn look(
+    args: &Args,
+    sql: &mut dyn Sql,
+    run: &Run,
+    report: &mut Report<'_>,
+) -> anyhow::Result<Scene> {
     let again = run.status == RunStatus::RolledBack;
     let mut evidence = Evidence::open(args.bundle.as_deref(), run)?;
     let mut scene = Scene::read(sql, run.clone(), args.choice(), again).map_err(refused)?;
     report.begin("PREPARING", scene.left());
-    let looked = check(sql, &mut scene, &mut |finding| report.finding(finding));
+    let looked = check(sql, &mut scene, &mut |finding, new| {
+        report.finding(finding, new)
+    });
     looked.map_err(refused)?;
-    report.conclude(&mut evidence)
+    report.conclude(&mut evidence)?;
+    Ok(scene)
 }
 
 /// The answer of `--check`.

@@ -29,13 +29,14 @@ pub(crate) fn undo(
     args: &Args,
     url: &TargetUrl,
     mut target: Box<dyn Undo>,
-    run: &Run,
+    mut scene: Scene,
     signals: &Signals,
     report: &mut Report<'_>,
 ) -> anyhow::Result<Ended> {
-    let holder = Holder::here(&args.operator(), &run.id);
-    let (run, lease, again) = match target.start(&run.id, &holder, args.take_over) {
-        Ok(Begun::Started { run, lease, again }) => (run, lease, again),
+    let id = scene.run.id.clone();
+    let holder = Holder::here(&args.operator(), &id);
+    let (run, lease) = match target.start(&id, &holder, args.take_over) {
+        Ok(Begun::Started { run, lease }) => (run, lease),
         Ok(Begun::Already(run)) => return Ok(Ended::Already(run)),
         Err(StoreError::Locked { holder }) => {
             let held = ledger::holder(target.sql()).map_err(refused)?;
@@ -48,8 +49,7 @@ pub(crate) fn undo(
         || usize::try_from(run.batch_size).unwrap_or(LEAST).max(LEAST),
         |size| usize::try_from(size).unwrap_or(LEAST),
     );
-    let id = run.id.clone();
-    let scene = Scene::read(target.sql(), *run, args.choice(), again).map_err(after)?;
+    scene.begin(*run);
     let mut work = Work {
         url,
         target,
@@ -73,7 +73,7 @@ pub(crate) fn undo(
                 work.target.pause(lease).map_err(after)?;
                 report.forget();
                 for finding in findings {
-                    report.finding(finding).map_err(after)?;
+                    report.finding(finding, true).map_err(after)?;
                 }
                 let run = &work.scene.run;
                 report.conclude(&mut Evidence::open(args.bundle.as_deref(), run)?)?;

@@ -63,13 +63,20 @@ impl Sqlite {
         }
     }
 
-    /// Opens a file for reading alone, in one snapshot that lasts as long as this value.
+    /// Opens a file for reading alone, in one snapshot that lasts as long as this value. What a crash
+    /// left half written is undone first, as whoever opens the file next has to.
     ///
     /// # Errors
     ///
     /// The file can't be opened or is no database.
     pub fn open_reader(path: &Path) -> Result<Self, StoreError> {
-        let this = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let this = match Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            // A journal that is to be played back shows as an attempt to write.
+            Err(StoreError::Unreachable { .. }) if Self::open(path).is_ok() => {
+                Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
+            }
+            other => other?,
+        };
         let snapshot = this
             .conn
             .execute_batch("PRAGMA query_only = ON; BEGIN; SELECT 1 FROM sqlite_master LIMIT 1");

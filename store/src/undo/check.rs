@@ -11,27 +11,42 @@ const PAGE: usize = 1000;
 
 /// Judges every row that is not undone yet, newest first, and hands each finding on.
 ///
+/// A row that stays in place may keep others from going, also such as were judged before it: then
+/// all is judged once more, until nothing new stays. What is found so is handed on too, with `false`
+/// for a row that was told before.
+///
 /// # Errors
 ///
 /// What `each` returned; a table or column that is missing; what the target said.
 pub fn check<E: From<StoreError>>(
     sql: &mut dyn Sql,
     scene: &mut Scene,
-    each: &mut dyn FnMut(Finding) -> Result<(), E>,
+    each: &mut dyn FnMut(Finding, bool) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut position = None;
+    let mut first = true;
     loop {
-        let page = page(sql, scene, &mut position, PAGE)?;
-        if page.is_empty() {
+        let staying = scene.kept.clone();
+        let mut position = None;
+        loop {
+            let page = page(sql, scene, &mut position, PAGE)?;
+            if page.is_empty() {
+                break;
+            }
+            let ends: Vec<Change> = page
+                .into_iter()
+                .filter(|change| scene.is_end(change))
+                .collect();
+            for row in judge(sql, scene, ends)? {
+                let stays = scene.kept.contains(&row.finding.seq);
+                if first || (stays && !staying.contains(&row.finding.seq)) {
+                    each(row.finding, first)?;
+                }
+            }
+        }
+        if scene.kept == staying {
             return Ok(());
         }
-        let ends: Vec<Change> = page
-            .into_iter()
-            .filter(|change| scene.is_end(change))
-            .collect();
-        for row in judge(sql, scene, ends)? {
-            each(row.finding)?;
-        }
+        first = false;
     }
 }
 

@@ -90,14 +90,14 @@ impl Scene {
         }
         let later = "SELECT 1 FROM ledger.runs WHERE seq > ?1 AND last_seq > 0 AND status <> 'rolled-back' LIMIT 1";
         let later = !sql.query(later, &[run.seq.into()])?.is_empty();
-        let mut kept = BTreeSet::new();
+        let mut listed = BTreeSet::new();
         let mut before = i64::MAX;
         loop {
             let page = ledger::kept(sql, run.seq, before, PAGE)?;
             let Some(last) = page.last() else { break };
             before = last.seq;
             let stays = page.iter().filter(|kept| kept.reason != "gone");
-            kept.extend(stays.map(|kept| kept.seq));
+            listed.extend(stays.map(|kept| kept.seq));
         }
         Ok(Self {
             shapes: ledger::shapes(sql)?,
@@ -105,8 +105,13 @@ impl Scene {
             plan,
             choice,
             again,
-            listed: kept.clone(),
-            kept,
+            // What is tried again may well go this time.
+            kept: if again {
+                BTreeSet::new()
+            } else {
+                listed.clone()
+            },
+            listed,
             position: None,
             later,
             tables,
@@ -147,23 +152,22 @@ impl Scene {
         u64::try_from(count).unwrap_or_default()
     }
 
+    /// Goes on with the run as it was when its rollback began.
+    pub fn begin(&mut self, run: Run) {
+        self.run = run;
+        self.position = None;
+    }
+
     /// Tells whether a change is the last of its row that is not undone yet.
     pub(super) fn is_end(&self, change: &Change) -> bool {
-        if self.again {
-            return change
-                .later
-                .is_none_or(|later| !self.listed.contains(&later));
-        }
         let undone = self.run.undo_seq.unwrap_or(i64::MAX);
-        !self.listed.contains(&change.seq) && change.later.is_none_or(|later| later >= undone)
+        let done = |later: i64| (self.again || later >= undone) && !self.listed.contains(&later);
+        change.later.is_none_or(done)
     }
 
     /// Tells whether a change stays in place because what came after it does.
     pub(super) fn stays(&self, change: &Change) -> bool {
-        if self.again {
-            return change.later.is_some_and(|later| self.kept.contains(&later));
-        }
-        self.kept.contains(&change.seq)
+        change.later.is_some_and(|later| self.kept.contains(&later))
     }
 
     /// Returns the live layout of a change's table.

@@ -14,15 +14,12 @@ use crate::{Engine, Sql, StoreError};
 /// What became of the wish to take a run back.
 #[derive(Debug)]
 pub enum Begun {
-    /// It is being rolled back, by us. `again`: it was rolled back already, and what was kept is
-    /// tried once more.
+    /// It is being rolled back, by us.
     Started {
         /// The run as it stands.
         run: Box<Run>,
         /// The lock.
         lease: Lease,
-        /// Whether this is for what was kept.
-        again: bool,
     },
     /// It is rolled back, and nothing was kept.
     Already(Box<Run>),
@@ -167,14 +164,12 @@ fn start<E: Engine>(
             let message = format!("run {id} is {}: it can't be rolled back", run.status);
             return Err(StoreError::refused(message));
         }
-        let again = run.status == RunStatus::RolledBack;
         run.status = RunStatus::RollingBack;
         run.undo_seq = run.undo_seq.or(Some(run.last_seq + 1));
         ledger::update_run(engine, &run)?;
         Ok(Begun::Started {
             run: Box::new(run),
             lease,
-            again,
         })
     })
 }
@@ -246,7 +241,6 @@ fn batch<E: Engine>(
         scene.run.undo_seq = Some(oldest);
     }
     scene.position = position;
-    scene.run.kept = i64::try_from(scene.kept.len()).unwrap_or(i64::MAX);
     ledger::update_run(engine, &scene.run)?;
     Ok(Step::Done(count))
 }
