@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use contract::Talk;
 use contract::talk::ProgressMode;
 use store::TargetUrl;
@@ -41,6 +41,47 @@ pub struct Args {
     /// Go on with the next batch when one fails
     #[arg(long)]
     pub continue_on_error: bool,
+    /// What is undone when a record fails: its whole batch, or it alone: the others of its batch are
+    /// applied, and it goes into the failures file
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "batch")]
+    pub on_error: OnError,
+    /// What to do when the run fails or is stopped by a limit or a signal: leave it to be resumed, or
+    /// take it back
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value = "stop",
+        conflicts_with = "dry_run"
+    )]
+    pub on_failure: OnFailure,
+    /// Stop when more than this share of the bundle's records failed [default: the plan's, else 10]
+    #[arg(long, value_name = "PERCENT")]
+    pub max_failed_percent: Option<f64>,
+    /// Stop after so many seconds [default: the plan's, else never]
+    #[arg(long, value_name = "N")]
+    pub time_limit: Option<u64>,
+    /// Stop when the process uses more memory, in MiB [default: the plan's, else never]
+    #[arg(long, value_name = "MIB")]
+    pub memory_limit: Option<u64>,
+    /// Stop when more of the system's memory is in use [default: the plan's, else never]
+    #[arg(long, value_name = "PERCENT")]
+    pub system_memory_limit: Option<f64>,
+    /// Where the system's use of memory is read
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/proc/meminfo",
+        hide = true
+    )]
+    pub meminfo: PathBuf,
+    /// Where progress is noted for people; the ledger alone decides
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = ".migration-checkpoint.json"
+    )]
+    pub checkpoint: PathBuf,
     /// Go on with a run that failed or was interrupted: the latest of this bundle, or the one named
     #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true)]
     pub resume: Option<Option<Uuid>>,
@@ -77,6 +118,24 @@ pub struct Args {
     /// Say what was decided for each record that is not plainly created or unchanged
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// What is undone when a record fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    /// Its whole batch
+    Batch,
+    /// It alone
+    Record,
+}
+
+/// What to do when a run fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnFailure {
+    /// Leave it to be resumed
+    Stop,
+    /// Take it back
+    Rollback,
 }
 
 fn progress_mode(word: &str) -> Result<ProgressMode, String> {

@@ -1,19 +1,17 @@
-//! The run: checks, then batches, then the end.
+//! What goes before the first batch: whatever can be refused is refused here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 use contract::bundle::Bundle;
 use contract::plan::Lookup;
 use contract::signals::Signals;
 use contract::{Exit, Failure, Talk};
-use store::ledger::{self, BatchStatus, Counts, Run};
-use store::{Batch, End, LookupCode, StoreError, Target, Which};
+use store::{LookupCode, Target, Which};
 
 use crate::Args;
-use crate::cut::{self, Pass};
-use crate::report::Report;
+use crate::cut;
+use crate::job::Job;
 use crate::which::{refused, which};
 
 /// Applies a bundle.
@@ -43,21 +41,26 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             args.to, args.max_seconds
         ));
     }
-    let run = target.start(bundle.plan(), start).map_err(refused)?;
-    let mut job = Job {
-        args,
-        talk,
-        bundle: &bundle,
-        signals,
-        report: Report::new(args, &bundle, &run),
-        wrote: false,
-        began: Instant::now(),
-        stopped: None,
+    let size = match &start.run {
+        Which::New(new) => new.batch_size,
+        Which::Resume(run) => run.batch_size,
     };
-    if !args.dry_run {
-        job.report.announce(out, talk);
+    let passes = cut::passes(&bundle, u64::try_from(size)?);
+    let batches = passes.iter().map(|pass| pass.batches).sum();
+    if let Some(no) = args
+        .only_batch
+        .filter(|no| *no < 1 || no.unsigned_abs() > batches)
+    {
+        let message = format!("the run has batches 1 to {batches}, not {no}");
+        return Err(Failure::new(Exit::Usage, message).into());
     }
-    job.work(target.as_mut(), &run, out)
+    let resumed = matches!(start.run, Which::Resume(_));
+    let run = target.start(bundle.plan(), start).map_err(refused)?;
+    let mut job = Job::new(args, talk, &bundle, signals, &run);
+    if !args.dry_run {
+        job.announce(out);
+    }
+    job.work(target.as_mut(), &run, &passes, resumed, out)
 }
 
 /// Looks up every code of the bundle, each once.
@@ -103,208 +106,4 @@ fn look_up(bundle: &Bundle, target: &mut dyn Target) -> anyhow::Result<()> {
     Err(Failure::new(Exit::Refused, message)
         .hint("nothing was written; add the codes to the target, or map them")
         .into())
-}
-
-/// Why the work stopped before its end.
-enum Stop {
-    /// A batch failed.
-    Failed,
-    /// A signal came.
-    Signal(Exit),
-    /// The dry run took too long.
-    Slow,
-}
-
-struct Job<'a> {
-    args: &'a Args,
-    talk: &'a Talk,
-    bundle: &'a Bundle,
-    signals: Signals,
-    report: Report<'a>,
-    /// Whether a batch stands.
-    wrote: bool,
-    began: Instant,
-    stopped: Option<Stop>,
-}
-
-impl Job<'_> {
-    fn work(
-        &mut self,
-        target: &mut dyn Target,
-        run: &Run,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<Exit> {
-        let size = u64::try_from(run.batch_size)?;
-        let passes = cut::passes(self.bundle, size);
-        let known = ledger::list_batches(target.sql(), run.seq).map_err(refused)?;
-        let done: HashSet<i64> = known
-            .iter()
-            .filter(|batch| batch.status == BatchStatus::Applied)
-            .map(|batch| batch.no)
-            .collect();
-        let all: u64 = passes.iter().map(|pass| pass.batches).sum();
-        if let Some(no) = self
-            .args
-            .only_batch
-            .filter(|no| *no < 1 || no.unsigned_abs() > all)
-        {
-            let message = format!("the run has batches 1 to {all}, not {no}");
-            return self.give_up(target, run, &Failure::new(Exit::Usage, message).into());
-        }
-        self.wrote = !done.is_empty();
-        for pass in &passes {
-            match self.pass(target, run, *pass, usize::try_from(size)?, &done) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => return self.give_up(target, run, &error),
-            }
-        }
-        self.commit(target, true)
-            .map_err(|error| self.lost(run, &error))?;
-        let end = End {
-            records: self
-                .bundle
-                .manifest()
-                .records
-                .iter()
-                .map(|file| file.records)
-                .sum(),
-            batches: usize::try_from(all)?,
-            interrupted: matches!(self.stopped, Some(Stop::Signal(_))),
-            reason: self.report.reason(),
-            at: self
-                .args
-                .now
-                .unwrap_or_else(chrono::Utc::now)
-                .timestamp_millis(),
-        };
-        let run = target
-            .finish(&end)
-            .map_err(|error| self.lost(run, &error))?;
-        let failures = ledger::failures(target.sql(), run.seq).map_err(refused)?;
-        if self.args.dry_run {
-            target.abandon().map_err(refused)?;
-        }
-        self.report.finish(&run, &failures, out, self.talk)?;
-        Ok(self.exit(&run.counts))
-    }
-
-    /// Applies the batches of a pass that do not stand yet. Returns whether to go on.
-    fn pass(
-        &mut self,
-        target: &mut dyn Target,
-        run: &Run,
-        pass: Pass<'_>,
-        size: usize,
-        done: &HashSet<i64>,
-    ) -> anyhow::Result<bool> {
-        let bundle = self.bundle;
-        cut::batches(bundle, pass, size, |no, records| {
-            if done.contains(&no) || self.args.only_batch.is_some_and(|only| only != no) {
-                return Ok(true);
-            }
-            if let Some(exit) = self.signals.stop() {
-                self.stopped = Some(Stop::Signal(exit));
-                return Ok(false);
-            }
-            if self.args.dry_run
-                && self.began.elapsed() > Duration::from_secs(self.args.max_seconds)
-            {
-                self.stopped = Some(Stop::Slow);
-                return Ok(false);
-            }
-            let batch = Batch {
-                no,
-                phase: pass.phase,
-                entity: &pass.file.entity,
-                records,
-            };
-            let outcome = target
-                .apply(&batch)
-                .map_err(|error| self.lost(run, &error))?;
-            let applied = outcome.applied;
-            self.report.batch(&batch, outcome, self.talk)?;
-            self.commit(target, !applied)
-                .map_err(|error| self.lost(run, &error))?;
-            if applied || self.args.continue_on_error {
-                return Ok(true);
-            }
-            self.stopped = Some(Stop::Failed);
-            Ok(false)
-        })
-    }
-
-    fn commit(&mut self, target: &mut dyn Target, now: bool) -> Result<(), StoreError> {
-        let stand = target.commit(now)?;
-        self.wrote |= !stand.is_empty();
-        self.report.stands(&stand);
-        Ok(())
-    }
-
-    /// An error of the target while the run is under way.
-    fn lost(&self, run: &Run, error: &StoreError) -> Failure {
-        let hint = format!(
-            "the ledger says what stands: apply --resume={0} goes on, rollback {0} takes it back",
-            run.id
-        );
-        if self.args.dry_run {
-            return Failure::new(error.exit(), format!("dry run: {error}"));
-        }
-        Failure::new(Exit::Partial, error.to_string()).hint(hint)
-    }
-
-    /// Ends a run that can't go on, as well as the target lets us.
-    fn give_up(
-        &self,
-        target: &mut dyn Target,
-        run: &Run,
-        error: &anyhow::Error,
-    ) -> anyhow::Result<Exit> {
-        if self.args.dry_run {
-            target.abandon().map_err(refused)?;
-            return Err(Failure::new(contract::code_of(error), format!("{error:#}")).into());
-        }
-        let end = End {
-            records: self
-                .bundle
-                .manifest()
-                .records
-                .iter()
-                .map(|file| file.records)
-                .sum(),
-            batches: usize::MAX,
-            interrupted: false,
-            reason: Some(format!("{error:#}")),
-            at: chrono::Utc::now().timestamp_millis(),
-        };
-        if let Err(second) = target
-            .commit(true)
-            .map(|_| ())
-            .and_then(|()| target.finish(&end).map(|_| ()))
-        {
-            self.talk
-                .warn(format!("the run could not be ended either: {second}"));
-        }
-        let code = if contract::code_of(error) == Exit::Usage {
-            Exit::Usage
-        } else {
-            Exit::Partial
-        };
-        let hint = format!(
-            "apply --resume={0} goes on, rollback {0} takes it back",
-            run.id
-        );
-        Err(Failure::new(code, format!("{error:#}")).hint(hint).into())
-    }
-
-    fn exit(&self, counts: &Counts) -> Exit {
-        match self.stopped {
-            Some(Stop::Signal(exit)) => exit,
-            _ if counts.failed == 0 && counts.not_attempted == 0 && self.stopped.is_none() => {
-                Exit::Done
-            }
-            _ if self.args.dry_run => Exit::No,
-            _ => Exit::Partial,
-        }
-    }
 }

@@ -6,7 +6,7 @@
 use contract::plan::Field;
 use serde_json::Value;
 
-use crate::catalogue::{Column, Table};
+use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::{Change, Entry};
 use crate::{Cell, Key, Row, StoreError};
 
@@ -96,6 +96,19 @@ pub trait Sql {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError>;
+
+    /// Counts the rows of a table whose parent is missing, and returns the first `limit` of them. A
+    /// row with a NULL in the foreign key has no parent to miss.
+    ///
+    /// # Errors
+    ///
+    /// What the target said; that the parent table or its columns are missing, too.
+    fn orphans(
+        &mut self,
+        child: &Table,
+        key: &ForeignKey,
+        limit: usize,
+    ) -> Result<(u64, Vec<Row>), StoreError>;
 
     /// Returns the id-map entry of each source key.
     ///

@@ -121,6 +121,8 @@ pub struct BatchRow {
     pub status: BatchStatus,
     /// What became of its records.
     pub counts: Counts,
+    /// The same by source.
+    pub files: BTreeMap<String, Counts>,
     /// Its first and last change, if it made any.
     pub changes: Option<(i64, i64)>,
     /// Why it failed.
@@ -141,10 +143,10 @@ pub fn put(sql: &mut dyn Sql, run: i64, batch: &BatchRow) -> Result<(), StoreErr
         "failed"
     };
     let statement = "INSERT INTO ledger.batches (run, no, phase, entity, records, status, counts, first_seq, \
-                     last_seq, error, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                     last_seq, error, at, files) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
                      ON CONFLICT (run, no) DO UPDATE SET status = excluded.status, counts = excluded.counts, \
                      first_seq = excluded.first_seq, last_seq = excluded.last_seq, error = excluded.error, \
-                     at = excluded.at";
+                     at = excluded.at, files = excluded.files";
     let params = [
         run.into(),
         batch.no.into(),
@@ -157,6 +159,9 @@ pub fn put(sql: &mut dyn Sql, run: i64, batch: &BatchRow) -> Result<(), StoreErr
         batch.changes.map(|(_, last)| last).into(),
         batch.error.as_deref().into(),
         batch.at.into(),
+        serde_json::to_string(&batch.files)
+            .unwrap_or_default()
+            .into(),
     ];
     sql.execute(statement, &params).map(|_| ())
 }
@@ -167,12 +172,35 @@ pub fn put(sql: &mut dyn Sql, run: i64, batch: &BatchRow) -> Result<(), StoreErr
 ///
 /// What the target said.
 pub fn list(sql: &mut dyn Sql, run: i64) -> Result<Vec<BatchRow>, StoreError> {
-    let statement = "SELECT no, phase, entity, records, status, counts, first_seq, last_seq, error, at \
-                     FROM ledger.batches WHERE run = ?1 ORDER BY no";
-    sql.query(statement, &[run.into()])?
-        .iter()
-        .map(from_row)
-        .collect()
+    let mut batches = Vec::new();
+    each(sql, run, |batch| batches.push(batch))?;
+    Ok(batches)
+}
+
+/// Calls a function with each of a run's batches, in order; memory does not grow with them.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn each(
+    sql: &mut dyn Sql,
+    run: i64,
+    mut visit: impl FnMut(BatchRow),
+) -> Result<(), StoreError> {
+    let statement = "SELECT no, phase, entity, records, status, counts, first_seq, last_seq, error, at, files \
+                     FROM ledger.batches WHERE run = ?1 AND no > ?2 ORDER BY no LIMIT 500";
+    let mut last = 0;
+    loop {
+        let rows = sql.query(statement, &[run.into(), last.into()])?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            let batch = from_row(row)?;
+            last = batch.no;
+            visit(batch);
+        }
+    }
 }
 
 fn from_row(row: &Row) -> Result<BatchRow, StoreError> {
@@ -195,6 +223,10 @@ fn from_row(row: &Row) -> Result<BatchRow, StoreError> {
         changes: row[6].int().zip(row[7].int()),
         error: text(&row[8]),
         at: row[9].int().ok_or_else(damaged)?,
+        files: row[10]
+            .text()
+            .and_then(|json| serde_json::from_str(json).ok())
+            .ok_or_else(damaged)?,
     })
 }
 

@@ -11,8 +11,8 @@ mod schema;
 
 pub use audit::{AuditEntry, append as append_audit, check as check_audit, list as list_audit};
 pub use batches::{
-    BatchRow, BatchStatus, Counts, Phase, add_failure, clear_failures, failures,
-    list as list_batches, put as put_batch,
+    BatchRow, BatchStatus, Counts, Phase, add_failure, clear_failures, each as each_batch,
+    failures, list as list_batches, put as put_batch,
 };
 pub use changes::{
     Action, Change, Kept, add_kept, change, changes_at, kept, later_touch, page as page_changes,

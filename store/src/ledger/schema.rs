@@ -26,7 +26,7 @@ pub fn statements(blob: &str, key: &str, clustered: &str) -> Vec<String> {
         format!(
             "CREATE TABLE ledger.batches (run BIGINT NOT NULL, no BIGINT NOT NULL, phase TEXT NOT NULL, \
              entity TEXT NOT NULL, records BIGINT NOT NULL, status TEXT NOT NULL, counts TEXT NOT NULL, \
-             first_seq BIGINT, last_seq BIGINT, error TEXT, at BIGINT NOT NULL, PRIMARY KEY (run, no)){clustered}"
+             first_seq BIGINT, last_seq BIGINT, error TEXT, at BIGINT NOT NULL, files TEXT NOT NULL, PRIMARY KEY (run, no)){clustered}"
         ),
         format!(
             "CREATE TABLE ledger.failures (run BIGINT NOT NULL, batch BIGINT NOT NULL, no BIGINT NOT NULL, \

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::connect::{Sqlite, cell, quoted};
 use super::{catalogue, values};
-use crate::catalogue::{Column, Table};
+use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::Entry;
 use crate::{Cell, Key, Row, Sql, StoreError};
 
@@ -168,6 +168,42 @@ impl Sql for Sqlite {
             quoted(&table.name)
         );
         self.rows(&sql, after.map_or(&[][..], |key| &key.0))
+    }
+
+    fn orphans(
+        &mut self,
+        child: &Table,
+        key: &ForeignKey,
+        limit: usize,
+    ) -> Result<(u64, Vec<Row>), StoreError> {
+        let own = |place: &usize| format!("child.{}", quoted(&child.columns[*place].name));
+        let set: Vec<String> = key
+            .columns
+            .iter()
+            .map(|place| format!("{} IS NOT NULL", own(place)))
+            .collect();
+        // The parent's column stands first: its collation decides, as for the key itself.
+        let same: Vec<String> = key
+            .parent_columns
+            .iter()
+            .zip(&key.columns)
+            .map(|(parent, place)| format!("parent.{} = {}", quoted(parent), own(place)))
+            .collect();
+        let from = format!(
+            "FROM {} AS child WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS parent WHERE {})",
+            quoted(&child.name),
+            set.join(" AND "),
+            quoted(&key.parent),
+            same.join(" AND ")
+        );
+        let columns: Vec<String> = (0..child.columns.len()).map(|place| own(&place)).collect();
+        let count = self.rows(&format!("SELECT COUNT(*) {from}"), &[])?;
+        let count = count.first().and_then(|row| row[0].int()).unwrap_or(0);
+        let rows = self.rows(
+            &format!("SELECT {} {from} LIMIT {limit}", columns.join(", ")),
+            &[],
+        )?;
+        Ok((count.unsigned_abs(), rows))
     }
 
     fn entries(&mut self, entity: i64, keys: &[&str]) -> Result<Vec<Option<Entry>>, StoreError> {

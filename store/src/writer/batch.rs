@@ -1,5 +1,6 @@
 //! Batches: each in its savepoint, several in a commit, undone whole when a record is at fault.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use contract::{FieldError, Op, Record, Reject};
@@ -55,6 +56,7 @@ impl<E: Engine> Writer<E> {
             records: i64::try_from(batch.records.len()).unwrap_or(i64::MAX),
             status: BatchStatus::Applied,
             counts: Counts::default(),
+            files: BTreeMap::new(),
             changes: None,
             error: None,
             at: self.engine.now()?,
@@ -62,34 +64,45 @@ impl<E: Engine> Writer<E> {
         self.engine.savepoint("batch")?;
         let mut outcome = match self.write_all(bound, batch) {
             Ok(decisions) => {
-                self.note_counters_after(bound)?;
                 self.engine.release("batch")?;
                 Outcome {
                     applied: true,
-                    counts: count(batch.phase, &decisions),
                     decisions,
                     ..Outcome::default()
                 }
             }
             Err(Fault::Store(error)) => return Err(error),
+            Err(Fault::Aborted) => {
+                self.engine.undo_to("batch")?;
+                *self.the_run()? = before;
+                return Ok(Outcome {
+                    aborted: true,
+                    ..Outcome::default()
+                });
+            }
             Err(Fault::Record(_) | Fault::Some(_)) => {
                 self.engine.undo_to("batch")?;
                 *self.the_run()? = before.clone();
                 self.culprits(bound, batch)?
             }
         };
+        if outcome.applied {
+            self.note_counters_after(bound)?;
+        }
+        outcome.files = tally(batch, &outcome);
+        outcome
+            .files
+            .values()
+            .for_each(|counts| outcome.counts.add(counts));
         let run = self.the_run()?;
         let (run_seq, last) = (run.seq, run.last_seq);
         if outcome.applied {
             row.changes = (last > before.last_seq).then_some((before.last_seq + 1, last));
         } else {
             row.status = BatchStatus::Failed;
-            if batch.phase == Phase::Late {
-                // Its records were counted by the put pass.
-                outcome.counts = Counts::default();
-            }
         }
         row.counts = outcome.counts.clone();
+        row.files.clone_from(&outcome.files);
         row.error.clone_from(&outcome.error);
         ledger::put_batch(&mut self.engine, run_seq, &row)?;
         ledger::clear_failures(&mut self.engine, run_seq, batch.no)?;
@@ -107,6 +120,9 @@ impl<E: Engine> Writer<E> {
     fn write_all(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Vec<Decided>, Fault> {
         let mut decisions = Vec::with_capacity(batch.records.len());
         for record in batch.records {
+            if (batch.abort)() {
+                return Err(Fault::Aborted);
+            }
             decisions.extend(self.write(bound, batch, record)?);
         }
         if let Some((_, error)) = self.orphans(bound, &decisions)?.pop() {
@@ -134,7 +150,15 @@ impl<E: Engine> Writer<E> {
                         .is_some_and(|field| field.late)
                 };
                 let has = record.refs.keys().chain(record.fields.keys()).any(late);
-                if has {
+                // A record that failed in the put pass has no row to write to.
+                let known = has
+                    && self
+                        .engine
+                        .entries(bound.entity, &[&record.key])?
+                        .pop()
+                        .flatten()
+                        .is_some();
+                if known {
                     self.put(bound, batch.no, record, true).map(Some)
                 } else {
                     Ok(None)
@@ -145,76 +169,75 @@ impl<E: Engine> Writer<E> {
         }
     }
 
-    /// Goes through an undone batch record by record, to name all that are at fault; nothing of it
-    /// is kept.
+    /// Goes through an undone batch record by record, to name all that are at fault. Of a batch that
+    /// is the unit of failure nothing is kept; in quarantine the others are.
     fn culprits(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
         let before = self.the_run()?.clone();
-        let mut faults: Vec<(&Record, Vec<FieldError>)> = Vec::new();
-        let mut written = Vec::new();
+        let mut rejects: Vec<Reject> = Vec::new();
+        let mut decisions = Vec::new();
         self.engine.savepoint("search")?;
         for record in batch.records {
             let so_far = self.the_run()?.clone();
             self.engine.savepoint("record")?;
-            let mut errors = match self.write(bound, batch, record) {
+            let written = self.write(bound, batch, record).and_then(|decided| {
+                match self.orphans(bound, decided.as_slice())?.pop() {
+                    Some((_, error)) if batch.quarantine => Err(Fault::Record(vec![error])),
+                    _ => Ok(decided),
+                }
+            });
+            let mut errors = match written {
                 Ok(decided) => {
                     self.engine.release("record")?;
-                    written.extend(decided);
+                    decisions.extend(decided);
                     continue;
                 }
                 Err(Fault::Store(error)) => return Err(error),
                 Err(Fault::Record(errors)) => errors,
                 Err(Fault::Some(message)) => vec![error(None, "target", message)],
+                Err(Fault::Aborted) => vec![],
             };
             self.engine.undo_to("record")?;
             *self.the_run()? = so_far;
             if errors.iter().any(|error| error.rule == "target") {
                 errors.splice(0..0, self.missing_parents(bound, record)?);
             }
-            // Who only refers to a culprit is none.
+            // Who only refers to a culprit is none, but can't be kept without it either.
             let caused = |error: &FieldError| {
                 error.rule == "ref"
                     && error.caused_by.as_ref().is_some_and(|cause| {
-                        faults.iter().any(|(other, _)| {
-                            other.entity == cause.entity && other.key == cause.key
+                        rejects.iter().any(|other| {
+                            other.entity == cause.entity && other.key.as_ref() == Some(&cause.key)
                         })
                     })
             };
-            if !errors.iter().all(caused) {
-                faults.push((record, errors));
+            if batch.quarantine || !errors.iter().all(caused) {
+                rejects.push(reject(bound, record, errors));
             }
         }
-        for (at, error) in self.orphans(bound, &written)? {
-            faults.extend(
-                batch
-                    .records
-                    .iter()
-                    .find(|record| record.at == at)
-                    .map(|record| (record, vec![error])),
-            );
+        if batch.quarantine {
+            self.engine.release("search")?;
+            return Ok(Outcome {
+                applied: true,
+                decisions,
+                rejects,
+                ..Outcome::default()
+            });
+        }
+        for (at, error) in self.orphans(bound, &decisions)? {
+            let record = batch.records.iter().find(|record| record.at == at);
+            rejects.extend(record.map(|record| reject(bound, record, vec![error])));
         }
         self.engine.undo_to("search")?;
         *self.the_run()? = before;
-        let failed = faults.len() as u64;
-        let first = faults
+        let first = rejects
             .first()
-            .map(|(record, errors)| format!("{}: {}", record.at, errors[0].message));
+            .map(|reject| format!("{}: {}", reject.at, reject.errors[0].message));
+        let error =
+            first.unwrap_or_else(|| "the batch fails as a whole, none of its records alone".into());
         Ok(Outcome {
-            applied: false,
-            counts: Counts {
-                failed,
-                not_attempted: batch.records.len() as u64 - failed,
-                ..Counts::default()
-            },
-            rejects: faults
-                .into_iter()
-                .map(|(record, errors)| reject(bound, record, errors))
-                .collect(),
-            decisions: vec![],
-            error: Some(
-                first.unwrap_or_else(|| {
-                    "the batch fails as a whole, none of its records alone".into()
-                }),
-            ),
+            rejects,
+            error: Some(error),
+            ..Outcome::default()
         })
     }
 
@@ -283,12 +306,15 @@ fn reject(bound: &Bound, record: &Record, errors: Vec<FieldError>) -> Reject {
     }
 }
 
-fn count(phase: Phase, decisions: &[Decided]) -> Counts {
-    let mut counts = Counts::default();
-    for decided in decisions {
+/// What became of a batch's records, by source. The late pass counts only what it wrote: its
+/// records were counted by the put pass.
+fn tally(batch: &Batch<'_>, outcome: &Outcome) -> BTreeMap<String, Counts> {
+    let mut files: BTreeMap<String, Counts> = BTreeMap::new();
+    for decided in &outcome.decisions {
+        let counts = files.entry(decided.at.file.clone()).or_default();
         match decided.action {
             "linked" => counts.linked += 1,
-            _ if phase == Phase::Late => {}
+            _ if batch.phase == Phase::Late => {}
             "created" => counts.created += 1,
             "updated" | "remapped" => counts.updated += 1,
             "deleted" => counts.deleted += 1,
@@ -298,9 +324,29 @@ fn count(phase: Phase, decisions: &[Decided]) -> Counts {
             }
             _ => counts.unchanged += 1,
         }
-        if phase != Phase::Late && decided.action == "unchanged" && !decided.drifted.is_empty() {
+        if batch.phase != Phase::Late
+            && decided.action == "unchanged"
+            && !decided.drifted.is_empty()
+        {
             counts.drifted += 1;
         }
     }
-    counts
+    if batch.phase == Phase::Late {
+        return files;
+    }
+    for reject in &outcome.rejects {
+        files.entry(reject.at.file.clone()).or_default().failed += 1;
+    }
+    if !outcome.applied {
+        for record in batch.records {
+            files
+                .entry(record.at.file.clone())
+                .or_default()
+                .not_attempted += 1;
+        }
+        for counts in files.values_mut() {
+            counts.not_attempted -= counts.failed;
+        }
+    }
+    files
 }

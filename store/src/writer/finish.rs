@@ -30,15 +30,15 @@ impl<E: Engine> Writer<E> {
         let seq = self.the_run()?.seq;
         let mut counts = Counts::default();
         let mut applied = 0;
-        for batch in ledger::list_batches(&mut self.engine, seq)? {
+        ledger::each_batch(&mut self.engine, seq, |batch| {
             counts.add(&batch.counts);
             applied += usize::from(batch.status == BatchStatus::Applied);
-        }
+        })?;
         counts.not_attempted += end.records.saturating_sub(counts.total());
         let run = self.the_run()?;
         run.counts = counts;
         run.reason.clone_from(&end.reason);
-        let done = applied == end.batches;
+        let done = applied == end.batches && run.counts.failed == 0;
         let action = if done {
             run.status = RunStatus::Completed;
             "migration:completed"
@@ -111,6 +111,7 @@ impl<E: Engine> Writer<E> {
         let inserted = self.insert_row(&bound, 0, &cells, action, |_, _, _| Ok(None));
         inserted.map(|_| ()).map_err(|fault| match fault {
             Fault::Store(error) => error,
+            Fault::Aborted => StoreError::refused("stopped"),
             Fault::Some(message) => StoreError::refused(format!("the metadata row: {message}")),
             Fault::Record(errors) => StoreError::refused(format!(
                 "the metadata row: {}",

@@ -87,7 +87,7 @@ pub trait Target {
 }
 
 /// Records to be applied together or not at all.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Batch<'a> {
     /// 1-based number in the run.
     pub no: i64,
@@ -97,6 +97,10 @@ pub struct Batch<'a> {
     pub entity: &'a str,
     /// The records.
     pub records: &'a [Record],
+    /// Whether records at fault are set aside and the others applied; else the batch is undone.
+    pub quarantine: bool,
+    /// Asked before each record: whether to undo the batch at once.
+    pub abort: &'a dyn Fn() -> bool,
 }
 
 /// What became of a batch.
@@ -104,8 +108,12 @@ pub struct Batch<'a> {
 pub struct Outcome {
     /// Whether it was applied; else it was undone.
     pub applied: bool,
+    /// Whether it was undone because it was asked to; the ledger knows nothing of it.
+    pub aborted: bool,
     /// What became of its records.
     pub counts: Counts,
+    /// The same by source.
+    pub files: BTreeMap<String, Counts>,
     /// The records at fault.
     pub rejects: Vec<Reject>,
     /// What was decided, record by record; of an undone batch, nothing.
@@ -211,6 +219,8 @@ pub(crate) enum Fault {
     Record(Vec<contract::FieldError>),
     /// The target refused a statement, and says why in its own words.
     Some(String),
+    /// It was asked to stop.
+    Aborted,
     /// The target failed.
     Store(StoreError),
 }

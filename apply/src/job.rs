@@ -1,0 +1,417 @@
+//! The work: batch after batch, until the end or something stops it.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use contract::bundle::Bundle;
+use contract::signals::Signals;
+use contract::{Exit, Failure, Talk};
+use store::ledger::{self, BatchStatus, Counts, Run, RunStatus};
+use store::{Batch, End, StoreError, Target};
+
+use crate::Args;
+use crate::args::{OnError, OnFailure};
+use crate::checkpoint::Checkpoint;
+use crate::cut::{self, Pass};
+use crate::report::Report;
+use crate::trigger::Triggers;
+use crate::which::refused;
+
+/// Why the work stopped before its end.
+enum Stop {
+    /// A batch failed.
+    Failed,
+    /// A limit was exceeded.
+    Limit(String),
+    /// A signal came.
+    Signal(Exit),
+    /// The dry run took too long.
+    Slow,
+}
+
+/// A run under way.
+pub(crate) struct Job<'a> {
+    args: &'a Args,
+    talk: &'a Talk,
+    bundle: &'a Bundle,
+    signals: Signals,
+    report: Report<'a>,
+    triggers: Triggers,
+    began: Instant,
+    stopped: Option<Stop>,
+    failed: u64,
+    /// Batches applied but not committed: number and records.
+    pending: Vec<(i64, u64)>,
+    checkpoint: Checkpoint,
+}
+
+impl<'a> Job<'a> {
+    pub(crate) fn new(
+        args: &'a Args,
+        talk: &'a Talk,
+        bundle: &'a Bundle,
+        signals: Signals,
+        run: &Run,
+    ) -> Self {
+        let started = DateTime::from_timestamp_millis(run.started).unwrap_or_default();
+        Self {
+            args,
+            talk,
+            bundle,
+            signals,
+            report: Report::new(args, bundle, run),
+            triggers: Triggers::new(args, &bundle.plan().plan.limits, records(bundle)),
+            began: Instant::now(),
+            stopped: None,
+            failed: 0,
+            pending: Vec::new(),
+            checkpoint: Checkpoint {
+                run: run.id.clone(),
+                bundle: run.bundle.clone(),
+                started: started.to_rfc3339_opts(SecondsFormat::Secs, true),
+                last: started.to_rfc3339_opts(SecondsFormat::Secs, true),
+                files_done: Vec::new(),
+                entries_imported: 0,
+                current_file: String::new(),
+                current_batch: 0,
+                status: RunStatus::InProgress.word().into(),
+            },
+        }
+    }
+
+    pub(crate) fn announce(&mut self, out: &mut dyn Write) {
+        self.report.announce(out, self.talk);
+    }
+
+    pub(crate) fn work(
+        &mut self,
+        target: &mut dyn Target,
+        run: &Run,
+        passes: &[Pass<'_>],
+        resumed: bool,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<Exit> {
+        let done = self.standing(target, run, resumed)?;
+        for pass in passes {
+            match self.pass(target, *pass, usize::try_from(run.batch_size)?, &done) {
+                Ok(true) => self.checkpoint.files_done.push(pass.file.file.clone()),
+                Ok(false) => break,
+                Err(error) => return self.give_up(target, run, &error),
+            }
+        }
+        self.commit(target, true)
+            .map_err(|error| self.lost(&error))?;
+        let end = End {
+            records: records(self.bundle),
+            batches: usize::try_from(passes.iter().map(|pass| pass.batches).sum::<u64>())?,
+            interrupted: matches!(self.stopped, Some(Stop::Signal(_))),
+            reason: self.reason(),
+            at: self.args.now.unwrap_or_else(Utc::now).timestamp_millis(),
+        };
+        let run = target.finish(&end).map_err(|error| self.lost(&error))?;
+        let failures = ledger::failures(target.sql(), run.seq).map_err(refused)?;
+        if self.args.dry_run {
+            target.abandon().map_err(refused)?;
+        }
+        if let Some(Stop::Limit(reason)) = &self.stopped {
+            self.talk.warn(reason);
+        }
+        self.report.finish(&run, &failures, out, self.talk)?;
+        self.end_checkpoint(&run);
+        if run.counts.total() != records(self.bundle) {
+            let message = format!(
+                "a bug: {} records are accounted for, the bundle has {}",
+                run.counts.total(),
+                end.records
+            );
+            return Err(Failure::new(Exit::Partial, message).into());
+        }
+        let exit = self.exit(&run.counts);
+        if exit != Exit::Done && self.args.on_failure == OnFailure::Rollback && !self.args.dry_run {
+            return self.roll_back(&run);
+        }
+        Ok(exit)
+    }
+
+    /// Returns the batches that stand, and says where the checkpoint file disagrees with them.
+    fn standing(
+        &mut self,
+        target: &mut dyn Target,
+        run: &Run,
+        resumed: bool,
+    ) -> anyhow::Result<HashSet<i64>> {
+        let mut done = HashSet::new();
+        let checkpoint = &mut self.checkpoint;
+        ledger::each_batch(target.sql(), run.seq, |batch| {
+            if batch.status == BatchStatus::Applied {
+                done.insert(batch.no);
+                checkpoint.current_batch = checkpoint.current_batch.max(batch.no);
+                if batch.phase != ledger::Phase::Late.word() {
+                    checkpoint.entries_imported += batch.records.unsigned_abs();
+                }
+            }
+        })
+        .map_err(refused)?;
+        if resumed && !self.args.dry_run {
+            let oddity = Checkpoint::oddity(
+                &self.args.checkpoint,
+                &run.id,
+                self.checkpoint.current_batch,
+            );
+            if let Some(message) = oddity {
+                self.talk.say(message);
+            }
+            self.talk
+                .say(format!("{} batches stand already", done.len()));
+        }
+        Ok(done)
+    }
+
+    /// Applies the batches of a pass that do not stand yet. Returns whether to go on.
+    fn pass(
+        &mut self,
+        target: &mut dyn Target,
+        pass: Pass<'_>,
+        size: usize,
+        done: &HashSet<i64>,
+    ) -> anyhow::Result<bool> {
+        let bundle = self.bundle;
+        self.checkpoint.current_file.clone_from(&pass.file.file);
+        cut::batches(bundle, pass, size, |no, records| {
+            if done.contains(&no) || self.args.only_batch.is_some_and(|only| only != no) {
+                return Ok(true);
+            }
+            if let Some(stop) = self.stop() {
+                self.stopped = Some(stop);
+                return Ok(false);
+            }
+            let signals = self.signals.clone();
+            let batch = Batch {
+                no,
+                phase: pass.phase,
+                entity: &pass.file.entity,
+                records,
+                quarantine: self.args.on_error == OnError::Record,
+                abort: &|| signals.at_once(),
+            };
+            let outcome = target.apply(&batch).map_err(|error| self.lost(&error))?;
+            if outcome.aborted {
+                self.stopped = self.signals.stop().map(Stop::Signal);
+                return Ok(false);
+            }
+            let applied = outcome.applied;
+            let late = pass.phase == ledger::Phase::Late;
+            self.failed += outcome.counts.failed;
+            self.pending.push((
+                no,
+                if late || !applied {
+                    0
+                } else {
+                    records.len() as u64
+                },
+            ));
+            self.report.batch(&batch, outcome, self.talk)?;
+            self.commit(target, !applied)
+                .map_err(|error| self.lost(&error))?;
+            if let Some(reason) = self.triggers.fired(self.failed) {
+                self.stopped = Some(Stop::Limit(reason));
+                return Ok(false);
+            }
+            if applied || self.args.continue_on_error {
+                return Ok(true);
+            }
+            self.stopped = Some(Stop::Failed);
+            Ok(false)
+        })
+    }
+
+    /// Says what stops the run before its next batch.
+    fn stop(&mut self) -> Option<Stop> {
+        if let Some(exit) = self.signals.stop() {
+            return Some(Stop::Signal(exit));
+        }
+        let limit = Duration::from_secs(self.args.max_seconds);
+        if self.args.dry_run && self.began.elapsed() > limit {
+            return Some(Stop::Slow);
+        }
+        None
+    }
+
+    fn commit(&mut self, target: &mut dyn Target, now: bool) -> Result<(), StoreError> {
+        let stand = target.commit(now)?;
+        let Some(last) = stand.last() else {
+            return Ok(());
+        };
+        self.report.stands(&stand);
+        self.checkpoint.current_batch = *last;
+        self.checkpoint.entries_imported += self
+            .pending
+            .drain(..)
+            .map(|(_, records)| records)
+            .sum::<u64>();
+        if !self.args.dry_run {
+            self.checkpoint.last = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+            self.write_checkpoint();
+        }
+        Ok(())
+    }
+
+    /// The file is a convenience: that it can't be written stops nothing.
+    fn write_checkpoint(&self) {
+        if let Err(error) = self.checkpoint.write(&self.args.checkpoint) {
+            self.talk.detail(format!(
+                "{}: {error}: the ledger has it all",
+                self.args.checkpoint.display()
+            ));
+        }
+    }
+
+    fn end_checkpoint(&mut self, run: &Run) {
+        if self.args.dry_run {
+            return;
+        }
+        if run.status == RunStatus::Completed {
+            Checkpoint::remove(&self.args.checkpoint, &run.id).ok();
+        } else {
+            run.status.word().clone_into(&mut self.checkpoint.status);
+            self.write_checkpoint();
+        }
+    }
+
+    /// An error of the target while the run is under way.
+    fn lost(&self, error: &StoreError) -> Failure {
+        if self.args.dry_run {
+            return Failure::new(error.exit(), format!("dry run: {error}"));
+        }
+        let run = &self.checkpoint.run;
+        let mut message = error.to_string();
+        if let StoreError::Unknown { .. } = error {
+            message = format!("{message}; {}", self.read_again());
+        }
+        let hint = format!(
+            "the ledger says what stands: apply --resume={run} goes on, rollback {run} takes it back"
+        );
+        Failure::new(Exit::Partial, message).hint(hint)
+    }
+
+    /// After an error at COMMIT the ledger, read on a fresh connection, is the only truth.
+    fn read_again(&self) -> String {
+        let stands = || -> Result<bool, StoreError> {
+            let mut sql = self.args.to.read()?;
+            let run = ledger::find_run(sql.as_mut(), &self.checkpoint.run)?;
+            let last = self.pending.last().map(|(no, _)| *no);
+            let mut found = false;
+            if let Some(run) = run {
+                ledger::each_batch(sql.as_mut(), run.seq, |batch| {
+                    found |= Some(batch.no) == last;
+                })?;
+            }
+            Ok(found)
+        };
+        match stands() {
+            Ok(true) => "the ledger, read again, says that it stands".into(),
+            Ok(false) => "the ledger, read again, says that it does not stand".into(),
+            Err(error) => {
+                format!("the ledger can't be read now ({error}): outcome unknown, run --resume")
+            }
+        }
+    }
+
+    /// Ends a run that can't go on, as well as the target lets us.
+    fn give_up(
+        &mut self,
+        target: &mut dyn Target,
+        run: &Run,
+        error: &anyhow::Error,
+    ) -> anyhow::Result<Exit> {
+        if self.args.dry_run {
+            target.abandon().map_err(refused)?;
+            return Err(Failure::new(contract::code_of(error), format!("{error:#}")).into());
+        }
+        let end = End {
+            records: records(self.bundle),
+            batches: usize::MAX,
+            interrupted: false,
+            reason: Some(format!("{error:#}")),
+            at: Utc::now().timestamp_millis(),
+        };
+        let ended = target.commit(true).and_then(|_| target.finish(&end));
+        match ended {
+            Ok(run) => self.end_checkpoint(&run),
+            Err(second) => self
+                .talk
+                .warn(format!("the run could not be ended either: {second}")),
+        }
+        let hint = format!(
+            "apply --resume={0} goes on, rollback {0} takes it back",
+            run.id
+        );
+        Err(Failure::new(Exit::Partial, format!("{error:#}"))
+            .hint(hint)
+            .into())
+    }
+
+    /// Takes the run back by the program that does that, and ends with 1 when nothing of it is left.
+    fn roll_back(&self, run: &Run) -> anyhow::Result<Exit> {
+        let reason = run.reason.as_deref().unwrap_or("the run failed");
+        self.talk
+            .say(format!("taking run {} back, as --on-failure asks", run.id));
+        let program = std::env::current_exe()?.with_file_name("rollback");
+        let status = Command::new(&program)
+            .arg(&run.id)
+            .args([
+                "--to",
+                &self.args.to.to_string(),
+                "--operator",
+                &self.args.operator(),
+                "--reason",
+                reason,
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .map_err(|error| {
+                Failure::new(Exit::Partial, format!("{}: {error}", program.display()))
+            })?;
+        if status.success() {
+            return Ok(Exit::No);
+        }
+        let message = format!("rollback ended with {status}: the ledger says what stands");
+        Err(Failure::new(Exit::Partial, message)
+            .hint(format!("rollback {}", run.id))
+            .into())
+    }
+
+    fn reason(&self) -> Option<String> {
+        match &self.stopped {
+            Some(Stop::Limit(reason)) => Some(reason.clone()),
+            Some(Stop::Signal(Exit::Terminated)) => Some("stopped by SIGTERM".into()),
+            Some(Stop::Signal(_)) => Some("stopped by SIGINT".into()),
+            Some(Stop::Slow) => Some("the dry run took longer than --max-seconds".into()),
+            Some(Stop::Failed) | None => self.report.reason(),
+        }
+    }
+
+    fn exit(&self, counts: &Counts) -> Exit {
+        match self.stopped {
+            Some(Stop::Signal(exit)) => exit,
+            _ if counts.failed == 0 && counts.not_attempted == 0 && self.stopped.is_none() => {
+                Exit::Done
+            }
+            _ if self.args.dry_run => Exit::No,
+            _ => Exit::Partial,
+        }
+    }
+}
+
+fn records(bundle: &Bundle) -> u64 {
+    bundle
+        .manifest()
+        .records
+        .iter()
+        .map(|file| file.records)
+        .sum()
+}
