@@ -35,7 +35,7 @@ pub struct Args {
     /// Leave in place what can't simply be reversed, and reverse the rest
     #[arg(long)]
     pub skip_conflicts: bool,
-    /// Reverse also rows that were changed since in a column that the run wrote
+    /// The same, but reverse also rows that were changed since in a column that the run wrote
     #[arg(long)]
     pub force: bool,
     /// The run's bundle, to show what the run wrote [default: where it was applied from]

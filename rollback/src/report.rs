@@ -147,7 +147,7 @@ impl<'a> Report<'a> {
             let hint = format!("rollback {}", self.later_runs[0]);
             return Some(Failure::new(Exit::No, message).hint(hint));
         }
-        if self.conflicts == 0 || self.choice.skip {
+        if self.conflicts == 0 || self.choice.skip || self.choice.force {
             return None;
         }
         let message = format!(
@@ -155,7 +155,7 @@ impl<'a> Report<'a> {
             self.conflicts, self.rows
         );
         Some(Failure::new(Exit::No, message).hint(
-            "--skip-conflicts leaves them and reverses the rest; --force reverses also rows that were changed since",
+            "--skip-conflicts leaves them and reverses the rest; --force does so too, and reverses rows that were changed since",
         ))
     }
 

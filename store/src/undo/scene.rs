@@ -20,7 +20,7 @@ const PAGE: usize = 1000;
 pub struct Choice {
     /// Leave it in place and reverse the rest.
     pub skip: bool,
-    /// Reverse it also where columns that the run wrote were changed since.
+    /// The same, but reverse it where only columns that the run wrote were changed since.
     pub force: bool,
 }
 
@@ -34,7 +34,9 @@ impl Choice {
     /// Tells whether a row is to be left in place, and the work goes on.
     #[must_use]
     pub fn leaves(self, verdict: &Verdict) -> bool {
-        self.skip && !self.takes(verdict) && !matches!(verdict, Verdict::LaterRun(_))
+        (self.skip || self.force)
+            && !self.takes(verdict)
+            && !matches!(verdict, Verdict::LaterRun(_))
     }
 }
 
