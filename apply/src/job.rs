@@ -205,14 +205,10 @@ impl<'a> Job<'a> {
             let applied = outcome.applied;
             let late = pass.phase == ledger::Phase::Late;
             self.failed += outcome.counts.failed;
-            self.pending.push((
-                no,
-                if late || !applied {
-                    0
-                } else {
-                    records.len() as u64
-                },
-            ));
+            if applied {
+                self.pending
+                    .push((no, if late { 0 } else { records.len() as u64 }));
+            }
             self.report.batch(&batch, outcome, self.talk)?;
             self.commit(target, !applied)
                 .map_err(|error| self.lost(&error))?;
@@ -242,16 +238,14 @@ impl<'a> Job<'a> {
 
     fn commit(&mut self, target: &mut dyn Target, now: bool) -> Result<(), StoreError> {
         let stand = target.commit(now)?;
-        let Some(last) = stand.last() else {
+        if stand.is_empty() {
             return Ok(());
-        };
+        }
         self.report.stands(&stand);
-        self.checkpoint.current_batch = *last;
-        self.checkpoint.entries_imported += self
-            .pending
-            .drain(..)
-            .map(|(_, records)| records)
-            .sum::<u64>();
+        for (no, records) in self.pending.drain(..) {
+            self.checkpoint.current_batch = no;
+            self.checkpoint.entries_imported += records;
+        }
         if !self.args.dry_run {
             self.checkpoint.last = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
             self.write_checkpoint();

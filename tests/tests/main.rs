@@ -7,10 +7,12 @@
 )]
 
 mod batches;
+mod checkpoint;
 mod conflicts;
 mod damage;
 mod identity;
 mod kill;
+mod limits;
 mod members;
 mod messages;
 mod pipe;

@@ -1,0 +1,109 @@
+//! K17 to K19: the checkpoint file is a convenience; the ledger decides.
+
+use std::fs;
+
+use tests::Room;
+use tests::db::same;
+
+const PLAN: &str = r#"
+name = "readings"
+system = "stations"
+[[entity]]
+name = "reading"
+source = { format = "csv", files = ["readings.csv"], key = "id" }
+table = "reading"
+id = { column = "id", from = "key" }
+fields.level = { from = "level", type = "integer" }
+"#;
+
+const SCHEMA: &str =
+    "CREATE TABLE reading (id TEXT PRIMARY KEY, level INTEGER CHECK (level <> 5));";
+
+const FILE: &str = ".migration-checkpoint.json";
+
+/// A run of eight records in batches of two that stopped at the third batch.
+fn stopped() -> Room {
+    let csv = "id,level\na,1\nb,2\nc,3\nd,4\ne,5\nf,6\ng,7\nh,8\n";
+    let room = Room::with(PLAN, &[("readings.csv", csv)], SCHEMA);
+    room.bundle("B");
+    room.on("apply", &["B", "--batch-size", "2"]).code(3);
+    room
+}
+
+/// The table without its check, so that the run can be resumed.
+fn mended(room: &Room) {
+    room.sql("PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, '<> 5', '<> 0') WHERE name = 'reading';");
+}
+
+fn resumes(room: &Room, words: &[&str]) {
+    mended(room);
+    room.on("apply", &["B", "--resume"])
+        .code(0)
+        .says(words)
+        .says(&["2 batches stand already"]);
+    assert_eq!(
+        room.ask("SELECT group_concat(id) FROM reading"),
+        "a,b,c,d,e,f,g,h"
+    );
+    assert!(!room.path(FILE).exists(), "removed when the run completes");
+}
+
+#[test]
+fn k19_the_checkpoint_says_where_the_run_is() {
+    let room = stopped();
+    let found: serde_json::Value = serde_json::from_str(&room.read(FILE)).unwrap();
+    assert_eq!(found["run"], room.ask("SELECT id FROM switchback_runs"));
+    assert_eq!(found["entries_imported"], 4);
+    assert_eq!(found["current_batch"], 2, "the last batch that stands");
+    assert_eq!(found["current_file"], "records/01-reading.ndjson");
+    assert_eq!(found["status"], "failed");
+    for key in ["started", "last_checkpoint", "files_done", "bundle"] {
+        assert!(!found[key].is_null(), "{key}");
+    }
+}
+
+#[test]
+fn k18_the_checkpoint_goes_when_the_run_completes() {
+    let room = stopped();
+    assert!(room.path(FILE).exists(), "kept when the run fails");
+    resumes(&room, &[]);
+}
+
+#[test]
+fn k17_without_the_checkpoint_nothing_is_lost() {
+    let room = stopped();
+    fs::remove_file(room.path(FILE)).unwrap();
+    resumes(&room, &["there is no checkpoint file"]);
+}
+
+#[test]
+fn k17_a_damaged_checkpoint_is_told_with_its_offset_and_the_ledger_is_used() {
+    let room = stopped();
+    let whole = fs::read(room.path(FILE)).unwrap();
+    fs::write(room.path(FILE), &whole[..whole.len() / 2]).unwrap();
+    resumes(&room, &["is damaged at byte", "the ledger is used"]);
+}
+
+#[test]
+fn k17_a_foreign_checkpoint_is_told_and_left() {
+    let room = stopped();
+    room.mend(
+        FILE,
+        &room.ask("SELECT id FROM switchback_runs"),
+        "some-other-run",
+    );
+    mended(&room);
+    room.on("apply", &["B", "--resume"])
+        .code(0)
+        .says(&["is of run some-other-run"]);
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "8");
+}
+
+#[test]
+fn a_dry_run_never_touches_the_checkpoint_of_a_live_run() {
+    let room = stopped();
+    let before = (room.read(FILE), room.dump());
+    room.on("apply", &["B", "--dry-run"]).code(1);
+    assert_eq!(room.read(FILE), before.0);
+    same(&room.dump(), &before.1, "a dry run writes nothing");
+}
