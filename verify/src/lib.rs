@@ -1,1 +1,21 @@
-//! .
+//! `verify`: reads a target and says whether what a run did stands.
+//!
+//! It writes nothing and shares no code with what writes rows: a record's value is compared with the
+//! cell that is read back by code of its own.
+
+mod args;
+mod audit;
+mod checks;
+mod compare;
+mod figures;
+mod finding;
+mod lineage;
+mod print;
+mod run;
+mod runs;
+mod sample;
+mod scene;
+mod summary;
+
+pub use args::Args;
+pub use run::run;

@@ -1,0 +1,97 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use contract::talk::ProgressMode;
+use contract::{Exit, Failure, Talk};
+use store::TargetUrl;
+
+/// Check that a run stands in its target, list runs, reprint reports, check the audit trail
+///
+/// Reads the target in one snapshot and never writes. The report goes to standard output.
+#[derive(Debug, Parser)]
+#[command(version, subcommand_negates_reqs = true, after_help = AFTER)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(crate) what: Option<What>,
+    /// The run to check: what it created, updated and deleted, every value of every record
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The run's bundle [default: where it was when it was applied]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Compare the values of so many records, drawn by --seed, instead of all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) sample: Option<u64>,
+    /// Draw another sample: the same number draws the same records
+    #[arg(long, value_name = "S", default_value_t = 0, requires = "sample")]
+    pub(crate) seed: u64,
+    /// The target: sqlite:PATH
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(crate) to: Option<TargetUrl>,
+    /// Print one JSON object
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but warnings and errors on standard error
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+    /// List more of the rows at fault
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// What to do instead of checking a run.
+#[derive(Debug, Subcommand)]
+pub(crate) enum What {
+    /// List all runs, newest first, and who holds the lock
+    Runs,
+    /// Print the summary of a run again, from the ledger alone
+    Report {
+        /// The run
+        #[arg(value_name = "RUN")]
+        run: String,
+    },
+    /// Check the chain of the audit trail and list its entries
+    Audit {
+        /// List the entries of this run alone; the chain is checked as a whole
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+    },
+}
+
+impl Args {
+    /// Returns the voice on standard error that was asked for.
+    #[must_use]
+    pub fn talk(&self) -> Talk {
+        Talk::new("verify", self.quiet, self.verbose, ProgressMode::Auto)
+    }
+
+    /// Returns the target.
+    pub(crate) fn target(&self) -> Result<&TargetUrl, Failure> {
+        let missing = "no target is named: give --to sqlite:PATH, or set DATABASE_URL";
+        self.to
+            .as_ref()
+            .ok_or_else(|| Failure::new(Exit::Usage, missing))
+    }
+}
+
+const AFTER: &str = "\
+Examples:
+  verify 0192f0c1-… --to sqlite:club.db
+  verify 0192f0c1-… --to sqlite:club.db --sample 1000
+  verify runs --to sqlite:club.db
+  verify report 0192f0c1-… --to sqlite:club.db --json
+
+Exit codes:
+  0  every check passed (warnings do not fail)
+  1  a check failed
+  2  wrong usage
+  4  the run is unknown, or its bundle does not add up
+  5  the target or the bundle could not be read";

@@ -1,0 +1,82 @@
+//! The audit trail: is the chain whole, and what does it say?
+
+use std::io::Write;
+
+use contract::{Exit, Failure};
+use serde_json::{Value, json};
+use store::Sql;
+use store::ledger::{self, AuditEntry};
+
+use crate::args::Args;
+use crate::figures::moment;
+use crate::finding::{Check, Fault};
+use crate::scene::{find_run, target_error};
+
+/// Checks the chain.
+pub(crate) fn check(sql: &mut dyn Sql) -> Result<Check, Failure> {
+    let mut check = Check::new("audit", "each entry carries the hash of the one before");
+    let chain = ledger::check_audit(sql).map_err(target_error)?;
+    Ok(match chain {
+        Ok(entries) => check.found(format!("{entries} entries")),
+        Err(place) => {
+            check.add(Fault::error(format!(
+                "entry {place} does not follow from those before it: the trail was changed"
+            )));
+            check.found(format!("whole up to entry {}", place - 1))
+        }
+    })
+}
+
+/// Checks the chain and lists its entries.
+pub(crate) fn show(
+    sql: &mut dyn Sql,
+    run: Option<&str>,
+    args: &Args,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let run = run.map(|run| find_run(sql, run)).transpose()?;
+    let (check, mut entries) = if ledger::version(sql).map_err(target_error)?.is_some() {
+        (check(sql)?, ledger::list_audit(sql).map_err(target_error)?)
+    } else {
+        let check = Check::new("audit", "each entry carries the hash of the one before");
+        (check.found("no ledger"), vec![])
+    };
+    if let Some(run) = &run {
+        entries.retain(|entry| entry.run.as_ref() == Some(&run.id));
+    }
+    if args.json {
+        let entries: Vec<Value> = entries.iter().map(to_json).collect();
+        writeln!(out, "{}", json!({"check": check, "entries": entries}))?;
+    } else {
+        for entry in &entries {
+            let run = entry.run.as_deref().unwrap_or("-");
+            writeln!(
+                out,
+                "{:>5}  {}  {}  run {run}, by {} on {}  {}",
+                entry.seq,
+                moment(entry.at),
+                entry.action,
+                entry.operator,
+                entry.host,
+                entry.detail
+            )?;
+        }
+        crate::print::check(&check, args.verbose, out)?;
+    }
+    out.flush()?;
+    Ok(if check.passed { Exit::Done } else { Exit::No })
+}
+
+fn to_json(entry: &AuditEntry) -> Value {
+    let detail: Value =
+        serde_json::from_str(&entry.detail).unwrap_or_else(|_| entry.detail.clone().into());
+    let hash = entry
+        .hash
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
+    json!({
+        "seq": entry.seq, "at": moment(entry.at), "action": entry.action, "run": entry.run,
+        "operator": entry.operator, "host": entry.host, "detail": detail, "hash": hash,
+    })
+}

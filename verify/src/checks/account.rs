@@ -1,0 +1,100 @@
+//! The run itself: where it stands, and whether its figures add up.
+
+use store::ledger::{BatchStatus, Counts, RunStatus};
+
+use crate::finding::{Check, Fault};
+use crate::scene::Scene;
+
+pub(super) fn check(scene: &Scene<'_>) -> Check {
+    let run = &scene.run;
+    let mut check = Check::new(
+        "run",
+        "every batch applied, and every record accounted for once",
+    );
+    match run.status {
+        RunStatus::Completed => {}
+        RunStatus::RolledBack if run.kept > 0 => check.add(Fault::warning(format!(
+            "rollback left {} changes in place",
+            run.kept
+        ))),
+        RunStatus::RolledBack => {}
+        RunStatus::InProgress => check.add(Fault::error(format!(
+            "the run is in progress or was interrupted: `apply --resume={}` goes on with it",
+            run.id
+        ))),
+        RunStatus::Failed => {
+            let reason = run
+                .reason
+                .as_deref()
+                .unwrap_or("some records were not applied");
+            check.add(Fault::error(format!("the run failed: {reason}")));
+        }
+        RunStatus::RollingBack | RunStatus::RollbackFailed => check.add(Fault::error(format!(
+            "the run is {}: what should stand can't be said before `rollback {}` has ended",
+            run.status, run.id
+        ))),
+    }
+    for batch in scene
+        .batches
+        .iter()
+        .filter(|batch| batch.status == BatchStatus::Failed)
+    {
+        let reason = batch.error.as_deref().unwrap_or("no reason was kept");
+        let message = format!(
+            "batch {} ({}, {}, {} records) was undone: {reason}",
+            batch.no, batch.phase, batch.entity, batch.records
+        );
+        check.add(Fault::error(message));
+    }
+    let mut sum = Counts::default();
+    scene
+        .batches
+        .iter()
+        .for_each(|batch| sum.add(&batch.counts));
+    let applied = scene.batches.len();
+    let records = figures(scene, &sum, &mut check);
+    check.found(format!(
+        "the run is {}; {applied} batches, {records} records",
+        run.status
+    ))
+}
+
+/// Compares the figures of the run, of its batches and of its bundle; returns how many records
+/// they speak of.
+fn figures(scene: &Scene<'_>, sum: &Counts, check: &mut Check) -> u64 {
+    let run = &scene.run;
+    let records = run.counts.total();
+    let mut whole = sum.clone();
+    whole.not_attempted += records.saturating_sub(sum.total());
+    // The figures of a run are written when it ends.
+    if run.ended.is_some() && run.status != RunStatus::InProgress && whole != run.counts {
+        let fault = Fault::error("the figures of the run are not the sum of those of its batches");
+        check.add(fault.values("counts", whole.to_json(), run.counts.to_json()));
+    }
+    if run.counts.failed + run.counts.not_attempted > 0 && run.status == RunStatus::Completed {
+        check.add(Fault::error(format!(
+            "the run is completed, with {} records failed and {} not attempted",
+            run.counts.failed, run.counts.not_attempted
+        )));
+    }
+    let Some(bundle) = &scene.bundle else {
+        return records;
+    };
+    let held: u64 = bundle
+        .manifest()
+        .records
+        .iter()
+        .map(|file| file.records)
+        .sum();
+    if held != records {
+        let fault = Fault::error("the run does not account for every record of the bundle");
+        check.add(fault.values("records", held.to_string(), records.to_string()));
+    }
+    let batches: u64 = scene.passes().iter().map(crate::scene::Pass::batches).sum();
+    let missing = batches.saturating_sub(scene.batches.len() as u64);
+    if missing > 0 {
+        let message = format!("{missing} of {batches} batches were never started");
+        check.add(Fault::error(message));
+    }
+    records
+}

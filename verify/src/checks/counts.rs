@@ -1,0 +1,176 @@
+//! What the run created and updated must be there, what it deleted must be gone: counted by its own
+//! changes, whatever else the tables hold.
+
+use std::collections::BTreeMap;
+
+use store::ledger::{self, Action, Change};
+use store::{Key, Table};
+
+use super::PAGE;
+use crate::finding::{Check, Fault};
+use crate::lineage::later_run;
+use crate::scene::{Scene, target_error};
+
+#[derive(Default)]
+struct Figures {
+    created: u64,
+    updated: u64,
+    linked: u64,
+    deleted: u64,
+    /// Rows that describe the run.
+    described: u64,
+    /// Rows that should be there, and rows that are.
+    expected: u64,
+    there: u64,
+}
+
+pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
+    let counts = scene.run.counts.clone();
+    let mut check = Check::new(
+        "counts",
+        format!(
+            "{} created, {} updated, {} deleted, {} late references written; their rows there, the deleted ones gone",
+            counts.created, counts.updated, counts.deleted, counts.linked
+        ),
+    );
+    let late: Vec<i64> = scene
+        .batches
+        .iter()
+        .filter(|batch| batch.phase == ledger::Phase::Late.word())
+        .map(|batch| batch.no)
+        .collect();
+    let mut tables: BTreeMap<String, Figures> = BTreeMap::new();
+    let mut before = i64::MAX;
+    loop {
+        let page = ledger::page_changes(scene.sql.as_mut(), scene.run.seq, before, PAGE)
+            .map_err(target_error)?;
+        let Some(last) = page.last() else { break };
+        before = last.seq;
+        let mut shapes: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
+        for change in page {
+            shapes.entry(change.shape).or_default().push(change);
+        }
+        for (shape, changes) in shapes {
+            let shape = ledger::shape_of(scene.sql.as_mut(), shape).map_err(target_error)?;
+            let figures = tables.entry(shape.table.clone()).or_default();
+            for change in &changes {
+                match change.action {
+                    Action::Insert if change.identity.is_none() => figures.described += 1,
+                    Action::Keep => figures.described += 1,
+                    Action::Insert => figures.created += 1,
+                    Action::Update if late.contains(&change.batch) => figures.linked += 1,
+                    Action::Update => figures.updated += 1,
+                    Action::Delete => figures.deleted += 1,
+                    Action::Map => {}
+                }
+            }
+            let table = scene.table(&shape.table).map_err(target_error)?;
+            let key: Option<Vec<usize>> = table.as_ref().and_then(|table| {
+                let places = shape.key.iter().map(|column| table.position(column));
+                places.collect()
+            });
+            let (Some(table), Some(key)) = (table, key) else {
+                let message = format!(
+                    "{} changes can't be checked: table {} or its key is gone",
+                    changes.len(),
+                    shape.table
+                );
+                check.add(Fault::error(message));
+                continue;
+            };
+            present(scene, &table, &key, &changes, figures, &mut check)?;
+        }
+    }
+    let all = |figure: fn(&Figures) -> u64| tables.values().map(figure).sum::<u64>();
+    for (what, expected, found) in [
+        ("created", counts.created, all(|figures| figures.created)),
+        ("updated", counts.updated, all(|figures| figures.updated)),
+        ("deleted", counts.deleted, all(|figures| figures.deleted)),
+        ("linked", counts.linked, all(|figures| figures.linked)),
+    ] {
+        // A corrected mapping counts as an update, and changes no row.
+        let fits = found == expected || (what == "updated" && found < expected);
+        if !fits && scene.run.ended.is_some() {
+            let fault = Fault::error("the changes in the ledger are not as many as the run says");
+            check.add(fault.values(what, expected.to_string(), found.to_string()));
+        }
+    }
+    let words: Vec<String> = tables
+        .iter()
+        .map(|(table, figures)| figures.words(table))
+        .collect();
+    Ok(check.found(if words.is_empty() {
+        "the run changed no row".to_owned()
+    } else {
+        words.join("; ")
+    }))
+}
+
+/// Looks for the rows of changes that no later change of the run touched.
+fn present(
+    scene: &mut Scene<'_>,
+    table: &Table,
+    key: &[usize],
+    changes: &[Change],
+    figures: &mut Figures,
+    check: &mut Check,
+) -> anyhow::Result<()> {
+    let last: Vec<&Change> = changes
+        .iter()
+        .filter(|change| change.later.is_none() && change.action != Action::Map)
+        .collect();
+    let keys: Vec<Key> = last.iter().map(|change| change.target.clone()).collect();
+    let rows = scene.rows(table, key, &keys).map_err(target_error)?;
+    for (change, row) in last.iter().zip(rows) {
+        let wanted = change.action != Action::Delete;
+        figures.expected += u64::from(wanted);
+        figures.there += u64::from(wanted && row.is_some());
+        if wanted == row.is_some() {
+            continue;
+        }
+        let later = later_run(
+            scene.sql.as_mut(),
+            scene.run.seq,
+            &table.name,
+            &change.target,
+        )
+        .map_err(target_error)?;
+        let what = match change.action {
+            Action::Delete => "the run deleted it, and it is there",
+            Action::Update => "the run updated it, and it is gone",
+            _ => "the run created it, and it is gone",
+        };
+        let fault = match later {
+            Some(later) => Fault::warning(format!("{what}: run {later} has touched it since")),
+            None => Fault::error(what),
+        };
+        check.add(fault.row(&table.name, &change.target));
+    }
+    Ok(())
+}
+
+impl Figures {
+    fn words(&self, table: &str) -> String {
+        let mut words = vec![];
+        for (count, what) in [
+            (self.created, "created"),
+            (self.updated, "updated"),
+            (self.linked, "linked"),
+            (self.described, "describing the run"),
+        ] {
+            if count > 0 {
+                words.push(format!("{count} {what}"));
+            }
+        }
+        if self.expected > 0 {
+            words.push(format!("{} of {} rows there", self.there, self.expected));
+        }
+        if self.deleted > 0 {
+            words.push(format!("{} deleted", self.deleted));
+        }
+        if words.is_empty() {
+            words.push("no row".into());
+        }
+        format!("{table}: {}", words.join(", "))
+    }
+}

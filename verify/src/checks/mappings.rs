@@ -1,0 +1,110 @@
+//! The id map: every entry points to a row, and no row has two.
+
+use store::ledger;
+use store::{Binding, Key};
+
+use super::PAGE;
+use crate::finding::{Check, Fault};
+use crate::scene::{Scene, target_error};
+
+/// Looks through the id map of the plan's entities. That every record has an entry is added by
+/// the check of the records.
+pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
+    let mut check = Check::new(
+        "mappings",
+        "an id-map entry for every record, a row for every entry, one entry a row",
+    );
+    let mut entries = 0;
+    for place in 0..scene.rooms.len() {
+        let room = &scene.rooms[place];
+        if let (Some(entity), Ok(binding)) = (room.entity, &room.binding) {
+            let (name, binding) = (room.name.clone(), binding.clone());
+            entries += rows_of(scene, entity, &name, &binding, &mut check)?;
+        } else if let Err(problems) = &room.binding {
+            check.add(Fault::error(format!(
+                "the mappings of {} can't be checked: {}",
+                room.name,
+                problems.join("; ")
+            )));
+        }
+    }
+    let mut claims: Vec<(i64, String)> = scene
+        .rooms
+        .iter()
+        .filter_map(|room| Some((room.claim?, room.table.clone())))
+        .collect();
+    claims.sort();
+    claims.dedup();
+    for (claim, table) in claims {
+        twice(scene, claim, &table, &mut check)?;
+    }
+    Ok(check.found(format!("{entries} entries of the plan's entities")))
+}
+
+/// Looks for the row of every entry of an entity.
+fn rows_of(
+    scene: &mut Scene<'_>,
+    entity: i64,
+    name: &str,
+    binding: &Binding,
+    check: &mut Check,
+) -> anyhow::Result<u64> {
+    let (mut count, mut after) = (0, String::new());
+    loop {
+        let page =
+            ledger::page_entries(scene.sql.as_mut(), entity, &after, PAGE).map_err(target_error)?;
+        let Some(last) = page.last() else {
+            return Ok(count);
+        };
+        after.clone_from(&last.source);
+        let alive: Vec<_> = page.iter().filter(|entry| !entry.gone).collect();
+        count += alive.len() as u64;
+        let keys: Vec<Key> = alive.iter().map(|entry| entry.target.clone()).collect();
+        let rows = scene
+            .rows(&binding.table, &binding.key, &keys)
+            .map_err(target_error)?;
+        for (entry, _) in alive.iter().zip(rows).filter(|(_, row)| row.is_none()) {
+            let message = "the id map points to a row that is not there";
+            let fault = if entry.run == scene.run.seq {
+                Fault::error(message)
+            } else {
+                Fault::warning(format!("{message} (an entry of another run)"))
+            };
+            check.add(fault.row(&binding.table.name, &entry.target).record(
+                name,
+                &entry.source,
+                None,
+            ));
+        }
+    }
+}
+
+/// Looks for rows that two records claim.
+fn twice(scene: &mut Scene<'_>, claim: i64, table: &str, check: &mut Check) -> anyhow::Result<()> {
+    let statement = format!(
+        "SELECT target FROM ledger.ids WHERE claim = ?1 AND gone = 0 GROUP BY target HAVING COUNT(*) > 1 LIMIT {PAGE}"
+    );
+    let found = scene
+        .sql
+        .query(&statement, &[claim.into()])
+        .map_err(target_error)?;
+    for mut row in found {
+        let target = row.remove(0);
+        let claimants = scene
+            .sql
+            .query(
+                "SELECT n.name, i.source FROM ledger.ids i JOIN ledger.names n ON n.id = i.entity \
+                 WHERE i.claim = ?1 AND i.target = ?2 AND i.gone = 0 ORDER BY n.name, i.source",
+                &[claim.into(), target.clone()],
+            )
+            .map_err(target_error)?;
+        let names: Vec<String> = claimants
+            .iter()
+            .filter_map(|row| Some(format!("{} {}", row[0].text()?, row[1].text()?)))
+            .collect();
+        let key = Key::from_cell(target).map_err(target_error)?;
+        let message = format!("several records claim this row: {}", names.join(", "));
+        check.add(Fault::error(message).row(table, key));
+    }
+    Ok(())
+}

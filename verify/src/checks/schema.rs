@@ -1,0 +1,69 @@
+//! The tables and columns that the run wrote must still be there.
+
+use store::ledger;
+
+use crate::finding::{Check, Fault};
+use crate::scene::{Scene, target_error};
+
+pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
+    let mut check = Check::new(
+        "schema",
+        "every table and column that the run wrote, as it was",
+    );
+    for room in &scene.rooms {
+        for problem in room.binding.as_ref().err().into_iter().flatten() {
+            check.add(Fault {
+                table: Some(room.table.clone()),
+                ..Fault::error(problem.as_str())
+            });
+        }
+    }
+    let shapes = scene
+        .sql
+        .query(
+            "SELECT DISTINCT shape FROM ledger.changes WHERE run = ?1 ORDER BY shape",
+            &[scene.run.seq.into()],
+        )
+        .map_err(target_error)?;
+    let mut tables = 0;
+    for shape in shapes.iter().filter_map(|row| row[0].int()) {
+        let shape = ledger::shape_of(scene.sql.as_mut(), shape).map_err(target_error)?;
+        tables += 1;
+        let fault = |fault: Fault| Fault {
+            table: Some(shape.table.clone()),
+            ..fault
+        };
+        let Some(table) = scene.table(&shape.table).map_err(target_error)? else {
+            check.add(fault(Fault::error(format!(
+                "there is no table `{}` any more, which the run wrote",
+                shape.table
+            ))));
+            continue;
+        };
+        let now: Vec<&str> = table
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        for column in shape
+            .columns
+            .iter()
+            .filter(|column| !now.contains(&column.as_str()))
+        {
+            check.add(fault(Fault::error(format!(
+                "table {} has no column `{column}` any more, which was there when the run wrote",
+                shape.table
+            ))));
+        }
+        for column in now
+            .iter()
+            .filter(|column| shape.columns.iter().all(|was| was != **column))
+        {
+            check.add(fault(Fault::warning(format!(
+                "table {} has a new column `{column}`",
+                shape.table
+            ))));
+        }
+    }
+    Ok(check.found(format!("{tables} tables that the run wrote")))
+}

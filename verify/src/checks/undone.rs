@@ -1,0 +1,247 @@
+//! After a rollback: nothing of the run is left, but what rollback said that it kept.
+
+use std::collections::{BTreeMap, HashMap};
+
+use store::ledger::{self, Action, Change, Entry};
+use store::{Cell, Key, Row, Table};
+
+use super::PAGE;
+use crate::finding::{Check, Fault};
+use crate::lineage::later_run;
+use crate::scene::{Scene, target_error};
+
+#[derive(Default)]
+struct Seen {
+    changes: u64,
+    kept: u64,
+}
+
+pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
+    let mut check = Check::new(
+        "rollback",
+        "rows that the run created gone, what it changed and deleted back, its id-map entries gone",
+    );
+    let mut seen = Seen::default();
+    let mut before = i64::MAX;
+    loop {
+        let page = ledger::page_changes(scene.sql.as_mut(), scene.run.seq, before, PAGE)
+            .map_err(target_error)?;
+        let Some(last) = page.last() else { break };
+        let kept =
+            ledger::kept(scene.sql.as_mut(), scene.run.seq, before, PAGE).map_err(target_error)?;
+        let kept: HashMap<i64, String> = kept
+            .into_iter()
+            .filter(|kept| kept.reason != "gone")
+            .map(|kept| (kept.seq, kept.reason))
+            .collect();
+        before = last.seq;
+        seen.changes += page.len() as u64;
+        entries(scene, &page, &kept, &mut check)?;
+        let mut shapes: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
+        for change in page
+            .into_iter()
+            .filter(|change| change.action != Action::Map)
+        {
+            shapes.entry(change.shape).or_default().push(change);
+        }
+        for (shape, changes) in shapes {
+            let shape = ledger::shape_of(scene.sql.as_mut(), shape).map_err(target_error)?;
+            let table = scene.table(&shape.table).map_err(target_error)?;
+            let key = table.as_ref().and_then(|table| {
+                let places = shape.key.iter().map(|column| table.position(column));
+                places.collect::<Option<Vec<usize>>>()
+            });
+            let (Some(table), Some(key)) = (table, key) else {
+                let message = format!(
+                    "{} changes can't be checked: table {} or its key is gone",
+                    changes.len(),
+                    shape.table
+                );
+                check.add(Fault::error(message));
+                continue;
+            };
+            let keys: Vec<Key> = changes.iter().map(|change| change.target.clone()).collect();
+            let rows = scene.rows(&table, &key, &keys).map_err(target_error)?;
+            for (change, row) in changes.iter().zip(rows) {
+                if let Some(reason) = kept.get(&change.seq) {
+                    seen.kept += 1;
+                    let fault = Fault::warning(format!("kept by rollback: {reason}"));
+                    check.add(fault.row(&table.name, &change.target));
+                } else {
+                    reversed(
+                        scene,
+                        &table,
+                        change,
+                        row.as_ref(),
+                        &shape.columns,
+                        &mut check,
+                    )?;
+                }
+            }
+        }
+    }
+    Ok(check.found(format!(
+        "{} changes, {} of them kept",
+        seen.changes, seen.kept
+    )))
+}
+
+/// What the id map said before the run, it must say again.
+fn entries(
+    scene: &mut Scene<'_>,
+    page: &[Change],
+    kept: &HashMap<i64, String>,
+    check: &mut Check,
+) -> anyhow::Result<()> {
+    let mine = |change: &&Change| {
+        change.earlier.is_none() && change.entry.is_some() && !kept.contains_key(&change.seq)
+    };
+    for change in page.iter().filter(mine) {
+        let (Some((entity, source)), Some(before)) = (&change.identity, &change.entry) else {
+            continue;
+        };
+        let now = scene
+            .sql
+            .entries(*entity, &[source])
+            .map_err(target_error)?
+            .pop()
+            .flatten();
+        let later = now.as_ref().is_some_and(|entry| entry.run > scene.run.seq);
+        if later || now.as_ref() == before.as_deref() {
+            continue;
+        }
+        let name = ledger::name_of(scene.sql.as_mut(), *entity).map_err(target_error)?;
+        let fault = match (&now, before) {
+            (Some(entry), _) if entry.run == scene.run.seq => {
+                Fault::error("the id map still has the entry of the run")
+            }
+            _ => Fault::error("the id map does not say what it said before the run"),
+        };
+        let word = |entry: Option<&Entry>| {
+            entry.map_or("no entry".to_owned(), |entry| entry.target.to_string())
+        };
+        let fault = Fault {
+            expected: Some(word(before.as_deref())),
+            found: Some(word(now.as_ref())),
+            ..fault
+        };
+        check.add(fault.record(&name, source, None));
+    }
+    Ok(())
+}
+
+fn reversed(
+    scene: &mut Scene<'_>,
+    table: &Table,
+    change: &Change,
+    row: Option<&Row>,
+    columns: &[String],
+    check: &mut Check,
+) -> anyhow::Result<()> {
+    let fault = match (change.action, row) {
+        (Action::Keep, Some(_)) => Some(Fault::warning(
+            "the row that describes the run stays, as the plan says",
+        )),
+        (Action::Insert, Some(_)) if change.later.is_none() => {
+            Some(Fault::error("the run created it, and it is still there"))
+        }
+        (Action::Delete, None) => Some(Fault::error("the run deleted it, and it is not back")),
+        (Action::Update, None) if change.earlier.is_none() => {
+            Some(Fault::warning("the run updated it, and it is gone"))
+        }
+        (Action::Update, Some(row)) => return values(scene, table, change, row, columns, check),
+        (Action::Delete, Some(row)) => return values(scene, table, change, row, columns, check),
+        _ => None,
+    };
+    if let Some(fault) = fault {
+        let later = later_run(
+            scene.sql.as_mut(),
+            scene.run.seq,
+            &table.name,
+            &change.target,
+        )
+        .map_err(target_error)?;
+        // A later run may have made or deleted it for reasons of its own.
+        if later.is_none() || change.action == Action::Keep {
+            check.add(fault.row(&table.name, &change.target));
+        }
+    }
+    Ok(())
+}
+
+/// The columns that the run wrote must have their former values.
+fn values(
+    scene: &mut Scene<'_>,
+    table: &Table,
+    change: &Change,
+    row: &Row,
+    columns: &[String],
+    check: &mut Check,
+) -> anyhow::Result<()> {
+    let mut earlier = Vec::new();
+    let mut at = change.earlier;
+    while let Some(seq) = at {
+        let before =
+            ledger::change(scene.sql.as_mut(), scene.run.seq, seq).map_err(target_error)?;
+        at = before.as_ref().and_then(|change| change.earlier);
+        earlier.extend(before);
+    }
+    if earlier.iter().any(|change| change.action == Action::Insert) {
+        return Ok(());
+    }
+    let later = later_run(
+        scene.sql.as_mut(),
+        scene.run.seq,
+        &table.name,
+        &change.target,
+    )
+    .map_err(target_error)?;
+    if later.is_some() {
+        return Ok(());
+    }
+    for (was, before) in &change.before.0 {
+        let after = change.after.get(*was);
+        let first = earlier
+            .iter()
+            .all(|change| change.before.get(*was).is_none());
+        let place = columns.get(*was).and_then(|column| table.position(column));
+        let (Some(place), true) = (
+            place,
+            first && (after.is_some() || change.action == Action::Delete),
+        ) else {
+            continue;
+        };
+        let found = &row[place];
+        if found == before {
+            continue;
+        }
+        let secret = secret(scene, &table.name, &table.columns[place].name);
+        let shown = |cell: &Cell| {
+            if secret {
+                contract::reject::MASK.to_owned()
+            } else {
+                cell.to_string()
+            }
+        };
+        let fault = if after == Some(found) {
+            Fault::error("it still has the value that the run wrote")
+        } else {
+            Fault::warning("it is not as before the run: edited since the rollback")
+        };
+        check.add(fault.row(&table.name, &change.target).values(
+            &table.columns[place].name,
+            shown(before),
+            shown(found),
+        ));
+    }
+    Ok(())
+}
+
+fn secret(scene: &Scene<'_>, table: &str, column: &str) -> bool {
+    scene
+        .rooms
+        .iter()
+        .filter(|room| room.table == table)
+        .filter_map(|room| scene.plan.plan.entity(&room.name)?.fields.get(column))
+        .any(|field| field.secret)
+}

@@ -1,0 +1,84 @@
+//! Records without their bundle: every column against the checksum that the id map keeps.
+
+use store::ledger;
+use store::{Binding, Key};
+
+use super::{PAGE, differ};
+use crate::finding::{Check, Fault};
+use crate::scene::{Scene, target_error};
+
+pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
+    let mut check = Check::new(
+        "records",
+        "every column as the checksum in the ledger says (there is no bundle to compare values with)",
+    );
+    let (mut records, mut values) = (0, 0);
+    for place in 0..scene.rooms.len() {
+        let room = &scene.rooms[place];
+        let (entity, binding) = match (room.entity, &room.binding) {
+            (Some(entity), Ok(binding)) => (entity, binding.clone()),
+            (_, Err(problems)) => {
+                let message = format!("{} can't be checked: {}", room.name, problems.join("; "));
+                check.add(Fault::error(message));
+                continue;
+            }
+            (None, _) => continue,
+        };
+        let name = room.name.clone();
+        let mut after = String::new();
+        loop {
+            let page = ledger::page_entries(scene.sql.as_mut(), entity, &after, PAGE)
+                .map_err(target_error)?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.source);
+            let mine: Vec<_> = page
+                .into_iter()
+                .filter(|entry| entry.run == scene.run.seq && !entry.gone && !entry.skipped())
+                .collect();
+            let keys: Vec<Key> = mine.iter().map(|entry| entry.target.clone()).collect();
+            let rows = scene
+                .rows(&binding.table, &binding.key, &keys)
+                .map_err(target_error)?;
+            for (entry, row) in mine.iter().zip(rows) {
+                // A row that is gone is named by the mappings and counts.
+                let Some(row) = row else { continue };
+                records += 1;
+                for (place, sum) in &entry.sums {
+                    if row.len() <= *place || binding.is_loose(*place) {
+                        continue;
+                    }
+                    values += 1;
+                    if differ::sum(scene, &binding, *place, &row[*place]) != *sum {
+                        check.add(changed(&binding, *place, &name, entry, &row));
+                    }
+                }
+            }
+        }
+    }
+    Ok(check.found(format!(
+        "{values} values of {records} records that the run wrote last"
+    )))
+}
+
+fn changed(
+    binding: &Binding,
+    place: usize,
+    name: &str,
+    entry: &ledger::Entry,
+    row: &store::Row,
+) -> Fault {
+    let secret = binding.field(place).is_some_and(|field| field.secret);
+    let found = if secret {
+        contract::reject::MASK.to_owned()
+    } else {
+        row[place].to_string()
+    };
+    Fault::error("edited after the run")
+        .row(&binding.table.name, &entry.target)
+        .values(
+            &binding.table.columns[place].name,
+            "the value that the run wrote (only its checksum is kept)".into(),
+            found,
+        )
+        .record(name, &entry.source, None)
+}

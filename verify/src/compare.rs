@@ -1,0 +1,264 @@
+//! Does a cell hold the value of a record? Written apart from the code that writes rows.
+
+use contract::plan::{Field, ListOut, Type};
+use serde_json::Value;
+use store::Cell;
+
+/// Tells whether a cell holds a value. `is_tag` tells list elements that runs have added, in the
+/// column that gets them.
+pub(crate) fn holds(
+    field: &Field,
+    value: &Value,
+    cell: &Cell,
+    is_tag: Option<&dyn Fn(&str) -> bool>,
+) -> bool {
+    if let Some(is_tag) = is_tag {
+        return list_of(field, cell).is_some_and(|mut items| {
+            items.retain(|item| !item.as_str().is_some_and(is_tag));
+            // A tag makes a list of what was NULL.
+            value.as_array().map_or(value.is_null(), |_| true)
+                && same_items(value.as_array().map_or(&[][..], Vec::as_slice), &items)
+        });
+    }
+    match (field.kind, value) {
+        (_, Value::Null) => cell.is_null(),
+        (Type::Json, value) => cell
+            .text()
+            .and_then(parsed)
+            .is_some_and(|found| found == *value),
+        (Type::List, Value::Array(items)) => {
+            !cell.is_null() && list_of(field, cell).is_some_and(|found| same_items(items, &found))
+        }
+        (Type::Vector, Value::Array(items)) => match cell.text().and_then(parsed) {
+            Some(Value::Array(found)) => {
+                found.len() == items.len()
+                    && items.iter().zip(&found).all(|(item, found)| {
+                        item.is_number()
+                            && found.is_number()
+                            && exact(&item.to_string()) == exact(&found.to_string())
+                    })
+            }
+            _ => false,
+        },
+        (_, Value::Bool(value)) => *cell == Cell::Int(i64::from(*value)),
+        (_, Value::Number(number)) => number_is(&number.to_string(), cell),
+        (Type::Uuid, Value::String(text)) => cell
+            .text()
+            .is_some_and(|found| found.eq_ignore_ascii_case(text)),
+        (_, Value::String(text)) => cell.text() == Some(text),
+        _ => false,
+    }
+}
+
+/// In a text column digits must be the same; in a numeric one the value.
+fn number_is(digits: &str, cell: &Cell) -> bool {
+    match cell {
+        Cell::Text(text) => text == digits,
+        Cell::Int(number) => exact(digits) == exact(&number.to_string()),
+        // The shortest decimal that reads back as this float.
+        Cell::Real(number) => exact(digits) == exact(&format!("{number}")),
+        Cell::Null | Cell::Blob(_) => false,
+    }
+}
+
+/// A decimal as sign, digits without zeros at either end, and power of ten: equal for equal values.
+/// `None` for what is no decimal.
+fn exact(text: &str) -> Option<(bool, String, i64)> {
+    let (mantissa, power) = match text.split_once(['e', 'E']) {
+        Some((mantissa, power)) => (mantissa, power.parse::<i64>().ok()?),
+        None => (text, 0),
+    };
+    let (negative, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, mantissa),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let kept = digits.trim_end_matches('0');
+    let dropped = i64::try_from(digits.len() - kept.len()).ok()?;
+    let kept = kept.trim_start_matches('0');
+    if kept.is_empty() {
+        return Some((false, String::new(), 0));
+    }
+    Some((
+        negative,
+        kept.to_owned(),
+        power + dropped - i64::try_from(fraction.len()).ok()?,
+    ))
+}
+
+fn parsed(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok()
+}
+
+/// The elements of a list as the plan stores it; none of a NULL; `None` of what is no list.
+fn list_of(field: &Field, cell: &Cell) -> Option<Vec<Value>> {
+    let text = match cell {
+        Cell::Null => return Some(Vec::new()),
+        Cell::Text(text) => text,
+        _ => return None,
+    };
+    match &field.store {
+        Some(ListOut::Separated(_)) if text.is_empty() => Some(Vec::new()),
+        Some(ListOut::Separated(separator)) => Some(
+            text.split(separator.as_str())
+                .map(|item| Value::String(item.to_owned()))
+                .collect(),
+        ),
+        _ => match parsed(text) {
+            Some(Value::Array(items)) => Some(items),
+            _ => None,
+        },
+    }
+}
+
+fn same_items(expected: &[Value], found: &[Value]) -> bool {
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    expected.len() == found.len()
+        && expected
+            .iter()
+            .zip(found)
+            .all(|(expected, found)| text(expected) == text(found))
+}
+
+/// Takes the tags of runs out of a list cell, in the form that the id map's checksums are made
+/// of: an empty list is NULL.
+pub(crate) fn without_tags(
+    field: Option<&Field>,
+    cell: &Cell,
+    is_tag: &dyn Fn(&str) -> bool,
+) -> Cell {
+    let plain = Field::default();
+    let field = field.unwrap_or(&plain);
+    let Some(mut items) = list_of(field, cell) else {
+        return cell.clone();
+    };
+    items.retain(|item| !item.as_str().is_some_and(is_tag));
+    match &field.store {
+        _ if items.is_empty() => Cell::Null,
+        Some(ListOut::Separated(separator)) => {
+            let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            Cell::Text(texts.join(separator))
+        }
+        _ => Cell::Text(Value::Array(items).to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(kind: Type) -> Field {
+        Field {
+            kind,
+            ..Field::default()
+        }
+    }
+
+    fn is(kind: Type, json: &str, cell: &Cell) -> bool {
+        holds(
+            &field(kind),
+            &serde_json::from_str(json).unwrap(),
+            cell,
+            None,
+        )
+    }
+
+    #[test]
+    fn numbers_compare_by_value_and_as_text_by_digits() {
+        assert!(is(Type::Decimal, "12.50", &Cell::Real(12.5)));
+        assert!(is(Type::Decimal, "1e3", &Cell::Int(1000)));
+        assert!(is(Type::Decimal, "0.10", &"0.10".into()));
+        assert!(!is(Type::Decimal, "0.10", &"0.1".into()));
+        assert!(!is(
+            Type::Decimal,
+            "12345678901234567.89",
+            &Cell::Real(12_345_678_901_234_567.89)
+        ));
+        assert!(!is(Type::Decimal, "-5", &Cell::Int(5)));
+        assert!(is(Type::Decimal, "-0.0", &Cell::Int(0)));
+        assert!(is(
+            Type::Integer,
+            "9007199254740993",
+            &Cell::Int(9_007_199_254_740_993)
+        ));
+        assert!(!is(
+            Type::Integer,
+            "9007199254740993",
+            &Cell::Real(9_007_199_254_740_992.0)
+        ));
+    }
+
+    #[test]
+    fn null_empty_text_and_zero_are_three_things() {
+        assert!(is(Type::Text, "null", &Cell::Null));
+        assert!(!is(Type::Text, "\"\"", &Cell::Null));
+        assert!(!is(Type::Text, "null", &"".into()));
+        assert!(!is(Type::Boolean, "false", &Cell::Null));
+        assert!(is(Type::Boolean, "false", &Cell::Int(0)));
+        assert!(!is(Type::Boolean, "true", &Cell::Int(0)));
+    }
+
+    #[test]
+    fn json_compares_by_content_and_text_byte_for_byte() {
+        assert!(is(
+            Type::Json,
+            r#"{"a":1,"b":[2]}"#,
+            &r#"{ "b": [2], "a": 1 }"#.into()
+        ));
+        assert!(!is(Type::Json, r#"{"a":1}"#, &r#"{"a":2}"#.into()));
+        assert!(!is(Type::Text, r#""a b""#, &"a  b".into()));
+        assert!(!is(Type::Text, r#""a""#, &"A".into()));
+        assert!(is(Type::Uuid, r#""ab""#, &"AB".into()));
+    }
+
+    #[test]
+    fn a_list_is_compared_in_its_encoding_and_a_tag_does_not_count() {
+        let separated = Field {
+            kind: Type::List,
+            store: Some(ListOut::Separated(";".into())),
+            ..Field::default()
+        };
+        let value: Value = serde_json::from_str(r#"["x","y"]"#).unwrap();
+        assert!(holds(&separated, &value, &"x;y".into(), None));
+        assert!(!holds(&separated, &value, &"y;x".into(), None));
+        let is_tag = |item: &str| item.starts_with("run:");
+        let list = field(Type::List);
+        assert!(holds(
+            &list,
+            &value,
+            &r#"["x","run:1","y"]"#.into(),
+            Some(&is_tag)
+        ));
+        assert!(!holds(
+            &list,
+            &value,
+            &r#"["x","run:1"]"#.into(),
+            Some(&is_tag)
+        ));
+        assert!(holds(
+            &list,
+            &Value::Null,
+            &r#"["run:1"]"#.into(),
+            Some(&is_tag)
+        ));
+        assert!(!holds(&list, &value, &r#"["x","run:1","y"]"#.into(), None));
+        assert_eq!(
+            without_tags(None, &r#"["run:1"]"#.into(), &is_tag),
+            Cell::Null
+        );
+    }
+
+    #[test]
+    fn a_vector_compares_number_by_number() {
+        assert!(is(Type::Vector, "[1.0,0.5]", &"[1, 5e-1]".into()));
+        assert!(!is(Type::Vector, "[1.0,0.5]", &"[1.0]".into()));
+    }
+}

@@ -1,0 +1,47 @@
+//! What a run did to the row of a record, whoever came after it.
+
+use store::ledger::{self, Change, Entry};
+use store::{Key, Sql, StoreError};
+
+/// Returns the last change that a run made to a record, found from what the id map says of the
+/// record now: later runs keep the entry that they found. `None` where the run left the record alone.
+pub(crate) fn last_change(
+    sql: &mut dyn Sql,
+    run: i64,
+    entry: &Entry,
+) -> Result<Option<Change>, StoreError> {
+    let mut at = (entry.run, entry.seq);
+    while at.0 >= run {
+        let Some(change) = ledger::change(sql, at.0, at.1)? else {
+            return Ok(None);
+        };
+        if at.0 == run {
+            return Ok(Some(change));
+        }
+        match change.entry {
+            Some(Some(before)) => at = (before.run, before.seq),
+            _ => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the ID of the later run that touched a row last and was not rolled back.
+pub(crate) fn later_run(
+    sql: &mut dyn Sql,
+    run: i64,
+    table: &str,
+    key: &Key,
+) -> Result<Option<String>, StoreError> {
+    match ledger::later_touch(sql, run, table, key)? {
+        Some(later) => run_id(sql, later).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Returns the ID of a run by its number.
+pub(crate) fn run_id(sql: &mut dyn Sql, seq: i64) -> Result<String, StoreError> {
+    let rows = sql.query("SELECT id FROM ledger.runs WHERE seq = ?1", &[seq.into()])?;
+    let id = rows.first().and_then(|row| row[0].text());
+    Ok(id.map_or_else(|| format!("number {seq}"), str::to_owned))
+}

@@ -1,0 +1,144 @@
+//! The summary of a run, from the ledger alone.
+
+use std::io::Write;
+
+use contract::{Exit, Reject};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+use store::Sql;
+use store::ledger::{self, BatchRow, BatchStatus, Counts, Run};
+
+use crate::args::Args;
+use crate::figures::{moment, words};
+use crate::scene::{find_run, target_error};
+
+/// Prints what the run did: per entity, overall, batch by batch, and the records that failed.
+pub(crate) fn show(
+    sql: &mut dyn Sql,
+    id: &str,
+    args: &Args,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let run = find_run(sql, id)?;
+    let batches = ledger::list_batches(sql, run.seq).map_err(target_error)?;
+    let failures = ledger::failures(sql, run.seq).map_err(target_error)?;
+    let mut entities: IndexMap<&str, Counts> = IndexMap::new();
+    for batch in &batches {
+        entities
+            .entry(&batch.entity)
+            .or_default()
+            .add(&batch.counts);
+    }
+    let counts = totals(&run, &batches);
+    if args.json {
+        let batches: Vec<Value> = batches.iter().map(to_json).collect();
+        let mut report = crate::runs::to_json(&run);
+        report["counts"] = json!(counts);
+        report["entities"] = json!(entities);
+        report["batches"] = json!(batches);
+        report["failures"] = json!(failures);
+        writeln!(out, "{report}")?;
+    } else {
+        human(
+            &run,
+            &counts,
+            &entities,
+            &batches,
+            &failures,
+            args.verbose,
+            out,
+        )?;
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// The figures of a run are written when it ends; until then its batches say what stands.
+fn totals(run: &Run, batches: &[BatchRow]) -> Counts {
+    let mut counts = Counts::default();
+    batches.iter().for_each(|batch| counts.add(&batch.counts));
+    counts.not_attempted += run.counts.total().saturating_sub(counts.total());
+    counts
+}
+
+fn to_json(batch: &BatchRow) -> Value {
+    json!({
+        "batch": batch.no, "phase": batch.phase, "entity": batch.entity, "records": batch.records,
+        "status": if batch.status == BatchStatus::Applied { "applied" } else { "failed" },
+        "counts": batch.counts, "error": batch.error, "at": moment(batch.at),
+    })
+}
+
+fn human(
+    run: &Run,
+    counts: &Counts,
+    entities: &IndexMap<&str, Counts>,
+    batches: &[BatchRow],
+    failures: &[Reject],
+    verbose: bool,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    writeln!(out, "run {} of {} into {}", run.id, run.name, run.target)?;
+    writeln!(out, "bundle {}", run.bundle)?;
+    let ended = run.ended.map_or_else(|| "not ended".into(), moment);
+    writeln!(
+        out,
+        "{} to {ended}, by {} on {}",
+        moment(run.started),
+        run.operator,
+        run.host
+    )?;
+    if entities.len() > 1 {
+        for (entity, counts) in entities {
+            writeln!(out, "{entity}: {}", words(counts))?;
+        }
+    }
+    writeln!(out, "{} records: {}", counts.total(), words(counts))?;
+    let applied = batches
+        .iter()
+        .filter(|batch| batch.status == BatchStatus::Applied)
+        .count();
+    writeln!(
+        out,
+        "{} batches: {applied} applied, {} failed",
+        batches.len(),
+        batches.len() - applied
+    )?;
+    for batch in batches
+        .iter()
+        .filter(|batch| verbose || batch.status == BatchStatus::Failed)
+    {
+        let state = match &batch.error {
+            Some(error) => format!("undone: {error}"),
+            None => words(&batch.counts),
+        };
+        writeln!(
+            out,
+            "  batch {} ({}, {}, {} records): {state}",
+            batch.no, batch.phase, batch.entity, batch.records
+        )?;
+    }
+    for reject in failures {
+        for error in &reject.errors {
+            let field = error
+                .field
+                .as_ref()
+                .map(|field| format!("{field}: "))
+                .unwrap_or_default();
+            let key = reject.key.as_deref().unwrap_or("(no key)");
+            writeln!(
+                out,
+                "  {}: {} {key}: {field}{}",
+                reject.at, reject.entity, error.message
+            )?;
+        }
+    }
+    writeln!(out, "run {} is {}", run.id, run.status)?;
+    if let Some(reason) = &run.reason {
+        writeln!(out, "reason: {reason}")?;
+    }
+    if run.kept > 0 {
+        writeln!(out, "{} changes were kept by rollback", run.kept)?;
+    }
+    Ok(())
+}
