@@ -78,6 +78,24 @@ impl LoadedPlan {
         })
     }
 
+    /// Returns the 1-based line where a value stands, given the way to it (`entity`, the entity's
+    /// name, `fields`, a column, …); that of the nearest part of the way, where it stands nowhere.
+    #[must_use]
+    pub fn line_of(&self, way: &[&str]) -> usize {
+        let place = |name: &str| {
+            self.plan
+                .entity
+                .iter()
+                .position(|entity| entity.name == name)
+        };
+        let step = |(at, name): (usize, &&str)| match (at, way[0]) {
+            (1, "entity") => place(name).map_or_else(|| Step::Key((*name).to_owned()), Step::Place),
+            _ => Step::Key((*name).to_owned()),
+        };
+        let way: Vec<Step> = way.iter().enumerate().map(step).collect();
+        self.text[..locate(&self.text, &way)].matches('\n').count() + 1
+    }
+
     /// Returns the folder that file names in the plan are relative to.
     #[must_use]
     pub fn folder(&self) -> &Path {

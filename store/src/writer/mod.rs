@@ -101,6 +101,9 @@ pub struct Batch<'a> {
     pub quarantine: bool,
     /// Asked before each record: whether to undo the batch at once.
     pub abort: &'a dyn Fn() -> bool,
+    /// Asked once all is decided, and with it who is at fault, before the batch is kept: whether it
+    /// may be; else it is undone.
+    pub judge: &'a dyn Fn(&[Decided], &[Reject]) -> bool,
 }
 
 /// What became of a batch.
@@ -108,7 +111,7 @@ pub struct Batch<'a> {
 pub struct Outcome {
     /// Whether it was applied; else it was undone.
     pub applied: bool,
-    /// Whether it was undone because it was asked to; the ledger knows nothing of it.
+    /// Whether it was undone because `abort` or `judge` said so; the ledger knows nothing of it.
     pub aborted: bool,
     /// What became of its records.
     pub counts: Counts,
@@ -133,6 +136,8 @@ pub struct Decided {
     pub action: &'static str,
     /// The row's key; none where the target would assign it later.
     pub target: Option<Key>,
+    /// The hash of its row as it was before the run, if there was one.
+    pub before: Option<[u8; 16]>,
     /// Columns that were written by an update.
     pub columns: Vec<String>,
     /// Columns that others changed since: left as they are.
@@ -240,7 +245,7 @@ impl<E: Engine> Target for Writer<E> {
     }
 
     fn preflight(&mut self, plan: &LoadedPlan) -> Result<Vec<String>, StoreError> {
-        preflight::preflight(&mut self.engine, &plan.plan)
+        preflight::preflight(&mut self.engine, plan)
     }
 
     fn look_up(&mut self, codes: &[LookupCode]) -> Result<Vec<LookupFault>, StoreError> {

@@ -1,6 +1,6 @@
 //! The plan against the live catalogue: all that does not fit, before the first write.
 
-use contract::plan::{Entity, IdFrom, OpSpec, Plan, Type};
+use contract::plan::{Entity, IdFrom, LoadedPlan, OpSpec, Plan, Type};
 
 use crate::binding::From;
 use crate::{Binding, Sql, StoreError};
@@ -8,13 +8,16 @@ use crate::{Binding, Sql, StoreError};
 /// A table of more rows needs an index that serves `match`: each record looks there once.
 const SCAN_LIMIT: u64 = 10_000;
 
-pub(super) fn preflight(sql: &mut dyn Sql, plan: &Plan) -> Result<Vec<String>, StoreError> {
-    let mut problems = Vec::new();
+/// Returns all that does not fit, each with the line of the plan that asks for it.
+pub(super) fn preflight(sql: &mut dyn Sql, loaded: &LoadedPlan) -> Result<Vec<String>, StoreError> {
+    let plan = &loaded.plan;
+    let mut all = Vec::new();
     let metadata = plan
         .metadata
         .as_ref()
         .map(contract::plan::Metadata::as_entity);
     for entity in plan.entity.iter().chain(&metadata) {
+        let mut problems = Vec::new();
         match Binding::new(sql, entity)? {
             Ok(binding) => {
                 check_columns(sql, &binding, &mut problems);
@@ -27,9 +30,26 @@ pub(super) fn preflight(sql: &mut dyn Sql, plan: &Plan) -> Result<Vec<String>, S
         if let Some(via) = &entity.via {
             check_via(sql, entity, via, &mut problems)?;
         }
+        let placed =
+            |problem: String| format!("plan.toml:{}: {problem}", line(loaded, entity, &problem));
+        all.extend(problems.into_iter().map(placed));
     }
-    problems.dedup();
-    Ok(problems)
+    all.dedup();
+    Ok(all)
+}
+
+/// The line of the plan that a problem is about: that of the first of the entity's fields that it
+/// names in back-ticks, else that of the entity's table.
+fn line(loaded: &LoadedPlan, entity: &Entity, problem: &str) -> usize {
+    let named = problem
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .find(|word| entity.fields.contains_key(*word));
+    match named {
+        Some(column) => loaded.line_of(&["entity", &entity.name, "fields", column]),
+        None => loaded.line_of(&["entity", &entity.name, "table"]),
+    }
 }
 
 fn check_columns(sql: &dyn Sql, binding: &Binding, problems: &mut Vec<String>) {

@@ -30,6 +30,8 @@ pub struct NewRun {
     pub reason: Option<String>,
     /// How many records the bundle holds.
     pub records: u64,
+    /// The environment that the plan recognised.
+    pub environment: Option<String>,
 }
 
 /// Which run to start.
@@ -88,7 +90,7 @@ impl<E: Engine> Writer<E> {
             old.reason = Some(format!("given up: run {id} took over"));
             ledger::update_run(&mut self.engine, &old)?;
         }
-        let problems = preflight::preflight(&mut self.engine, &plan.plan)?;
+        let problems = preflight::preflight(&mut self.engine, plan)?;
         if !problems.is_empty() {
             return Err(StoreError::refused(format!(
                 "the target changed since it was checked: {}",
@@ -128,7 +130,7 @@ impl<E: Engine> Writer<E> {
             counters: "{}".into(),
             status: RunStatus::InProgress,
             operator: new.operator,
-            environment: None,
+            environment: new.environment,
             host: holder.host.clone(),
             target: self.engine.describe(),
             tool: new.tool,
@@ -162,8 +164,10 @@ impl<E: Engine> Writer<E> {
                 run.id, run.status
             )));
         }
-        let latest = ledger::latest_run(&mut self.engine)?;
-        if let Some(later) = latest.filter(|latest| latest.seq > run.seq && latest.last_seq > 0) {
+        let later = ledger::list_runs(&mut self.engine)?
+            .into_iter()
+            .find(|later| later.seq > run.seq && later.last_seq > 0);
+        if let Some(later) = later {
             let message = format!(
                 "run {} has written since: run {} can't be resumed any more",
                 later.id, run.id
