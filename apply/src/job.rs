@@ -196,6 +196,7 @@ impl<'a> Job<'a> {
                 records,
                 quarantine: self.args.on_error == OnError::Record,
                 abort: &|| signals.at_once(),
+                judge: &|_, _| true,
             };
             let outcome = target.apply(&batch).map_err(|error| self.lost(&error))?;
             if outcome.aborted {

@@ -63,6 +63,7 @@ fn new_run(args: &Args, bundle: &Bundle) -> NewRun {
             .iter()
             .map(|file| file.records)
             .sum(),
+        environment: None,
     }
 }
 

@@ -1,7 +1,14 @@
 //! The live catalogue of a target: what its tables really look like.
 
+use std::collections::BTreeSet;
+
+use contract::{Digest, Plan};
+use serde::Serialize;
+
+use crate::{Sql, StoreError};
+
 /// A table.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Table {
     /// Its name, as the target spells it.
     pub name: String,
@@ -25,7 +32,7 @@ pub struct Table {
 }
 
 /// A column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Column {
     /// Its name.
     pub name: String,
@@ -40,7 +47,7 @@ pub struct Column {
 }
 
 /// A foreign key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ForeignKey {
     /// Columns of the child, by position.
     pub columns: Vec<usize>,
@@ -55,7 +62,7 @@ pub struct ForeignKey {
 }
 
 /// A trigger.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Trigger {
     /// Its name.
     pub name: String,
@@ -85,4 +92,28 @@ impl Table {
             |index: &Vec<usize>| index.first().is_some_and(|first| columns.contains(first));
         self.indexes.iter().any(begins) || self.uniques.iter().any(begins)
     }
+}
+
+/// Returns one digest of all tables that the plan writes to or looks codes up in, as they look now.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn catalogue_digest(sql: &mut dyn Sql, plan: &Plan) -> Result<Digest, StoreError> {
+    let mut names = BTreeSet::new();
+    for entity in &plan.entity {
+        names.insert(entity.table.as_str());
+        names.extend(entity.via.iter().map(|via| via.table.as_str()));
+        let lookups = entity
+            .fields
+            .values()
+            .filter_map(|field| field.lookup.as_ref());
+        names.extend(lookups.map(|lookup| lookup.table.as_str()));
+    }
+    names.extend(plan.metadata.iter().map(|metadata| metadata.table.as_str()));
+    let mut tables = Vec::new();
+    for name in names {
+        tables.push(sql.table(name)?);
+    }
+    Ok(Digest::of(&serde_json::to_vec(&tables).unwrap_or_default()))
 }

@@ -21,7 +21,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    fn add(&mut self, row: Digest) {
+    pub(crate) fn add(&mut self, row: Digest) {
         let mut carry = 0;
         for (sum, byte) in self.sum.iter_mut().zip(row.bytes()).rev() {
             let total = u16::from(*sum) + u16::from(*byte) + carry;

@@ -15,7 +15,7 @@ mod url;
 mod writer;
 
 pub use binding::{Binding, Bound, From, claim_name, entity_name};
-pub use catalogue::{Column, ForeignKey, Table, Trigger};
+pub use catalogue::{Column, ForeignKey, Table, Trigger, catalogue_digest};
 pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};
 pub use engine::{Engine, Sql};
 pub use error::StoreError;

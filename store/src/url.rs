@@ -1,11 +1,12 @@
 //! Where a target is: the one place that reads a target's URL.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::undo::Undo;
-use crate::{Sql, Sqlite, StoreError, Target, Writer};
+use crate::{Fingerprint, Sql, Sqlite, StoreError, Target, Writer};
 
 /// Where a target is. What it prints never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,52 @@ impl fmt::Display for TargetUrl {
 }
 
 impl TargetUrl {
+    /// Returns what the plan's environments are recognised by: the target with its absolute path,
+    /// links resolved, and as it was written. Never a password.
+    #[must_use]
+    pub fn descriptions(&self) -> Vec<String> {
+        match self {
+            Self::Sqlite(path) => {
+                let real = std::fs::canonicalize(path).ok();
+                let written = std::path::absolute(path).ok();
+                let mut found: Vec<String> = [real.as_ref(), written.as_ref(), Some(path)]
+                    .into_iter()
+                    .flatten()
+                    .map(|path| format!("sqlite:{}", path.display()))
+                    .collect();
+                found.dedup();
+                found
+            }
+        }
+    }
+
+    /// Copies the target as it stands to a new file, opening it for reading alone, and returns where
+    /// the copy is.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read, or is not known before the journal of a crash was put back; there is no room
+    /// for the copy.
+    pub fn copy_to(&self, path: &Path) -> Result<Self, StoreError> {
+        match self {
+            Self::Sqlite(from) => {
+                Sqlite::open_reader(from)?.copy_to(path)?;
+                Ok(Self::Sqlite(path.to_owned()))
+            }
+        }
+    }
+
+    /// Returns the content of every table but the ledger's.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read.
+    pub fn contents(&self) -> Result<BTreeMap<String, Fingerprint>, StoreError> {
+        match self {
+            Self::Sqlite(path) => Sqlite::open_reader(path)?.contents(),
+        }
+    }
+
     /// Opens the target for writing.
     ///
     /// # Errors

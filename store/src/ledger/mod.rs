@@ -4,6 +4,7 @@ mod audit;
 mod batches;
 mod changes;
 mod entries;
+mod extent;
 mod lock;
 mod names;
 mod runs;
@@ -19,6 +20,7 @@ pub use changes::{
     remove_kept, supersede,
 };
 pub use entries::{Entry, page as page_entries};
+pub use extent::{Extent, extents};
 pub use lock::{Held, Holder, Lease, holder, release, renew, take};
 pub use names::{Shape, find_id as find_name, id_of as name_id, name_of, shape_of, shapes};
 pub use runs::{

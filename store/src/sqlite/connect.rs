@@ -63,20 +63,13 @@ impl Sqlite {
         }
     }
 
-    /// Opens a file for reading alone, in one snapshot that lasts as long as this value. What a crash
-    /// left half written is undone first, as whoever opens the file next has to.
+    /// Opens a file for reading alone, in one snapshot that lasts as long as this value.
     ///
     /// # Errors
     ///
     /// The file can't be opened or is no database.
     pub fn open_reader(path: &Path) -> Result<Self, StoreError> {
-        let this = match Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
-            // A journal that is to be played back shows as an attempt to write.
-            Err(StoreError::Unreachable { .. }) if Self::open(path).is_ok() => {
-                Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
-            }
-            other => other?,
-        };
+        let this = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let snapshot = this
             .conn
             .execute_batch("PRAGMA query_only = ON; BEGIN; SELECT 1 FROM sqlite_master LIMIT 1");
@@ -85,8 +78,18 @@ impl Sqlite {
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
-        let failed = |error: &rusqlite::Error| StoreError::Unreachable {
-            message: format!("{}: {error}", path.display()),
+        let failed = |error: &rusqlite::Error| {
+            // Only a writer may put back what the journal of a crash holds.
+            if extended(error) == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK) {
+                return StoreError::refused(format!(
+                    "{0}-journal is the hot journal of another program's crash: what {0} holds is not known before a \
+                     program that writes to it has opened it",
+                    path.display()
+                ));
+            }
+            StoreError::Unreachable {
+                message: format!("{}: {error}", path.display()),
+            }
         };
         let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|error| failed(&error))?;
@@ -126,6 +129,10 @@ impl Sqlite {
             },
         }
     }
+}
+
+fn extended(error: &rusqlite::Error) -> Option<i32> {
+    Some(error.sqlite_error()?.extended_code)
 }
 
 impl ToSql for Cell {

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod connect;
+mod copy;
 mod engine;
 mod sql;
 mod triggers;

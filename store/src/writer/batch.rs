@@ -86,6 +86,9 @@ impl<E: Engine> Writer<E> {
                 self.culprits(bound, batch)?
             }
         };
+        if outcome.aborted {
+            return Ok(outcome);
+        }
         if outcome.applied {
             self.note_counters_after(bound)?;
         }
@@ -127,6 +130,9 @@ impl<E: Engine> Writer<E> {
         }
         if let Some((_, error)) = self.orphans(bound, &decisions)?.pop() {
             return Err(Fault::Record(vec![error]));
+        }
+        if !(batch.judge)(&decisions, &[]) {
+            return Err(Fault::Aborted);
         }
         Ok(decisions)
     }
@@ -213,6 +219,14 @@ impl<E: Engine> Writer<E> {
             if batch.quarantine || !errors.iter().all(caused) {
                 rejects.push(reject(bound, record, errors));
             }
+        }
+        if batch.quarantine && !(batch.judge)(&decisions, &rejects) {
+            self.engine.undo_to("search")?;
+            *self.the_run()? = before;
+            return Ok(Outcome {
+                aborted: true,
+                ..Outcome::default()
+            });
         }
         if batch.quarantine {
             self.engine.release("search")?;

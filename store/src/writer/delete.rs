@@ -5,6 +5,7 @@ use contract::plan::OnDrift;
 use serde_json::Value;
 
 use super::resolve::error;
+use super::rows::row_before;
 use super::{Bound, Decided, Fault, Writer};
 use crate::cell::row_hash;
 use crate::ledger::{Action, Change, Entry};
@@ -30,6 +31,7 @@ impl<E: Engine> Writer<E> {
             key: record.key.clone(),
             action: "unchanged",
             target: None,
+            before: None,
             columns: vec![],
             drifted: vec![],
             overwritten: vec![],
@@ -45,6 +47,7 @@ impl<E: Engine> Writer<E> {
         };
         decided.target = Some(key.clone());
         let row = self.row_at(bound, &key)?;
+        decided.before = row_before(entry.as_ref(), row.as_ref(), self.the_run()?.seq);
         if entry.is_none() && row.is_none() {
             let message = format!("{} has no row {key}", binding.table.name);
             return Err(Fault::Record(vec![error(None, "missing", message)]));
@@ -164,6 +167,7 @@ impl<E: Engine> Writer<E> {
             key: record.key.clone(),
             action: "unchanged",
             target: Some(key.clone()),
+            before: None,
             columns: vec![],
             drifted: vec![],
             overwritten: vec![],

@@ -46,6 +46,7 @@ impl<E: Engine> Writer<E> {
             .entry
             .as_ref()
             .is_some_and(|entry| entry.digest == digest || entry.digest == full);
+        let run = self.the_run()?.seq;
         let decision = {
             let canonical = |place: usize| {
                 located
@@ -75,6 +76,7 @@ impl<E: Engine> Writer<E> {
             key: record.key.clone(),
             action: "unchanged",
             target: located.row.as_ref().map(|row| bound.binding.key_of(row)),
+            before: row_before(located.entry.as_ref(), located.row.as_ref(), run),
             columns: vec![],
             drifted: vec![],
             overwritten: vec![],
@@ -551,6 +553,12 @@ impl<E: Engine> Writer<E> {
         self.the_run()?.counters = Value::Object(counters).to_string();
         Ok(())
     }
+}
+
+/// The hash of a row as it was before the run; none of a row that the run itself has written.
+pub(super) fn row_before(entry: Option<&Entry>, row: Option<&Row>, run: i64) -> Option<[u8; 16]> {
+    let own = entry.is_some_and(|entry| entry.run == run);
+    row.filter(|_| !own).map(|row| row_hash(row))
 }
 
 /// The digest that the put pass leaves: of a record with late references one that is not yet whole.
