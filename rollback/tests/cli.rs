@@ -633,3 +633,75 @@ fn whoever_stays_in_a_circle_stays_whole() {
     assert_eq!(club.text(row), fay);
     assert_eq!(club.text("SELECT captain FROM Team WHERE id = 't9'"), "m9");
 }
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+
+    fn record(&mut self) -> String {
+        let (key, other, team) = (self.roll(8), self.roll(8), self.roll(4));
+        let email = self.roll(12);
+        match self.roll(8) {
+            0 => format!(
+                r#"{{"entity":"team","key":"k{team}","fields":{{"name":"n{email}"}},"refs":{{"captain":{{"entity":"member","key":"k{key}"}}}}}}"#
+            ),
+            1 => format!(
+                r#"{{"entity":"payment","key":"k{key}","fields":{{"order":"{email}"}},"refs":{{"member":{{"entity":"member","key":"k{other}"}}}}}}"#
+            ),
+            2 => format!(
+                r#"{{"entity":"old_payment","key":"k{key}","op":"delete","target":{other}}}"#
+            ),
+            3 => format!(
+                r#"{{"entity":"old_member","key":"k{key}","op":"delete","target":"m{other}"}}"#
+            ),
+            4 => format!(
+                r#"{{"entity":"member","key":"k{key}","fields":{{"email":"e{email}","phone":null}},"refs":{{"team":{{"entity":"team","key":"k{team}"}}}}}}"#
+            ),
+            5 => format!(
+                r#"{{"entity":"member","key":"k{key}","fields":{{"email":"ann@example.org","balance":{email}}}}}"#
+            ),
+            _ => format!(
+                r#"{{"entity":"member","key":"k{key}","fields":{{"email":"e{email}","balance":{email}.5}},"refs":{{"sponsor":{{"entity":"member","key":"k{other}"}}}}}}"#
+            ),
+        }
+    }
+}
+
+#[test]
+fn runs_of_any_kind_one_after_the_other_come_back_one_after_the_other() {
+    let mut changes = 0;
+    for seed in 0..25 {
+        let mut dice = Dice(seed);
+        let mut club = Club::new();
+        (club.batch, club.lenient) = (1, true);
+        let mut runs = Vec::new();
+        for _ in 0..3 {
+            let before = club.dump();
+            let lines: Vec<String> = (0..30).map(|_| dice.record()).collect();
+            let run = club.apply(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+            runs.push((run, before, lines));
+        }
+        changes += club
+            .text("SELECT count(*) FROM switchback_changes")
+            .trim_matches(|c: char| !c.is_ascii_digit())
+            .parse::<u32>()
+            .unwrap();
+        while let Some((run, before, lines)) = runs.pop() {
+            let said = club.rollback(&[&run, "--batch-size", "7"]);
+            assert_eq!(said.code, 0, "seed {seed}: {said:?}\n{}", lines.join("\n"));
+            assert_eq!(club.dump(), before, "seed {seed}\n{}", lines.join("\n"));
+        }
+    }
+    assert!(
+        changes > 500,
+        "too few of the records can be applied: {changes}"
+    );
+}
