@@ -69,7 +69,7 @@ impl TargetUrl {
     pub fn copy_to(&self, path: &Path) -> Result<Self, StoreError> {
         match self {
             Self::Sqlite(from) => {
-                Sqlite::open_reader(from)?.copy_to(path)?;
+                Sqlite::open_untouched(from)?.copy_to(path)?;
                 Ok(Self::Sqlite(path.to_owned()))
             }
         }

@@ -63,12 +63,27 @@ impl Sqlite {
         }
     }
 
-    /// Opens a file for reading alone, in one snapshot that lasts as long as this value.
+    /// Opens a file for reading alone, in one snapshot that lasts as long as this value. What a crash
+    /// left half written is undone first, as whoever opens the file next has to.
     ///
     /// # Errors
     ///
     /// The file can't be opened or is no database.
     pub fn open_reader(path: &Path) -> Result<Self, StoreError> {
+        match Self::open_untouched(path) {
+            Err(StoreError::Refused { .. }) if Self::open(path).is_ok() => {
+                Self::open_untouched(path)
+            }
+            other => other,
+        }
+    }
+
+    /// Opens a file as [`Sqlite::open_reader`] does, but never writes to it.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be opened or is no database; a crash left it half written.
+    pub fn open_untouched(path: &Path) -> Result<Self, StoreError> {
         let this = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let snapshot = this
             .conn
