@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crate::crash_point;
+
 /// A file that appears under its name whole or not at all. Dropped without [`AtomicFile::commit`]
 /// it leaves nothing.
 pub struct AtomicFile {
@@ -42,10 +44,12 @@ impl AtomicFile {
     /// What the system said; the old file, if any, is then still there.
     pub fn commit(mut self) -> io::Result<()> {
         if let Some(out) = self.out.take() {
+            crash_point!("file.sync");
             out.into_inner()
                 .map_err(io::IntoInnerError::into_error)?
                 .sync_all()?;
         }
+        crash_point!("file.rename");
         fs::rename(&self.temp, &self.path)?;
         sync_folder(folder_of(&self.path))
     }
@@ -53,6 +57,7 @@ impl AtomicFile {
 
 impl Write for AtomicFile {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        crash_point!("file.write");
         self.out.as_mut().map_or(Ok(0), |out| out.write(buf))
     }
 
@@ -95,6 +100,7 @@ pub fn folder_of(path: &Path) -> &Path {
 ///
 /// What the system said.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    crash_point!("folder.sync");
     File::open(folder)?.sync_all()
 }
 
@@ -104,6 +110,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 ///
 /// What the system said.
 pub fn create_private(path: &Path) -> io::Result<File> {
+    crash_point!("file.create");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

@@ -4,6 +4,7 @@
 //! `FORMAT.md` beside this crate says each format in words.
 
 pub mod bundle;
+pub mod crash;
 pub mod digest;
 pub mod exit;
 pub mod expr;

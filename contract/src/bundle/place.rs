@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use crate::crash_point;
 use crate::files::{folder_of, sync_folder};
 
 /// A temporary folder beside the place that it is meant for. Dropped before it got its name it
@@ -56,6 +57,7 @@ impl TempFolder {
     /// changed their names in one step; without it only an empty folder may be there.
     pub(super) fn commit(self, swap: bool) -> io::Result<()> {
         sync_folders(&self.path)?;
+        crash_point!("bundle.rename");
         if swap {
             renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::EXCHANGE).map_err(
                 |errno| match errno {
@@ -107,6 +109,7 @@ fn remove_stale(parent: &Path, prefix: &str) -> io::Result<()> {
 
 /// Makes a folder that only its owner can enter; its parent must be there.
 pub(super) fn create_private_folder(path: &Path) -> io::Result<()> {
+    crash_point!("folder.create");
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::manifest::{RecordsFile, Segment};
 use crate::Op;
+use crate::crash_point;
 use crate::digest::Hasher;
 use crate::files::create_private;
 
@@ -48,6 +49,7 @@ impl RecordsOut {
 
     /// Adds a line, which comes without its line end.
     pub(super) fn line(&mut self, line: &[u8]) -> io::Result<()> {
+        crash_point!("bundle.records.write");
         for bytes in [line, b"\n"] {
             self.out.write_all(bytes)?;
             self.whole.update(bytes);
@@ -73,6 +75,7 @@ impl RecordsOut {
             .iter()
             .map(|segment| segment.records)
             .sum();
+        crash_point!("bundle.records.sync");
         self.out
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?

@@ -10,6 +10,7 @@ use super::manifest::{FORMAT, Manifest, PlanSum, SumFile};
 use super::place::{TempFolder, create_private_folder};
 use super::reader::Bundle;
 use super::records::RecordsOut;
+use crate::crash_point;
 use crate::digest::Hasher;
 use crate::files::{create_private, is_plain_relative};
 use crate::plan::LoadedPlan;
@@ -112,6 +113,7 @@ impl<'a> BundleWriter<'a> {
     /// It can't be written.
     pub fn reject(&mut self, reject: &Reject) -> Result<(), BundleError> {
         self.rejected += 1;
+        crash_point!("bundle.reject.write", at(&self.target));
         self.rejects.reject(reject).map_err(at(&self.target))
     }
 
@@ -141,8 +143,10 @@ impl<'a> BundleWriter<'a> {
                 break;
             }
             hasher.update(&buffer[..count]);
+            crash_point!("bundle.source.write", at(&self.target));
             out.write_all(&buffer[..count]).map_err(at(&self.target))?;
         }
+        crash_point!("bundle.source.sync", at(&self.target));
         out.sync_all().map_err(at(&self.target))?;
         if hasher.digest() != sum.sha256 {
             return Err(BundleError::SourceChanged {
@@ -253,6 +257,7 @@ impl<'a> BundleWriter<'a> {
             sha256: out.hasher().digest(),
             bytes: out.hasher().bytes(),
         };
+        crash_point!("bundle.rejects.sync");
         File::open(self.folder.path().join(&sums.file))?.sync_all()?;
         Ok(sums)
     }
@@ -315,7 +320,9 @@ fn make_folders(root: &Path, path: &Path) -> io::Result<()> {
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = create_private(path)?;
+    crash_point!("bundle.file.write");
     file.write_all(bytes)?;
+    crash_point!("bundle.file.sync");
     file.sync_all()
 }
 

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Sql, StoreError};
 
 /// How long a lease lasts without being renewed, in milliseconds.
-const LEASE: i64 = 30_000;
+fn lasts() -> i64 {
+    contract::crash_number!("SWITCHBACK_LEASE", 30_000)
+}
 
 /// Who holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +122,7 @@ pub fn holder(sql: &mut dyn Sql) -> Result<Option<Held>, StoreError> {
         .map_err(|error| StoreError::damaged(format!("the lock's holder: {error}")))?;
     let (since, expires) = (row[1].int().unwrap_or(0), row[2].int().unwrap_or(0));
     // A clock that was set back makes a lease look younger than it can be.
-    let void = expires <= now || expires > now + 2 * LEASE || holder.is_gone();
+    let void = expires <= now || expires > now + 2 * lasts() || holder.is_gone();
     Ok(Some(Held {
         holder,
         since,
@@ -162,7 +164,7 @@ pub fn take(
     let json = serde_json::to_string(new).unwrap_or_default();
     sql.execute(
         "UPDATE ledger.lock SET token = token + 1, run = ?1, holder = ?2, since = ?3, expires = ?4 WHERE id = 1",
-        &[new.run.as_str().into(), json.into(), now.into(), (now + LEASE).into()],
+        &[new.run.as_str().into(), json.into(), now.into(), (now + lasts()).into()],
     )?;
     let rows = sql.query("SELECT token FROM ledger.lock WHERE id = 1", &[])?;
     let token = rows
@@ -185,7 +187,7 @@ pub fn renew(sql: &mut dyn Sql, lease: Lease) -> Result<(), StoreError> {
     let now = sql.now()?;
     let renewed = sql.execute(
         "UPDATE ledger.lock SET expires = ?2 WHERE id = 1 AND token = ?1",
-        &[lease.token.into(), (now + LEASE).into()],
+        &[lease.token.into(), (now + lasts()).into()],
     )?;
     if renewed == 1 {
         return Ok(());

@@ -11,9 +11,7 @@ use crate::{Cell, Key, StoreError};
 
 impl Sqlite {
     fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        self.conn
-            .execute_batch(sql)
-            .map_err(|error| self.error(&error))
+        self.try_batch(sql).map_err(|error| self.error(&error))
     }
 
     fn fire_triggers(&mut self, fire: bool) -> Result<(), StoreError> {
@@ -36,7 +34,7 @@ impl Engine for Sqlite {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        match self.conn.execute_batch("COMMIT") {
+        match self.try_batch("COMMIT") {
             Ok(()) => Ok(()),
             // The transaction is still open: nothing was committed, and it can be undone.
             Err(error) if !self.conn.is_autocommit() => {

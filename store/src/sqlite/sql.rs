@@ -1,5 +1,6 @@
 //! Statements and reads on SQLite.
 
+use contract::crash_point;
 use contract::plan::Field;
 use rusqlite::params_from_iter;
 use serde_json::Value;
@@ -17,6 +18,7 @@ impl Sqlite {
     }
 
     fn try_rows(&self, sql: &str, params: &[Cell]) -> rusqlite::Result<Vec<Row>> {
+        crash_point!("sqlite.rows", injected);
         let mut statement = self.conn.prepare_cached(sql)?;
         let width = statement.column_count();
         let mut found = statement.query(params_from_iter(params))?;
@@ -32,13 +34,32 @@ impl Sqlite {
     }
 
     pub(super) fn run(&self, sql: &str, params: &[Cell]) -> Result<u64, StoreError> {
-        let done = self
-            .conn
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(params_from_iter(params)));
-        done.map(|count| count as u64)
+        self.try_run(sql, params)
             .map_err(|error| self.error(&error))
     }
+
+    fn try_run(&self, sql: &str, params: &[Cell]) -> rusqlite::Result<u64> {
+        crash_point!("sqlite.run", injected);
+        let mut statement = self.conn.prepare_cached(sql)?;
+        Ok(statement.execute(params_from_iter(params))? as u64)
+    }
+
+    pub(super) fn try_batch(&self, sql: &str) -> rusqlite::Result<()> {
+        crash_point!(
+            format!("sqlite.{}", sql.split(' ').next().unwrap_or(sql)).as_str(),
+            injected
+        );
+        self.conn.execute_batch(sql)?;
+        // The answer may be lost after the deed.
+        crash_point!("sqlite.answer", injected);
+        Ok(())
+    }
+}
+
+/// What a crash point that fails says.
+#[cfg(feature = "crash")]
+fn injected(error: std::io::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.into())
 }
 
 /// The ledger's tables are `switchback_…` in the same file.

@@ -11,7 +11,9 @@ use crate::ledger::{self, BatchRow, BatchStatus, Counts, Phase};
 use crate::{Engine, StoreError};
 
 /// How long batches are gathered before they are committed together.
-const GROUP: Duration = Duration::from_millis(200);
+fn group() -> Duration {
+    Duration::from_millis(contract::crash_number!("SWITCHBACK_GROUP", 200))
+}
 
 impl<E: Engine> Writer<E> {
     pub(super) fn apply_batch(&mut self, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
@@ -274,7 +276,7 @@ impl<E: Engine> Writer<E> {
         let due = self
             .open
             .as_ref()
-            .is_some_and(|(since, _)| now || self.single || since.elapsed() >= GROUP);
+            .is_some_and(|(since, _)| now || self.single || since.elapsed() >= group());
         if self.dry {
             // Said to stand, for this run: nothing outlives the transaction around it.
             return Ok(self
