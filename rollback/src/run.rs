@@ -28,7 +28,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     };
     let mut report = Report::new(args, out, talk);
     let run = if args.check {
-        let mut sql = reader(&url)?;
+        let mut sql = url.read().map_err(refused)?;
         let run = find(sql.as_mut(), id)?;
         return checked(args, sql.as_mut(), &run, &mut report);
     } else {
@@ -69,13 +69,6 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     let proof = prove(sql.as_mut(), &run, args.fingerprint).map_err(after)?;
     report.rolled_back(&run, &proof);
     Ok(if proof.holds() { Exit::Done } else { Exit::No })
-}
-
-/// Opens the target for reading. A file that a crash left half written is mended by whoever opens it
-/// for writing; one that is read-only can't be, and is read as it is.
-fn reader(url: &TargetUrl) -> Result<Box<dyn Sql>, Failure> {
-    drop(url.open_to_undo());
-    url.read().map_err(refused)
 }
 
 /// Finds the run and makes sure that nobody is at work.
@@ -155,7 +148,7 @@ fn checked(
 
 /// Without a run ID nothing is done: the runs are listed.
 fn list(url: &TargetUrl, talk: &Talk) -> anyhow::Result<Exit> {
-    let mut sql = reader(url)?;
+    let mut sql = url.read().map_err(refused)?;
     let runs = match ledger::version(sql.as_mut()).map_err(refused)? {
         Some(_) => ledger::list_runs(sql.as_mut()).map_err(refused)?,
         None => vec![],

@@ -282,7 +282,7 @@ pub fn later_touch(
 pub struct Kept {
     /// The change.
     pub seq: i64,
-    /// A fixed word: `changed`, `later-run`, `depended-on`, `place-taken`, `failed`; or `gone`: there
+    /// A fixed word: `changed`, `depended-on`, `place-taken`, `failed`; or `gone`: there
     /// was no row to reverse any more, which does not count as kept.
     pub reason: String,
     /// JSON: table, key, columns with both values, dependents.
