@@ -190,18 +190,16 @@ impl<'a> Report<'a> {
 
     /// The outcome.
     pub fn rolled_back(&mut self, run: &Run, proof: &Proof) {
-        if run.last_seq == 0 {
-            self.talk.say(format!(
-                "run {} wrote nothing: there was nothing to roll back",
-                run.id
-            ));
+        let nothing = if run.last_seq == 0 {
+            ": it wrote nothing"
         } else {
-            let reversed = proof.reversed();
-            self.talk.say(format!(
-                "Rolled back {reversed} entries from run {}",
-                run.id
-            ));
-        }
+            ""
+        };
+        self.talk.say(format!(
+            "Rolled back {} entries from run {}{nothing}",
+            proof.reversed(),
+            run.id
+        ));
         for table in &proof.tables {
             self.talk.say(table_line(table));
             for row in &table.elsewhere.told {

@@ -6,6 +6,7 @@
 
 mod chain;
 mod check;
+mod finish;
 mod judge;
 mod layout;
 mod places;
