@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use clap::{Parser, ValueEnum};
@@ -32,6 +33,18 @@ pub struct Args {
     /// Stop a dry run after so many seconds: it holds the target's write lock
     #[arg(long, value_name = "N", default_value_t = 300, requires = "dry_run")]
     pub max_seconds: u64,
+    /// Apply, verify and roll back on a copy, and print a certificate; the target is only read
+    #[arg(long, conflicts_with_all = ["dry_run", "resume", "only_batch", "expect", "take_over"])]
+    pub rehearse: bool,
+    /// Write the decisions of a dry run to a file, for --expect
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    pub save: Option<PathBuf>,
+    /// Write only what a dry run has said: refused where anything would be decided otherwise now
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub expect: Option<PathBuf>,
+    /// Write to the production environment of this name, as the plan recognises it
+    #[arg(long, value_name = "NAME")]
+    pub allow_production: Option<String>,
     /// Records in a batch, the unit of failure
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_size: u32,
@@ -82,9 +95,10 @@ pub struct Args {
         default_value = ".migration-checkpoint.json"
     )]
     pub checkpoint: PathBuf,
-    /// Go on with a run that failed or was interrupted: the latest of this bundle, or the one named
-    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true)]
-    pub resume: Option<Option<Uuid>>,
+    /// Go on with a run that failed or was interrupted: the latest of this bundle, or the one named;
+    /// `auto` starts one where there is none
+    #[arg(long, value_name = "RUN|auto", num_args = 0..=1, require_equals = true)]
+    pub resume: Option<Option<Resume>>,
     /// Try this batch alone again, of the run that is resumed
     #[arg(long, value_name = "N", conflicts_with_all = ["dry_run", "continue_on_error"])]
     pub only_batch: Option<i64>,
@@ -118,6 +132,29 @@ pub struct Args {
     /// Say what was decided for each record that is not plainly created or unchanged
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// Which run to go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// The unfinished one of this bundle, or else a new one.
+    Auto,
+    /// This one.
+    Run(Uuid),
+}
+
+impl FromStr for Resume {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            id => match Uuid::parse_str(id) {
+                Ok(id) => Ok(Self::Run(id)),
+                Err(_) => Err("it is a run ID or auto".into()),
+            },
+        }
+    }
 }
 
 /// What is undone when a record fails.
@@ -174,14 +211,18 @@ Examples:
   apply members.bundle --to sqlite:club.db --dry-run
   run=$(apply members.bundle --to sqlite:club.db)
   apply members.bundle --to sqlite:club.db --resume
+  apply members.bundle --to sqlite:club.db --rehearse
+  apply members.bundle --to sqlite:club.db --dry-run --save decisions.ndjson
+  apply members.bundle --to sqlite:club.db --expect decisions.ndjson
 
 Exit codes:
   0    every record is applied, or was already
-  1    dry run: the live run would fail, for what is listed; nothing was written
+  1    dry run: the live run would fail, for what is listed; a rehearsal failed; nothing was written
   2    wrong usage: arguments or plan
   3    done in part: batches failed or the target was lost; the ledger says what stands:
        apply --resume goes on, rollback takes back
-  4    refused before any write: the bundle or the catalogue does not add up, or the run's status
+  4    refused before any write: the bundle or the catalogue does not add up, or the run's status,
+       production without its name, more rows than the limits allow, not what --expect expects
   5    the bundle or the target could not be reached, read or written, before any write
   11   another run holds the lock: who, where, since when
   130  stopped by SIGINT, 143 by SIGTERM: the batch in hand was finished; apply --resume goes on";

@@ -16,6 +16,9 @@ use crate::Args;
 use crate::args::{OnError, OnFailure};
 use crate::checkpoint::Checkpoint;
 use crate::cut::{self, Pass};
+use crate::decide::Watch;
+use crate::decisions::{Head, Save, decisions};
+use crate::guard;
 use crate::report::Report;
 use crate::trigger::Triggers;
 use crate::which::refused;
@@ -30,6 +33,8 @@ enum Stop {
     Signal(Exit),
     /// The dry run took too long.
     Slow,
+    /// A decision is not the one that was expected.
+    Changed(String),
 }
 
 /// A run under way.
@@ -46,6 +51,10 @@ pub(crate) struct Job<'a> {
     /// Batches applied but not committed: number and records.
     pending: Vec<(i64, u64)>,
     checkpoint: Checkpoint,
+    /// What `--expect` expects.
+    watch: Watch,
+    /// Where `--save` keeps the decisions.
+    save: Option<Save>,
 }
 
 impl<'a> Job<'a> {
@@ -55,9 +64,9 @@ impl<'a> Job<'a> {
         bundle: &'a Bundle,
         signals: Signals,
         run: &Run,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let started = DateTime::from_timestamp_millis(run.started).unwrap_or_default();
-        Self {
+        Ok(Self {
             args,
             talk,
             bundle,
@@ -79,7 +88,9 @@ impl<'a> Job<'a> {
                 current_batch: 0,
                 status: RunStatus::InProgress.word().into(),
             },
-        }
+            watch: Watch::open(args.expect.as_deref())?,
+            save: None,
+        })
     }
 
     pub(crate) fn announce(&mut self, out: &mut dyn Write) {
@@ -95,6 +106,10 @@ impl<'a> Job<'a> {
         out: &mut dyn Write,
     ) -> anyhow::Result<Exit> {
         let done = self.standing(target, run, resumed)?;
+        if let Some(path) = &self.args.save {
+            let head = Head::of(self.bundle, &self.args.to, target.sql(), run)?;
+            self.save = Some(Save::create(path, head)?);
+        }
         for pass in passes {
             match self.pass(target, *pass, usize::try_from(run.batch_size)?, &done) {
                 Ok(true) => self.checkpoint.files_done.push(pass.file.file.clone()),
@@ -113,10 +128,13 @@ impl<'a> Job<'a> {
         };
         let run = target.finish(&end).map_err(|error| self.lost(&error))?;
         let failures = ledger::failures(target.sql(), run.seq).map_err(refused)?;
+        let mut extent = Ok(());
         if self.args.dry_run {
+            let limits = &self.bundle.plan().plan.limits;
+            extent = guard::check_extent(target.sql(), run.seq, limits);
             target.abandon().map_err(refused)?;
         }
-        if let Some(Stop::Limit(reason)) = &self.stopped {
+        if let Some(Stop::Limit(reason) | Stop::Changed(reason)) = &self.stopped {
             self.talk.warn(reason);
         }
         self.report.finish(&run, &failures, out, self.talk)?;
@@ -129,11 +147,31 @@ impl<'a> Job<'a> {
             );
             return Err(Failure::new(Exit::Partial, message).into());
         }
+        self.keep_decisions()?;
+        extent?;
         let exit = self.exit(&run.counts);
         if exit != Exit::Done && self.args.on_failure == OnFailure::Rollback && !self.args.dry_run {
             return self.roll_back(&run);
         }
         Ok(exit)
+    }
+
+    /// Gives the file of decisions its name, if the dry run went as far as a live run would.
+    fn keep_decisions(&mut self) -> anyhow::Result<()> {
+        let (Some(save), Some(path)) = (self.save.take(), &self.args.save) else {
+            return Ok(());
+        };
+        if !matches!(self.stopped, None | Some(Stop::Failed)) {
+            let message = format!("{} is not written: the dry run did not end", path.display());
+            self.talk.warn(message);
+            return Ok(());
+        }
+        let count = save.commit().map_err(|error| {
+            Failure::new(Exit::Unreachable, format!("{}: {error}", path.display()))
+        })?;
+        self.talk
+            .say(format!("{count} decisions are in {}", path.display()));
+        Ok(())
     }
 
     /// Returns the batches that stand, and says where the checkpoint file disagrees with them.
@@ -189,6 +227,9 @@ impl<'a> Job<'a> {
                 return Ok(false);
             }
             let signals = self.signals.clone();
+            let expected = self.watch.batch(no)?;
+            let (watch, expected) = (&self.watch, expected.as_deref());
+            let entity = (no, pass.file.entity.as_str());
             let batch = Batch {
                 no,
                 phase: pass.phase,
@@ -196,14 +237,22 @@ impl<'a> Job<'a> {
                 records,
                 quarantine: self.args.on_error == OnError::Record,
                 abort: &|| signals.at_once(),
-                judge: &|_, _| true,
+                judge: &|decided, rejects| {
+                    watch.agrees(expected, || decisions(bundle, entity, decided, rejects))
+                },
             };
             let outcome = target.apply(&batch).map_err(|error| self.lost(&error))?;
             if outcome.aborted {
-                self.stopped = self.signals.stop().map(Stop::Signal);
+                let signal = || self.signals.stop().map(Stop::Signal);
+                self.stopped = watch.difference().map(Stop::Changed).or_else(signal);
                 return Ok(false);
             }
             let applied = outcome.applied;
+            let now = || decisions(bundle, entity, &outcome.decisions, &outcome.rejects);
+            let agrees = applied || watch.agrees(expected, now);
+            if let Some(save) = &mut self.save {
+                save.add(&now())?;
+            }
             let late = pass.phase == ledger::Phase::Late;
             self.failed += outcome.counts.failed;
             if applied {
@@ -215,6 +264,10 @@ impl<'a> Job<'a> {
                 .map_err(|error| self.lost(&error))?;
             if let Some(reason) = self.triggers.fired(self.failed) {
                 self.stopped = Some(Stop::Limit(reason));
+                return Ok(false);
+            }
+            if let Some(message) = self.watch.difference().filter(|_| !agrees) {
+                self.stopped = Some(Stop::Changed(message));
                 return Ok(false);
             }
             if applied || self.args.continue_on_error {
@@ -382,7 +435,7 @@ impl<'a> Job<'a> {
 
     fn reason(&self) -> Option<String> {
         match &self.stopped {
-            Some(Stop::Limit(reason)) => Some(reason.clone()),
+            Some(Stop::Limit(reason) | Stop::Changed(reason)) => Some(reason.clone()),
             Some(Stop::Signal(Exit::Terminated)) => Some("stopped by SIGTERM".into()),
             Some(Stop::Signal(_)) => Some("stopped by SIGINT".into()),
             Some(Stop::Slow) => Some("the dry run took longer than --max-seconds".into()),

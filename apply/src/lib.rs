@@ -3,7 +3,11 @@
 mod args;
 mod checkpoint;
 mod cut;
+mod decide;
+mod decisions;
+mod guard;
 mod job;
+mod rehearse;
 mod report;
 mod run;
 mod trigger;

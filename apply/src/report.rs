@@ -22,6 +22,7 @@ pub(crate) struct Report<'a> {
     args: &'a Args,
     bundle: &'a Bundle,
     id: String,
+    environment: Option<String>,
     progress: Option<Progress>,
     records: u64,
     batches: usize,
@@ -38,6 +39,7 @@ impl<'a> Report<'a> {
             args,
             bundle,
             id: run.id.clone(),
+            environment: run.environment.clone(),
             progress: None,
             records: 0,
             batches: 0,
@@ -52,7 +54,9 @@ impl<'a> Report<'a> {
     /// Says the run ID, on stdout for scripts and on stderr for people. A closed stdout is only
     /// lost talk.
     pub(crate) fn announce(&mut self, out: &mut dyn Write, talk: &Talk) {
-        talk.say(format!("run {} into {}", self.id, self.args.to));
+        let of = self.environment.as_ref();
+        let of = of.map_or_else(String::new, |name| format!(" ({name})"));
+        talk.say(format!("run {} into {}{of}", self.id, self.args.to));
         if !self.args.json {
             writeln!(out, "{}", self.id).and_then(|()| out.flush()).ok();
         }
@@ -239,7 +243,7 @@ impl<'a> Report<'a> {
             }
             let summary = json!({
                 "run": (!self.args.dry_run).then_some(&run.id), "bundle": run.bundle, "dry_run": self.args.dry_run,
-                "status": run.status, "counts": run.counts, "entities": self.entities, "failures": failures,
+                "environment": run.environment, "status": run.status, "counts": run.counts, "entities": self.entities, "failures": failures,
             });
             writeln!(out, "{summary}").and_then(|()| out.flush()).ok();
         }

@@ -11,7 +11,10 @@ use store::{LookupCode, Target, Which};
 
 use crate::Args;
 use crate::cut;
+use crate::decide::decide;
+use crate::guard;
 use crate::job::Job;
+use crate::rehearse::rehearse;
 use crate::which::{refused, which};
 
 /// Applies a bundle.
@@ -23,6 +26,10 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     let signals = Signals::listen()?;
     let bundle = Bundle::open(&args.bundle)?;
     bundle.check()?;
+    if args.rehearse {
+        return rehearse(args, &bundle, out, talk);
+    }
+    let environment = guard::environment(args, &bundle)?;
     let mut target = args.to.open().map_err(refused)?;
     let problems = target.preflight(bundle.plan()).map_err(refused)?;
     if !problems.is_empty() {
@@ -31,7 +38,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             .hint("nothing was written; mend the plan or the target")
             .into());
     }
-    let start = which(args, &bundle, target.sql())?;
+    let start = which(args, &bundle, environment, target.sql())?;
     if let Which::New(_) = start.run {
         look_up(&bundle, target.as_mut())?;
     }
@@ -55,8 +62,16 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
         return Err(Failure::new(Exit::Usage, message).into());
     }
     let resumed = matches!(start.run, Which::Resume(_));
+    if !args.dry_run && (args.expect.is_some() || guard::limits_rows(&bundle.plan().plan.limits)) {
+        let how = (args, &bundle, talk);
+        decide(how, target, start.clone(), &passes, &signals)?;
+        target = args.to.open().map_err(refused)?;
+        if !resumed {
+            look_up(&bundle, target.as_mut())?;
+        }
+    }
     let run = target.start(bundle.plan(), start).map_err(refused)?;
-    let mut job = Job::new(args, talk, &bundle, signals, &run);
+    let mut job = Job::new(args, talk, &bundle, signals, &run)?;
     if !args.dry_run {
         job.announce(out);
     }

@@ -7,16 +7,25 @@ use store::{NewRun, Sql, Start, Which};
 use uuid::Uuid;
 
 use crate::Args;
+use crate::args::Resume;
 
 /// Decides by the ledger alone, reading.
-pub(crate) fn which(args: &Args, bundle: &Bundle, sql: &mut dyn Sql) -> anyhow::Result<Start> {
+pub(crate) fn which(
+    args: &Args,
+    bundle: &Bundle,
+    environment: Option<String>,
+    sql: &mut dyn Sql,
+) -> anyhow::Result<Start> {
     let has_ledger = ledger::version(sql).map_err(refused)?.is_some();
     if has_ledger {
         refuse_unsafe(sql)?;
     }
-    let resumed = match &args.resume {
+    let resumed = match args.resume {
         None if args.only_batch.is_none() => None,
-        named => Some(resumable(named.flatten(), has_ledger, bundle, sql)?),
+        Some(Some(Resume::Auto)) if has_ledger => unfinished(bundle, sql)?,
+        Some(Some(Resume::Auto)) => None,
+        Some(Some(Resume::Run(id))) => Some(resumable(Some(id), has_ledger, bundle, sql)?),
+        None | Some(None) => Some(resumable(None, has_ledger, bundle, sql)?),
     };
     if let Some(run) = &resumed
         && i64::from(args.batch_size) != run.batch_size
@@ -32,7 +41,7 @@ pub(crate) fn which(args: &Args, bundle: &Bundle, sql: &mut dyn Sql) -> anyhow::
     }
     let which = match resumed {
         Some(run) => Which::Resume(Box::new(run)),
-        None => Which::New(Box::new(new_run(args, bundle))),
+        None => Which::New(Box::new(new_run(args, bundle, environment))),
     };
     Ok(Start {
         run: which,
@@ -42,7 +51,7 @@ pub(crate) fn which(args: &Args, bundle: &Bundle, sql: &mut dyn Sql) -> anyhow::
     })
 }
 
-fn new_run(args: &Args, bundle: &Bundle) -> NewRun {
+fn new_run(args: &Args, bundle: &Bundle, environment: Option<String>) -> NewRun {
     let path = std::fs::canonicalize(bundle.folder()).ok();
     NewRun {
         id: args
@@ -63,8 +72,22 @@ fn new_run(args: &Args, bundle: &Bundle) -> NewRun {
             .iter()
             .map(|file| file.records)
             .sum(),
-        environment: None,
+        environment,
     }
+}
+
+/// Returns the latest run of this bundle that can still be gone on with, if there is one.
+fn unfinished(bundle: &Bundle, sql: &mut dyn Sql) -> anyhow::Result<Option<Run>> {
+    let id = bundle.id().to_string();
+    for run in ledger::list_runs(sql).map_err(refused)? {
+        if run.bundle == id && run.status.may_become(RunStatus::InProgress) {
+            return Ok(Some(run));
+        }
+        if run.last_seq > 0 {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 fn resumable(

@@ -1,0 +1,220 @@
+//! The rehearsal: apply, verify and roll back on a copy, by the programs that do it, and compare what
+//! every table holds before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use chrono::{SecondsFormat, Utc};
+use contract::bundle::Bundle;
+use contract::{Exit, Failure, Talk};
+use serde::Serialize;
+use store::{Fingerprint, TargetUrl};
+
+use crate::Args;
+use crate::args::OnError;
+use crate::which::refused;
+
+/// What a rehearsal found.
+#[derive(Debug, Serialize)]
+struct Certificate {
+    bundle: String,
+    target: String,
+    /// Whether every step ended with 0 and every table is as it was.
+    holds: bool,
+    started: String,
+    ended: String,
+    steps: Vec<Step>,
+    tables: Vec<Content>,
+}
+
+/// A program that was run on the copy.
+#[derive(Debug, Serialize)]
+struct Step {
+    program: &'static str,
+    exit: Option<i32>,
+    seconds: f64,
+}
+
+/// What a table of the copy held.
+#[derive(Debug, Serialize)]
+struct Content {
+    table: String,
+    before: String,
+    after: String,
+}
+
+/// Rehearses a bundle on a copy of the target. The target itself is only read.
+///
+/// # Errors
+///
+/// The copy can't be made, or a program can't be run; the target is as it was.
+pub(crate) fn rehearse(
+    args: &Args,
+    bundle: &Bundle,
+    out: &mut dyn Write,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
+    let now = || Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let folder = tempfile::Builder::new().prefix("rehearsal-").tempdir()?;
+    let started = now();
+    let copy = args
+        .to
+        .copy_to(&folder.path().join("copy.db"))
+        .map_err(refused)?;
+    talk.say(format!(
+        "rehearsing on a copy of {}, which is only read",
+        args.to
+    ));
+    let before = copy.contents().map_err(refused)?;
+    let mut stage = Stage {
+        copy: &copy,
+        verbose: args.verbose,
+        steps: Vec::new(),
+    };
+    let run = stage.run("apply", &apply_args(args, bundle, &copy, folder.path()))?;
+    let path = args.bundle.to_string_lossy().into_owned();
+    if !run.is_empty() {
+        let of_run = [run.clone(), "--bundle".into(), path];
+        if stage.passed() {
+            stage.run("verify", &of_run)?;
+        }
+        stage.run("rollback", &of_run)?;
+    }
+    let after = copy.contents().map_err(refused)?;
+    let certificate = Certificate {
+        bundle: bundle.id().to_string(),
+        target: args.to.to_string(),
+        holds: stage.passed() && before == after,
+        started,
+        ended: now(),
+        steps: stage.steps,
+        tables: tables(&before, &after),
+    };
+    certificate.print(args.json, out)?;
+    if certificate.holds {
+        return Ok(Exit::Done);
+    }
+    let message = "the rehearsal failed on the copy; the target is as it was";
+    Err(Failure::new(Exit::No, message)
+        .hint("the steps above say where; -v shows all that they said")
+        .into())
+}
+
+/// The live run's arguments, for the copy.
+fn apply_args(args: &Args, bundle: &Bundle, copy: &TargetUrl, folder: &Path) -> Vec<String> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut list = vec![
+        text(&args.bundle),
+        "--batch-size".into(),
+        args.batch_size.to_string(),
+        "--failures".into(),
+        text(&folder.join("failures")),
+        "--checkpoint".into(),
+        text(&folder.join("checkpoint")),
+    ];
+    if args.continue_on_error {
+        list.push("--continue-on-error".into());
+    }
+    if args.on_error == OnError::Record {
+        list.push("--on-error=record".into());
+    }
+    // A copy is never production, whatever its path looks like.
+    let environment = bundle.plan().plan.environment(&copy.descriptions());
+    if let Some(production) = environment.filter(|environment| environment.production) {
+        list.extend(["--allow-production".into(), production.name.clone()]);
+    }
+    list
+}
+
+struct Stage<'a> {
+    copy: &'a TargetUrl,
+    verbose: bool,
+    steps: Vec<Step>,
+}
+
+impl Stage<'_> {
+    /// Runs a program that lies beside this one on the copy, and returns what it said on stdout.
+    fn run(&mut self, program: &'static str, args: &[String]) -> anyhow::Result<String> {
+        let path = std::env::current_exe()?.with_file_name(program);
+        let began = Instant::now();
+        let mut command = Command::new(&path);
+        command.args(args).arg("--to").arg(self.copy.to_string());
+        if !self.verbose {
+            command.arg("--quiet");
+        }
+        let output = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| {
+                Failure::new(Exit::Unreachable, format!("{}: {error}", path.display()))
+            })?;
+        self.steps.push(Step {
+            program,
+            exit: output.status.code(),
+            seconds: (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+        });
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    fn passed(&self) -> bool {
+        self.steps.iter().all(|step| step.exit == Some(0))
+    }
+}
+
+fn tables(
+    before: &BTreeMap<String, Fingerprint>,
+    after: &BTreeMap<String, Fingerprint>,
+) -> Vec<Content> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let said = |content: Option<&Fingerprint>| content.map_or("none".into(), ToString::to_string);
+    let content = |name: &String| Content {
+        table: name.clone(),
+        before: said(before.get(name)),
+        after: said(after.get(name)),
+    };
+    names.into_iter().map(content).collect()
+}
+
+impl Certificate {
+    fn print(&self, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+        if json {
+            writeln!(out, "{}", serde_json::to_string(self)?)?;
+            return Ok(out.flush()?);
+        }
+        let answer = if self.holds {
+            "every table is as it was"
+        } else {
+            "FAILED"
+        };
+        writeln!(out, "Rehearsal: {answer}")?;
+        writeln!(out, "bundle   {}", self.bundle)?;
+        writeln!(out, "target   {}", self.target)?;
+        writeln!(out, "started  {}", self.started)?;
+        writeln!(out, "ended    {}", self.ended)?;
+        for step in &self.steps {
+            let exit = step
+                .exit
+                .map_or("by a signal".into(), |exit| exit.to_string());
+            writeln!(
+                out,
+                "{:<8} exit {exit}, {:.3} s",
+                step.program, step.seconds
+            )?;
+        }
+        for table in &self.tables {
+            let verdict = if table.before == table.after {
+                "same"
+            } else {
+                "DIFFERS"
+            };
+            writeln!(out, "{} {verdict}", table.table)?;
+            writeln!(out, "  before {}", table.before)?;
+            writeln!(out, "  after  {}", table.after)?;
+        }
+        Ok(out.flush()?)
+    }
+}
