@@ -26,7 +26,7 @@ fn room(bad: usize, limits: &str) -> Room {
         csv
     });
     let room = Room::with(
-        &format!("{PLAN}\n{limits}"),
+        &format!("{limits}\n{PLAN}"),
         &[("readings.csv", &csv)],
         SCHEMA,
     );
