@@ -35,7 +35,8 @@ pub struct Args {
         hide_env_values = true,
         global = true
     )]
-    pub(crate) to: Option<TargetUrl>,
+    // Text here: clap would repeat a URL that is wrong, with its password.
+    pub(crate) to: Option<String>,
     /// Print one JSON object
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -74,11 +75,14 @@ impl Args {
     }
 
     /// Returns the target.
-    pub(crate) fn target(&self) -> Result<&TargetUrl, Failure> {
-        let missing = "no target is named: give --to sqlite:PATH, or set DATABASE_URL";
-        self.to
-            .as_ref()
-            .ok_or_else(|| Failure::new(Exit::Usage, missing))
+    pub(crate) fn target(&self) -> Result<TargetUrl, Failure> {
+        let wrong = |message: String| Failure::new(Exit::Usage, format!("--to: {message}"));
+        match self.to.as_deref() {
+            Some(url) => url.parse().map_err(wrong),
+            None => Err(wrong(
+                "no target is named; give --to sqlite:PATH, or set DATABASE_URL".into(),
+            )),
+        }
     }
 }
 

@@ -73,8 +73,7 @@ fn to_json(entry: &AuditEntry) -> Value {
     let hash = entry
         .hash
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     json!({
         "seq": entry.seq, "at": moment(entry.at), "action": entry.action, "run": entry.run,
         "operator": entry.operator, "host": entry.host, "detail": detail, "hash": hash,

@@ -2,6 +2,7 @@
 
 use contract::At;
 use serde::Serialize;
+use store::Key;
 
 /// How many rows at fault a check keeps; more are only counted, so that memory stays flat.
 const KEPT: usize = 1000;
@@ -63,7 +64,7 @@ impl Fault {
     }
 
     /// Names the row.
-    pub(crate) fn row(mut self, table: &str, key: impl ToString) -> Self {
+    pub(crate) fn row(mut self, table: &str, key: &Key) -> Self {
         self.table = Some(table.to_owned());
         self.key = Some(key.to_string());
         self

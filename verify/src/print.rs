@@ -53,7 +53,8 @@ pub(crate) fn check(check: &Check, verbose: bool, out: &mut dyn Write) -> io::Re
         Some(Level::Warning) => "warn",
         Some(Level::Error) => "FAIL",
     };
-    writeln!(out, "  {word}  {:<10}  {}", check.name, check.found)?;
+    let found = check.found.replace("; ", "\n                    ");
+    writeln!(out, "  {word}  {:<10}  {found}", check.name)?;
     if check.severity.is_none() {
         return Ok(());
     }

@@ -56,7 +56,9 @@ pub(crate) fn show(
 /// The figures of a run are written when it ends; until then its batches say what stands.
 fn totals(run: &Run, batches: &[BatchRow]) -> Counts {
     let mut counts = Counts::default();
-    batches.iter().for_each(|batch| counts.add(&batch.counts));
+    for batch in batches {
+        counts.add(&batch.counts);
+    }
     counts.not_attempted += run.counts.total().saturating_sub(counts.total());
     counts
 }

@@ -1,23 +1,23 @@
 //! The run itself: where it stands, and whether its figures add up.
 
-use store::ledger::{BatchStatus, Counts, RunStatus};
+use store::ledger::{self, BatchStatus, Counts, RunStatus};
 
 use crate::finding::{Check, Fault};
-use crate::scene::Scene;
+use crate::scene::{Scene, target_error};
 
-pub(super) fn check(scene: &Scene<'_>) -> Check {
+pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
+    let failures = ledger::failures(scene.sql.as_mut(), scene.run.seq).map_err(target_error)?;
     let run = &scene.run;
     let mut check = Check::new(
         "run",
         "every batch applied, and every record accounted for once",
     );
     match run.status {
-        RunStatus::Completed => {}
         RunStatus::RolledBack if run.kept > 0 => check.add(Fault::warning(format!(
             "rollback left {} changes in place",
             run.kept
         ))),
-        RunStatus::RolledBack => {}
+        RunStatus::Completed | RunStatus::RolledBack => {}
         RunStatus::InProgress => check.add(Fault::error(format!(
             "the run is in progress or was interrupted: `apply --resume={}` goes on with it",
             run.id
@@ -46,17 +46,26 @@ pub(super) fn check(scene: &Scene<'_>) -> Check {
         );
         check.add(Fault::error(message));
     }
+    for reject in &failures {
+        for error in &reject.errors {
+            let fault = Fault {
+                column: error.field.clone(),
+                ..Fault::error(format!("it was not applied: {}", error.message))
+            };
+            let key = reject.key.as_deref().unwrap_or_default();
+            check.add(fault.record(&reject.entity, key, Some(&reject.at)));
+        }
+    }
     let mut sum = Counts::default();
-    scene
-        .batches
-        .iter()
-        .for_each(|batch| sum.add(&batch.counts));
+    for batch in &scene.batches {
+        sum.add(&batch.counts);
+    }
     let applied = scene.batches.len();
     let records = figures(scene, &sum, &mut check);
-    check.found(format!(
-        "the run is {}; {applied} batches, {records} records",
+    Ok(check.found(format!(
+        "the run is {}, {applied} batches, {records} records",
         run.status
-    ))
+    )))
 }
 
 /// Compares the figures of the run, of its batches and of its bundle; returns how many records

@@ -16,7 +16,7 @@ struct Rule {
     columns: Vec<usize>,
     /// Without regard to case.
     fold: bool,
-    /// Only rows of this entity count: several entities share the table.
+    /// Rows of other entities do not count: several fill the table.
     only: Option<i64>,
     what: String,
 }
@@ -70,7 +70,7 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
         }
     }
     let found = format!(
-        "{} rules; {enforced} of them are unique keys of the target",
+        "{} rules, {enforced} of them are unique keys of the target",
         looked.len()
     );
     Ok(check.found(found))
@@ -201,7 +201,7 @@ fn of_rule(
     let keys: Vec<Key> = rows.iter().map(|row| binding.key_of(row)).collect();
     let claims = scene.sql.claims(claim, &keys).map_err(target_error)?;
     let of = |entry: &Option<store::ledger::Entry>| {
-        entry.as_ref().is_some_and(|entry| entry.entity == only)
+        entry.as_ref().is_none_or(|entry| entry.entity == only)
     };
     Ok(rows
         .into_iter()

@@ -104,7 +104,7 @@ fn twice(scene: &mut Scene<'_>, claim: i64, table: &str, check: &mut Check) -> a
             .collect();
         let key = Key::from_cell(target).map_err(target_error)?;
         let message = format!("several records claim this row: {}", names.join(", "));
-        check.add(Fault::error(message).row(table, key));
+        check.add(Fault::error(message).row(table, &key));
     }
     Ok(())
 }

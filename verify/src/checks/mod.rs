@@ -7,10 +7,13 @@ mod duplicates;
 mod foreign;
 mod mappings;
 mod orphans;
+mod parents;
 mod records;
+mod removed;
 mod schema;
 mod sealed;
 mod undone;
+mod values;
 mod without_bundle;
 
 use store::ledger::RunStatus;
@@ -25,7 +28,7 @@ const PAGE: usize = 1000;
 /// Runs every check that the run's status asks for.
 pub(crate) fn all(scene: &mut Scene<'_>, sample: Option<Sample>) -> anyhow::Result<Vec<Check>> {
     let mut checks = vec![
-        account::check(scene),
+        account::check(scene)?,
         sealed::check(scene),
         schema::check(scene)?,
     ];

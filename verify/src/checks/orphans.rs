@@ -46,12 +46,18 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
         }
         for (shape, changes) in shapes {
             let shape = ledger::shape_of(scene.sql.as_mut(), shape).map_err(target_error)?;
-            // A missing table or key is named by the checks of the schema and the counts.
-            let Some(table) = scene.table(&shape.table).map_err(target_error)? else {
-                continue;
-            };
-            let places = shape.key.iter().map(|column| table.position(column));
-            let Some(key) = places.collect::<Option<Vec<usize>>>() else {
+            let table = scene.table(&shape.table).map_err(target_error)?;
+            let key = table.as_ref().and_then(|table| {
+                let places = shape.key.iter().map(|column| table.position(column));
+                places.collect::<Option<Vec<usize>>>()
+            });
+            let (Some(table), Some(key)) = (table, key) else {
+                let message = format!(
+                    "{} rows can't be checked: table {} or its key is gone",
+                    changes.len(),
+                    shape.table
+                );
+                check.add(Fault::error(message));
                 continue;
             };
             touched.insert(table.name.clone(), table.clone());
@@ -77,32 +83,35 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
                     check.add(fault);
                 }
             }
-            let deleted = changes
+            let deleted: Vec<Row> = changes
                 .iter()
-                .filter(|change| change.action == Action::Delete);
-            for change in deleted {
-                let gone: Vec<Cell> = change
-                    .before
-                    .0
-                    .iter()
-                    .map(|(_, cell)| cell.clone())
-                    .collect();
-                left_behind(scene, &table, &gone, &mut named, &mut check)?;
+                .filter(|change| change.action == Action::Delete)
+                .map(|change| {
+                    change
+                        .before
+                        .0
+                        .iter()
+                        .map(|(_, cell)| cell.clone())
+                        .collect()
+                })
+                .collect();
+            if !deleted.is_empty() {
+                left_behind(scene, &table, &deleted, &mut named, &mut check)?;
             }
         }
     }
     let others = elsewhere(scene, &touched, &named, &mut check)?;
     Ok(check.found(format!(
-        "{rows} rows of the run, {} tables; {others} orphans of others",
+        "{rows} rows of the run, {} tables, {others} orphans of others",
         touched.len()
     )))
 }
 
-/// Finds rows that still point to a row that the run deleted.
+/// Finds rows that still point to rows that the run deleted.
 fn left_behind(
     scene: &mut Scene<'_>,
     parent: &Table,
-    gone: &[Cell],
+    deleted: &[Row],
     named: &mut HashSet<String>,
     check: &mut Check,
 ) -> anyhow::Result<()> {
@@ -111,11 +120,19 @@ fn left_behind(
             .parent_columns
             .iter()
             .map(|column| parent.position(column));
-        let values: Option<Vec<Cell>> = places.map(|place| gone.get(place?).cloned()).collect();
-        let Some(values) = values else { continue };
+        let Some(places) = places.collect::<Option<Vec<usize>>>() else {
+            continue;
+        };
+        let value = |row: &Row| {
+            places
+                .iter()
+                .map(|place| row.get(*place).cloned().unwrap_or(Cell::Null))
+                .collect()
+        };
+        let values: Vec<Vec<Cell>> = deleted.iter().map(value).collect();
         let rows = scene
             .sql
-            .fetch(&child, &key.columns, &[values])
+            .fetch(&child, &key.columns, &values)
             .map_err(target_error)?;
         let rows: Vec<Row> = rows.into_iter().flatten().collect();
         for row in foreign::without_parent(scene, &key, &rows)? {
@@ -208,7 +225,7 @@ fn fault(table: &Table, key: &ForeignKey, row: &Row, message: &str) -> Fault {
         .map(|place| row[*place].to_string())
         .collect();
     Fault::error(message)
-        .row(&table.name, foreign::key_of(table, row))
+        .row(&table.name, &foreign::key_of(table, row))
         .values(
             &columns.join(", "),
             format!(

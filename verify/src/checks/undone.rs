@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use store::ledger::{self, Action, Change, Entry};
+use store::ledger::{self, Action, Change, Entry, RunStatus};
 use store::{Cell, Key, Row, Table};
 
 use super::PAGE;
 use crate::finding::{Check, Fault};
-use crate::lineage::later_run;
+use crate::lineage::{later_run, run_id};
 use crate::scene::{Scene, target_error};
 
 #[derive(Default)]
@@ -110,6 +110,13 @@ fn entries(
         if later || now.as_ref() == before.as_deref() {
             continue;
         }
+        // What stood before may have been taken back since, too.
+        if let Some(before) = before.as_deref()
+            && now.as_ref().is_none_or(|now| now.run < before.run)
+            && is_undone(scene, before.run)?
+        {
+            continue;
+        }
         let name = ledger::name_of(scene.sql.as_mut(), *entity).map_err(target_error)?;
         let fault = match (&now, before) {
             (Some(entry), _) if entry.run == scene.run.seq => {
@@ -128,6 +135,12 @@ fn entries(
         check.add(fault.record(&name, source, None));
     }
     Ok(())
+}
+
+fn is_undone(scene: &mut Scene<'_>, run: i64) -> anyhow::Result<bool> {
+    let id = run_id(scene.sql.as_mut(), run).map_err(target_error)?;
+    let run = ledger::find_run(scene.sql.as_mut(), &id).map_err(target_error)?;
+    Ok(run.is_some_and(|run| run.status == RunStatus::RolledBack))
 }
 
 fn reversed(
@@ -149,8 +162,9 @@ fn reversed(
         (Action::Update, None) if change.earlier.is_none() => {
             Some(Fault::warning("the run updated it, and it is gone"))
         }
-        (Action::Update, Some(row)) => return values(scene, table, change, row, columns, check),
-        (Action::Delete, Some(row)) => return values(scene, table, change, row, columns, check),
+        (Action::Update | Action::Delete, Some(row)) => {
+            return values(scene, table, change, row, columns, check);
+        }
         _ => None,
     };
     if let Some(fault) = fault {
