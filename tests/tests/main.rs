@@ -13,6 +13,7 @@ mod damage;
 mod identity;
 mod kill;
 mod limits;
+mod marks;
 mod members;
 mod messages;
 mod pipe;
