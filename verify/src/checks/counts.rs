@@ -1,12 +1,12 @@
 //! What the run created and updated must be there, what it deleted must be gone: counted by its own
 //! changes, whatever else the tables hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use store::Table;
 use store::ledger::{self, Action, Change};
-use store::{Key, Table};
 
-use super::PAGE;
+use super::walk::{self, Group};
 use crate::finding::{Check, Fault};
 use crate::lineage::later_run;
 use crate::scene::{Scene, target_error};
@@ -33,7 +33,7 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
             counts.created, counts.updated, counts.deleted, counts.linked
         ),
     );
-    let late: Vec<i64> = scene
+    let late: HashSet<i64> = scene
         .batches
         .iter()
         .filter(|batch| batch.phase == ledger::Phase::Late.word())
@@ -42,18 +42,13 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     let mut tables: BTreeMap<String, Figures> = BTreeMap::new();
     let mut before = i64::MAX;
     loop {
-        let page = ledger::page_changes(scene.sql.as_mut(), scene.run.seq, before, PAGE)
-            .map_err(target_error)?;
-        let Some(last) = page.last() else { break };
-        before = last.seq;
-        let mut shapes: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
-        for change in page {
-            shapes.entry(change.shape).or_default().push(change);
+        let groups = walk::page(scene, &mut before, &mut check)?;
+        if groups.is_empty() {
+            break;
         }
-        for (shape, changes) in shapes {
-            let shape = ledger::shape_of(scene.sql.as_mut(), shape).map_err(target_error)?;
-            let figures = tables.entry(shape.table.clone()).or_default();
-            for change in &changes {
+        for group in groups {
+            let figures = tables.entry(group.shape.table.clone()).or_default();
+            for change in &group.changes {
                 match change.action {
                     Action::Insert if change.identity.is_none() => figures.described += 1,
                     Action::Keep => figures.described += 1,
@@ -64,21 +59,9 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
                     Action::Map => {}
                 }
             }
-            let table = scene.table(&shape.table).map_err(target_error)?;
-            let key: Option<Vec<usize>> = table.as_ref().and_then(|table| {
-                let places = shape.key.iter().map(|column| table.position(column));
-                places.collect()
-            });
-            let (Some(table), Some(key)) = (table, key) else {
-                let message = format!(
-                    "{} changes can't be checked: table {} or its key is gone",
-                    changes.len(),
-                    shape.table
-                );
-                check.add(Fault::error(message));
-                continue;
-            };
-            present(scene, &table, &key, &changes, figures, &mut check)?;
+            if let Some(live) = &group.live {
+                present(scene, live, &group.changes, figures, &mut check)?;
+            }
         }
     }
     let all = |figure: fn(&Figures) -> u64| tables.values().map(figure).sum::<u64>();
@@ -109,18 +92,17 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
 /// Looks for the rows of changes that no later change of the run touched.
 fn present(
     scene: &mut Scene<'_>,
-    table: &Table,
-    key: &[usize],
+    live: &(Table, Vec<usize>),
     changes: &[Change],
     figures: &mut Figures,
     check: &mut Check,
 ) -> anyhow::Result<()> {
+    let table = &live.0;
     let last: Vec<&Change> = changes
         .iter()
         .filter(|change| change.later.is_none() && change.action != Action::Map)
         .collect();
-    let keys: Vec<Key> = last.iter().map(|change| change.target.clone()).collect();
-    let rows = scene.rows(table, key, &keys).map_err(target_error)?;
+    let rows = Group::rows(scene, live, &last)?;
     for (change, row) in last.iter().zip(rows) {
         let wanted = change.action != Action::Delete;
         figures.expected += u64::from(wanted);

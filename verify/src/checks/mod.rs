@@ -14,6 +14,7 @@ mod schema;
 mod sealed;
 mod undone;
 mod values;
+mod walk;
 mod without_bundle;
 
 use store::ledger::RunStatus;

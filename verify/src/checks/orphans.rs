@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use store::ledger::{self, Action, Change};
+use store::ledger::{Action, Change};
 use store::{Cell, ForeignKey, Row, Table};
 
+use super::walk::{self, Group};
 use super::{PAGE, foreign};
 use crate::finding::{Check, Fault, Level};
 use crate::scene::{Scene, target_error};
@@ -32,59 +33,38 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
         "orphans",
         "every declared foreign key of the run's rows has its parent",
     );
-    let (mut rows, mut named) = (0_u64, HashSet::new());
+    let (mut rows, mut named) = (0_u64, Named::default());
     let mut touched: BTreeMap<String, Table> = BTreeMap::new();
     let mut before = i64::MAX;
     loop {
-        let page = ledger::page_changes(scene.sql.as_mut(), scene.run.seq, before, PAGE)
-            .map_err(target_error)?;
-        let Some(last) = page.last() else { break };
-        before = last.seq;
-        let mut shapes: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
-        for change in page.into_iter().filter(|change| change.later.is_none()) {
-            shapes.entry(change.shape).or_default().push(change);
+        let groups = walk::page(scene, &mut before, &mut check)?;
+        if groups.is_empty() {
+            break;
         }
-        for (shape, changes) in shapes {
-            let shape = ledger::shape_of(scene.sql.as_mut(), shape).map_err(target_error)?;
-            let table = scene.table(&shape.table).map_err(target_error)?;
-            let key = table.as_ref().and_then(|table| {
-                let places = shape.key.iter().map(|column| table.position(column));
-                places.collect::<Option<Vec<usize>>>()
-            });
-            let (Some(table), Some(key)) = (table, key) else {
-                let message = format!(
-                    "{} rows can't be checked: table {} or its key is gone",
-                    changes.len(),
-                    shape.table
-                );
-                check.add(Fault::error(message));
-                continue;
-            };
+        for group in groups {
+            let Some(live) = &group.live else { continue };
+            let table = &live.0;
             touched.insert(table.name.clone(), table.clone());
+            let last = group.changes.iter().filter(|change| change.later.is_none());
             let written = |change: &&Change| {
                 matches!(
                     change.action,
                     Action::Insert | Action::Update | Action::Keep
                 )
             };
-            let keys: Vec<_> = changes
-                .iter()
-                .filter(written)
-                .map(|change| change.target.clone())
+            let changes: Vec<&Change> = last.clone().filter(written).collect();
+            let found: Vec<Row> = Group::rows(scene, live, &changes)?
+                .into_iter()
+                .flatten()
                 .collect();
-            let found = scene.rows(&table, &key, &keys).map_err(target_error)?;
-            let found: Vec<Row> = found.into_iter().flatten().collect();
             rows += found.len() as u64;
-            for foreign_key in &table.foreign_keys {
-                let orphans = foreign::without_parent(scene, foreign_key, &found)?;
-                for row in orphans {
-                    named.insert(name_of(&table, foreign_key, row));
-                    let fault = fault(&table, foreign_key, row, "the run's row has no parent");
-                    check.add(fault);
+            for key in &table.foreign_keys {
+                for row in foreign::without_parent(scene, key, &found)? {
+                    named.add(table, key, row);
+                    check.add(fault(table, key, row, "the run's row has no parent"));
                 }
             }
-            let deleted: Vec<Row> = changes
-                .iter()
+            let deleted: Vec<Row> = last
                 .filter(|change| change.action == Action::Delete)
                 .map(|change| {
                     change
@@ -96,7 +76,7 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
                 })
                 .collect();
             if !deleted.is_empty() {
-                left_behind(scene, &table, &deleted, &mut named, &mut check)?;
+                left_behind(scene, table, &deleted, &mut named, &mut check)?;
             }
         }
     }
@@ -112,7 +92,7 @@ fn left_behind(
     scene: &mut Scene<'_>,
     parent: &Table,
     deleted: &[Row],
-    named: &mut HashSet<String>,
+    named: &mut Named,
     check: &mut Check,
 ) -> anyhow::Result<()> {
     for (child, key) in foreign::children(scene, parent)? {
@@ -136,7 +116,7 @@ fn left_behind(
             .map_err(target_error)?;
         let rows: Vec<Row> = rows.into_iter().flatten().collect();
         for row in foreign::without_parent(scene, &key, &rows)? {
-            named.insert(name_of(&child, &key, row));
+            named.add(&child, &key, row);
             check.add(fault(&child, &key, row, "the run deleted its parent"));
         }
     }
@@ -148,7 +128,7 @@ fn left_behind(
 fn elsewhere(
     scene: &mut Scene<'_>,
     touched: &BTreeMap<String, Table>,
-    named: &HashSet<String>,
+    named: &Named,
     check: &mut Check,
 ) -> anyhow::Result<u64> {
     let mut keys: Vec<(Table, ForeignKey)> = Vec::new();
@@ -188,16 +168,9 @@ fn elsewhere(
             .sql
             .orphans(&child, &key, PAGE)
             .map_err(target_error)?;
-        let prefix = key_name(&child, &key);
-        let mine = named
-            .iter()
-            .filter(|name| name.starts_with(&prefix))
-            .count() as u64;
-        others += count.saturating_sub(mine);
-        for row in rows
-            .iter()
-            .filter(|row| !named.contains(&name_of(&child, &key, row)))
-        {
+        let mine = named.counts.get(&key_name(&child, &key));
+        others += count.saturating_sub(mine.copied().unwrap_or(0));
+        for row in rows.iter().filter(|row| !named.holds(&child, &key, row)) {
             let fault = fault(
                 &child,
                 &key,
@@ -237,9 +210,29 @@ fn fault(table: &Table, key: &ForeignKey, row: &Row, message: &str) -> Fault {
         )
 }
 
-/// Names an orphan, so that it is not told twice.
-fn name_of(table: &Table, key: &ForeignKey, row: &Row) -> String {
-    format!("{}{:?}", key_name(table, key), foreign::key_of(table, row))
+/// Orphans that were told already: 16 bytes for each.
+#[derive(Default)]
+struct Named {
+    rows: HashSet<[u8; 16]>,
+    /// By table and foreign key.
+    counts: BTreeMap<String, u64>,
+}
+
+impl Named {
+    fn add(&mut self, table: &Table, key: &ForeignKey, row: &Row) {
+        if self.rows.insert(digest(table, key, row)) {
+            *self.counts.entry(key_name(table, key)).or_default() += 1;
+        }
+    }
+
+    fn holds(&self, table: &Table, key: &ForeignKey, row: &Row) -> bool {
+        self.rows.contains(&digest(table, key, row))
+    }
+}
+
+fn digest(table: &Table, key: &ForeignKey, row: &Row) -> [u8; 16] {
+    let name = format!("{}{:?}", key_name(table, key), foreign::key_of(table, row));
+    contract::Digest::of(name.as_bytes()).short()
 }
 
 fn key_name(table: &Table, key: &ForeignKey) -> String {

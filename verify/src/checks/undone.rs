@@ -1,11 +1,12 @@
 //! After a rollback: nothing of the run is left, but what rollback said that it kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use store::ledger::{self, Action, Change, Entry, RunStatus};
-use store::{Cell, Key, Row, Table};
+use store::{Cell, Row, Table};
 
 use super::PAGE;
+use super::walk::{self, Group};
 use crate::finding::{Check, Fault};
 use crate::lineage::{later_run, run_id};
 use crate::scene::{Scene, target_error};
@@ -24,9 +25,6 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     let mut seen = Seen::default();
     let mut before = i64::MAX;
     loop {
-        let page = ledger::page_changes(scene.sql.as_mut(), scene.run.seq, before, PAGE)
-            .map_err(target_error)?;
-        let Some(last) = page.last() else { break };
         let kept =
             ledger::kept(scene.sql.as_mut(), scene.run.seq, before, PAGE).map_err(target_error)?;
         let kept: HashMap<i64, String> = kept
@@ -34,48 +32,23 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
             .filter(|kept| kept.reason != "gone")
             .map(|kept| (kept.seq, kept.reason))
             .collect();
-        before = last.seq;
-        seen.changes += page.len() as u64;
-        entries(scene, &page, &kept, &mut check)?;
-        let mut shapes: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
-        for change in page
-            .into_iter()
-            .filter(|change| change.action != Action::Map)
-        {
-            shapes.entry(change.shape).or_default().push(change);
+        let groups = walk::page(scene, &mut before, &mut check)?;
+        if groups.is_empty() {
+            break;
         }
-        for (shape, changes) in shapes {
-            let shape = ledger::shape_of(scene.sql.as_mut(), shape).map_err(target_error)?;
-            let table = scene.table(&shape.table).map_err(target_error)?;
-            let key = table.as_ref().and_then(|table| {
-                let places = shape.key.iter().map(|column| table.position(column));
-                places.collect::<Option<Vec<usize>>>()
-            });
-            let (Some(table), Some(key)) = (table, key) else {
-                let message = format!(
-                    "{} changes can't be checked: table {} or its key is gone",
-                    changes.len(),
-                    shape.table
-                );
-                check.add(Fault::error(message));
-                continue;
-            };
-            let keys: Vec<Key> = changes.iter().map(|change| change.target.clone()).collect();
-            let rows = scene.rows(&table, &key, &keys).map_err(target_error)?;
-            for (change, row) in changes.iter().zip(rows) {
+        for group in groups {
+            seen.changes += group.changes.len() as u64;
+            entries(scene, &group.changes, &kept, &mut check)?;
+            let Some(live) = &group.live else { continue };
+            let table = &live.0;
+            let rows = Group::rows(scene, live, &group.changes.iter().collect::<Vec<_>>())?;
+            for (change, row) in group.changes.iter().zip(rows) {
                 if let Some(reason) = kept.get(&change.seq) {
                     seen.kept += 1;
                     let fault = Fault::warning(format!("kept by rollback: {reason}"));
                     check.add(fault.row(&table.name, &change.target));
                 } else {
-                    reversed(
-                        scene,
-                        &table,
-                        change,
-                        row.as_ref(),
-                        &shape.columns,
-                        &mut check,
-                    )?;
+                    reversed(scene, &group, table, change, row.as_ref(), &mut check)?;
                 }
             }
         }
@@ -145,10 +118,10 @@ fn is_undone(scene: &mut Scene<'_>, run: i64) -> anyhow::Result<bool> {
 
 fn reversed(
     scene: &mut Scene<'_>,
+    group: &Group,
     table: &Table,
     change: &Change,
     row: Option<&Row>,
-    columns: &[String],
     check: &mut Check,
 ) -> anyhow::Result<()> {
     let fault = match (change.action, row) {
@@ -163,7 +136,7 @@ fn reversed(
             Some(Fault::warning("the run updated it, and it is gone"))
         }
         (Action::Update | Action::Delete, Some(row)) => {
-            return values(scene, table, change, row, columns, check);
+            return values(scene, table, change, row, &group.shape.columns, check);
         }
         _ => None,
     };

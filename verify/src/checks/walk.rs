@@ -1,0 +1,72 @@
+//! The changes of a run, page by page and table by table.
+
+use std::collections::BTreeMap;
+
+use store::ledger::{self, Change, Shape};
+use store::{Key, Row, Table};
+
+use super::PAGE;
+use crate::finding::{Check, Fault};
+use crate::scene::{Scene, target_error};
+
+/// Changes of rows of one table.
+pub(super) struct Group {
+    /// The table as it was when they were written.
+    pub shape: Shape,
+    /// The table as it is, and its key; none where it is gone, which is then named as a fault.
+    pub live: Option<(Table, Vec<usize>)>,
+    /// Newest first.
+    pub changes: Vec<Change>,
+}
+
+impl Group {
+    /// Returns the row that each of some changes is about.
+    pub(super) fn rows(
+        scene: &mut Scene<'_>,
+        (table, key): &(Table, Vec<usize>),
+        changes: &[&Change],
+    ) -> anyhow::Result<Vec<Option<Row>>> {
+        let keys: Vec<Key> = changes.iter().map(|change| change.target.clone()).collect();
+        Ok(scene.rows(table, key, &keys).map_err(target_error)?)
+    }
+}
+
+/// Returns the page of changes before `before`, newest first, and moves `before` to its end. Empty
+/// at the end.
+pub(super) fn page(
+    scene: &mut Scene<'_>,
+    before: &mut i64,
+    check: &mut Check,
+) -> anyhow::Result<Vec<Group>> {
+    let page = ledger::page_changes(scene.sql.as_mut(), scene.run.seq, *before, PAGE)
+        .map_err(target_error)?;
+    let mut shapes: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
+    for change in page {
+        *before = change.seq;
+        shapes.entry(change.shape).or_default().push(change);
+    }
+    let mut groups = Vec::with_capacity(shapes.len());
+    for (shape, changes) in shapes {
+        let shape = ledger::shape_of(scene.sql.as_mut(), shape).map_err(target_error)?;
+        let live = scene.table(&shape.table).map_err(target_error)?;
+        let live = live.and_then(|table| {
+            let places = shape.key.iter().map(|column| table.position(column));
+            let key = places.collect::<Option<Vec<usize>>>()?;
+            Some((table, key))
+        });
+        if live.is_none() {
+            let message = format!(
+                "{} changes can't be checked: table {} or its key is gone",
+                changes.len(),
+                shape.table
+            );
+            check.add(Fault::error(message));
+        }
+        groups.push(Group {
+            shape,
+            live,
+            changes,
+        });
+    }
+    Ok(groups)
+}
