@@ -127,7 +127,8 @@ impl<'a> Job<'a> {
             at: self.args.now.unwrap_or_else(Utc::now).timestamp_millis(),
         };
         let run = target.finish(&end).map_err(|error| self.lost(&error))?;
-        let failures = ledger::failures(target.sql(), run.seq).map_err(refused)?;
+        let failures =
+            ledger::failures(target.sql(), run.seq).map_err(|error| self.lost(&error))?;
         let mut extent = Ok(());
         if self.args.dry_run {
             let limits = &self.bundle.plan().plan.limits;
@@ -137,7 +138,9 @@ impl<'a> Job<'a> {
         if let Some(Stop::Limit(reason) | Stop::Changed(reason)) = &self.stopped {
             self.talk.warn(reason);
         }
-        self.report.finish(&run, &failures, out, self.talk)?;
+        // What stands, stands, also where it can't be told.
+        let told = self.report.finish(&run, &failures, out, self.talk);
+        told.map_err(|error| Failure::new(Exit::Partial, format!("{error:#}")))?;
         self.end_checkpoint(&run);
         if run.counts.total() != records(self.bundle) {
             let message = format!(
@@ -192,7 +195,7 @@ impl<'a> Job<'a> {
                 }
             }
         })
-        .map_err(refused)?;
+        .map_err(|error| self.lost(&error))?;
         if resumed && !self.args.dry_run {
             let oddity = Checkpoint::oddity(
                 &self.args.checkpoint,

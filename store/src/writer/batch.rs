@@ -41,9 +41,7 @@ impl<E: Engine> Writer<E> {
         }
         if !self.dry {
             self.engine.begin()?;
-            if let Some(lease) = self.lease {
-                ledger::renew(&mut self.engine, lease)?;
-            }
+            self.hold()?;
         }
         self.open = Some((Instant::now(), Vec::new()));
         Ok(())

@@ -12,11 +12,8 @@ impl<E: Engine> Writer<E> {
     pub(super) fn finish_run(&mut self, end: &End) -> Result<Run, StoreError> {
         if !self.dry {
             self.engine.begin()?;
-            if let Some(lease) = self.lease {
-                ledger::renew(&mut self.engine, lease)?;
-            }
         }
-        match self.finish_inside(end) {
+        match self.hold().and_then(|()| self.finish_inside(end)) {
             Ok(run) if self.dry => Ok(run),
             Ok(run) => self.engine.commit().map(|()| run),
             Err(error) => {

@@ -17,7 +17,7 @@ use std::time::Instant;
 use contract::plan::LoadedPlan;
 use contract::{At, Record, Reject};
 
-use crate::ledger::{Counts, Holder, Lease, Phase, Run};
+use crate::ledger::{self, Counts, Holder, Lease, Phase, Run};
 use crate::{Binding, Cell, Engine, Key, Sql, StoreError, Table};
 
 pub use lookups::{LookupCode, LookupFault};
@@ -214,6 +214,21 @@ impl<E: Engine> Writer<E> {
         self.run
             .as_mut()
             .ok_or_else(|| StoreError::refused("no run was started"))
+    }
+
+    /// Makes sure, in the transaction at hand, that the lock is still ours, and takes the run as the
+    /// ledger has it: after an error what we remember may be of batches that do not stand.
+    fn hold(&mut self) -> Result<(), StoreError> {
+        if self.dry {
+            return Ok(());
+        }
+        if let Some(lease) = self.lease {
+            ledger::renew(&mut self.engine, lease)?;
+        }
+        let id = self.the_run()?.id.clone();
+        let found = ledger::find_run(&mut self.engine, &id)?;
+        self.run = Some(found.ok_or_else(|| StoreError::damaged("the run is missing"))?);
+        Ok(())
     }
 }
 
