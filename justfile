@@ -9,10 +9,22 @@ demo:
     cargo build --locked --quiet --workspace --bins
     examples/demo.sh
 
-# Build the programs, then run all tests; nothing but a Rust toolchain is needed
-test *ARGS:
+# Build the programs, then run all tests; a Rust toolchain is needed, and strace for the faults
+test *ARGS: crash
     cargo build --locked --workspace --bins
     cargo test --locked --workspace {{ARGS}}
+
+# Build the programs with crash points (store/crash) and lay them aside, for the fault suite
+[private]
+crash:
+    cargo build --locked --workspace --bins --features store/crash
+    mkdir -p "${CARGO_TARGET_DIR:-target}/debug/crash"
+    cd "${CARGO_TARGET_DIR:-target}/debug" && cp apply bundle rollback crash/
+
+# Put in every fault, the long form: more pairs, power cuts; as root, with strace and e2fsprogs
+faults *ARGS: crash
+    cargo build --locked --workspace --bins
+    SWITCHBACK_FAULTS=full cargo test --locked -p tests --test faults -- {{ARGS}}
 
 # Check formatting, clippy and the docs
 lint:

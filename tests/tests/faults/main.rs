@@ -1,0 +1,14 @@
+//! Faults put in at every step: what stands afterwards is exactly what the ledger says, and going on
+//! or taking back ends where undisturbed runs end.
+//!
+//! `just test` runs the short form, `just faults` the long one.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests: a failure here is a failed test"
+)]
+
+mod lab;
+mod points;
+mod steps;

@@ -1,0 +1,52 @@
+//! Going through fault points: every one is tried, each failure says how to have it again.
+
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+/// Points gone through so far, by layer.
+static DONE: Mutex<Vec<(String, u64)>> = Mutex::new(Vec::new());
+
+/// Tells whether the long form was asked for: `just faults`.
+pub fn long() -> bool {
+    std::env::var("SWITCHBACK_FAULTS").is_ok_and(|form| form == "full")
+}
+
+/// Goes through the points of a layer and prints their number. `$SWITCHBACK_POINT` takes one alone.
+pub fn each(test: &str, points: impl IntoIterator<Item = String>, check: impl Fn(&str)) {
+    let only = std::env::var("SWITCHBACK_POINT").ok();
+    let (mut count, mut failed) = (0, Vec::new());
+    for point in points {
+        if only.as_ref().is_some_and(|only| *only != point) {
+            continue;
+        }
+        count += 1;
+        if catch_unwind(AssertUnwindSafe(|| check(&point))).is_err() {
+            say(&format!(
+                "reproduce with: SWITCHBACK_POINT={point} cargo test -p tests --test faults -- --exact {test}"
+            ));
+            failed.push(point);
+        }
+    }
+    tally(test, count);
+    assert!(
+        failed.is_empty(),
+        "{} of {count} points fail: {failed:?}",
+        failed.len()
+    );
+}
+
+/// Notes the number of points and prints all that is known by now: the last print is the whole.
+pub fn tally(test: &str, count: u64) {
+    let mut done = DONE.lock().unwrap();
+    done.push((test.to_owned(), count));
+    let sum: u64 = done.iter().map(|(_, count)| count).sum();
+    say(&format!("fault points: {count:5} {test} ({sum} so far)"));
+}
+
+/// Prints a line that the test runner does not keep to itself.
+fn say(line: &str) {
+    io::stderr()
+        .write_all(format!("{line}\n").as_bytes())
+        .unwrap();
+}
