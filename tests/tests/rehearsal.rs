@@ -76,6 +76,10 @@ fn the_certificate_holds_and_the_target_is_only_read() {
 fn a_rehearsal_that_fails_says_so_and_leaves_the_target_alone() {
     let room = Room::example("members");
     room.bundle("B");
+    room.sql(
+        "CREATE TRIGGER never BEFORE INSERT ON EventRegistration WHEN NEW.status = 'CANCELLED' \
+         BEGIN SELECT RAISE(ABORT, 'closed'); END",
+    );
     let said = certificate(&room, 1);
     assert_eq!(said["holds"], false);
     assert_eq!(said["steps"][0]["exit"], 3);
