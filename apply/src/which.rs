@@ -18,6 +18,12 @@ pub(crate) fn which(
 ) -> anyhow::Result<Start> {
     let has_ledger = ledger::version(sql).map_err(refused)?.is_some();
     if has_ledger {
+        // Asked before waiting for the target, which a writer may keep busy for as long as its run.
+        if let Some(held) = ledger::holder(sql).map_err(refused)?
+            && !held.void
+        {
+            return Err(refused(held.locked(args.take_over)).into());
+        }
         refuse_unsafe(sql)?;
     }
     let resumed = match args.resume {
@@ -73,6 +79,7 @@ fn new_run(args: &Args, bundle: &Bundle, environment: Option<String>) -> NewRun 
             .map(|file| file.records)
             .sum(),
         environment,
+        snapshot: None,
     }
 }
 

@@ -101,6 +101,25 @@ pub struct Held {
     pub void: bool,
 }
 
+impl Held {
+    /// Returns the error that says who holds it, since when, and what can be done.
+    #[must_use]
+    pub fn locked(&self, take_over: bool) -> StoreError {
+        let since = chrono::DateTime::from_timestamp_millis(self.since).unwrap_or_default();
+        let since = since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let state = match (self.void, take_over) {
+            (true, _) => {
+                " (its process is gone or its lease ran out: --resume goes on with it, --take-over gives it up)"
+            }
+            (false, true) => " (it is alive: --take-over waits for its lease to run out)",
+            (false, false) => "",
+        };
+        StoreError::Locked {
+            holder: format!("{}, since {since}{state}", self.holder),
+        }
+    }
+}
+
 /// Returns who holds the lock.
 ///
 /// # Errors
@@ -146,18 +165,7 @@ pub fn take(
     if let Some(held) = &held {
         let same = held.holder.run == new.run;
         if !(held.void && (same || take_over)) {
-            let since = chrono::DateTime::from_timestamp_millis(held.since).unwrap_or_default();
-            let since = since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-            let state = match (held.void, take_over) {
-                (true, _) => {
-                    " (its process is gone or its lease ran out: --resume goes on with it, --take-over gives it up)"
-                }
-                (false, true) => " (it is alive: --take-over waits for its lease to run out)",
-                (false, false) => "",
-            };
-            return Err(StoreError::Locked {
-                holder: format!("{}, since {since}{state}", held.holder),
-            });
+            return Err(held.locked(take_over));
         }
     }
     let now = sql.now()?;
