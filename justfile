@@ -9,6 +9,45 @@ demo:
     cargo build --locked --quiet --workspace --bins
     examples/demo.sh
 
+# From the sources to a verified run; again to go on after a failure; dry=true force=true production=NAME
+[no-cd]
+[positional-arguments]
+migrate PLAN TARGET *OPTIONS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    plan=$1 target=$2 base=${1%.toml} dry=false force=false work= run= production=(); shift 2
+    for option; do
+        case $option in
+            dry=true | dry=false | force=true | force=false) declare "$option" ;;
+            production=?*) production=(--allow-production "${option#*=}") ;;
+            *) echo "migrate: the options are dry=true, force=true, production=NAME; not $option" >&2; exit 2 ;;
+        esac
+    done
+    if [ -z "${SWITCHBACK_BIN:-}" ]; then
+        SWITCHBACK_BIN="{{justfile_directory()}}/target/release"
+        cargo build --locked --quiet --release --workspace --bins --target-dir "$SWITCHBACK_BIN/.." \
+            --manifest-path "{{justfile_directory()}}/Cargo.toml"
+    fi
+    export PATH="$SWITCHBACK_BIN:$PATH" MIGRATION_PLAN=$plan DATABASE_URL=$target
+    shown=$(sed -E 's#(//[^:/@]*):[^@]*@#\1@#' <<<"$target")  # without the password
+    finish() {
+        code=$?
+        if [ "$work" ]; then rm -r "$work"; fi
+        if [ "$run" ]; then verify report "$run" >"$base.report.txt" || code=${code/#0/3}; fi
+        if [ $code = 0 ]; then exit; fi
+        echo "migrate: $step ended with $code; go on: just migrate ${plan@Q} ${shown@Q} (afresh: force=true)" >&2
+        if [ "$run" ]; then echo "migrate: take it back: rollback $run --to ${shown@Q}" >&2; fi
+        exit $code
+    }
+    trap finish EXIT
+    step=mktemp; if $dry; then work=$(mktemp -d); base=$work/plan; fi
+    step=bundle; parse | validate --rejects "$base.rejects.ndjson" | bundle -o "$base.bundle" $(! $force || echo --force)
+    how=--resume=auto; if $force; then how=--take-over; fi
+    step='the dry run'; apply "$base.bundle" $how "${production[@]}" --dry-run
+    if $dry; then exit; fi
+    step=apply; run=$(apply "$base.bundle" $how "${production[@]}")
+    step=verify; verify "$run" --bundle "$base.bundle"
+
 # Build the programs, then run all tests; a Rust toolchain is needed, and strace for the faults
 test *ARGS: crash
     cargo build --locked --workspace --bins

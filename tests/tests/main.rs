@@ -18,6 +18,7 @@ mod limits;
 mod marks;
 mod members;
 mod messages;
+mod migrate;
 mod pipe;
 mod rehearsal;
 mod reproducible;

@@ -1,0 +1,143 @@
+//! The recipe `migrate` of the justfile: its own lines, run by bash as just runs them.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use tests::{Done, Room, program, repository};
+
+/// Returns the recipe's lines, less their indentation.
+fn recipe() -> String {
+    let justfile = std::fs::read_to_string(repository().join("justfile")).unwrap();
+    let (_, recipe) = justfile
+        .split_once("\nmigrate PLAN TARGET *OPTIONS:\n")
+        .unwrap();
+    let lines: Vec<&str> = recipe
+        .lines()
+        .map_while(|line| line.strip_prefix("    "))
+        .collect();
+    assert!((20..40).contains(&lines.len()), "{} lines", lines.len());
+    lines.join("\n")
+}
+
+fn migrate(room: &Room, options: &[&str]) -> Done {
+    let programs: PathBuf = program("apply").parent().unwrap().into();
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &recipe(), "migrate", "migration.toml", &room.url()])
+        .args(options)
+        .env("SWITCHBACK_BIN", programs)
+        .current_dir(room.path(""));
+    bash.output().unwrap().into()
+}
+
+fn files(room: &Room) -> Vec<String> {
+    let entries = std::fs::read_dir(room.path("")).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all() {
+    let room = Room::example("members");
+    let (before, names) = (std::fs::read(room.path("t.db")).unwrap(), files(&room));
+    let _ = migrate(&room, &["dry=true"])
+        .code(0)
+        .says(&["dry run, nothing written: 302 records"]);
+    assert_eq!(files(&room), names);
+    assert!(std::fs::read(room.path("t.db")).unwrap() == before);
+    let done = migrate(&room, &[]).code(0).says(&["is completed"]);
+    assert!(done.out.contains("passed: "), "{}", done.out);
+    assert!(room.read("migration.report.txt").contains("302 records"));
+    let dump = room.dump();
+    let _ = migrate(&room, &[])
+        .code(0)
+        .says(&["nothing was written", "302 unchanged"]);
+    assert_eq!(room.dump(), dump);
+}
+
+#[test]
+fn after_a_failure_at_a_step_it_goes_on_where_it_stopped() {
+    let room = Room::example("members");
+    room.mend("migration.toml", "zone   =", "zoen   =");
+    let _ = migrate(&room, &[]).says(&["migrate: bundle ended with", "go on: just migrate"]);
+    room.mend("migration.toml", "zoen   =", "zone   =");
+    room.sql("ALTER TABLE WaIdMapping RENAME TO Away");
+    let _ = migrate(&room, &[])
+        .code(4)
+        .says(&["migrate: the dry run ended with 4"]);
+    room.sql("ALTER TABLE Away RENAME TO WaIdMapping");
+    room.bundle("B");
+    room.sql(
+        "CREATE TRIGGER late BEFORE INSERT ON EventRegistration WHEN (SELECT count(*) FROM EventRegistration) > 60 \
+         BEGIN SELECT RAISE(ABORT, 'closed'); END",
+    );
+    let run = room.on("apply", &["B"]).code(3).id();
+    room.sql("DROP TRIGGER late");
+    let _ = migrate(&room, &[])
+        .code(0)
+        .says(&[&format!("run {run} is completed")]);
+    assert_eq!(
+        room.ask("SELECT count(*) FROM switchback_runs"),
+        "1",
+        "it went on with that run"
+    );
+    let undisturbed = Room::example("members");
+    undisturbed.bundle("B");
+    let _ = undisturbed.apply("B");
+    let count = "SELECT (SELECT count(*) FROM Member), (SELECT count(*) FROM EventRegistration)";
+    assert_eq!(room.ask(count), undisturbed.ask(count));
+}
+
+#[test]
+fn a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back() {
+    let room = Room::example("members");
+    room.sql(
+        "CREATE TRIGGER edited AFTER INSERT ON Event WHEN NEW.title LIKE '%' BEGIN \
+         UPDATE Event SET title = 'edited' WHERE id = NEW.id; END",
+    );
+    let _ = migrate(&room, &[])
+        .code(1)
+        .says(&["migrate: the dry run ended with 1"]);
+    room.sql("DROP TRIGGER edited");
+    // Found by verify alone: somebody changes a row between apply and verify.
+    let bin = room.path("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for name in ["parse", "validate", "bundle", "apply", "rollback"] {
+        std::os::unix::fs::symlink(program(name), bin.join(name)).unwrap();
+    }
+    let verify = format!(
+        "#!/bin/sh\n[ \"$1\" = report ] || exit 1\nexec {} \"$@\"\n",
+        program("verify").display()
+    );
+    room.write("bin/verify", verify);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("verify"), mode).unwrap();
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &recipe(), "migrate", "migration.toml", &room.url()])
+        .env("SWITCHBACK_BIN", &bin)
+        .current_dir(room.path(""));
+    let done = Done::from(bash.output().unwrap()).code(1);
+    let run = room.ask("SELECT id FROM switchback_runs");
+    let back = format!("migrate: take it back: rollback {run} --to ");
+    let _ = done.says(&["migrate: verify ended with 1; go on: just migrate", &back]);
+    assert!(
+        room.read("migration.report.txt").contains(&run),
+        "the report is left"
+    );
+}
+
+#[test]
+fn other_sources_make_another_bundle_only_by_force() {
+    let room = Room::example("members");
+    let _ = migrate(&room, &[]).code(0);
+    room.mend("events/wa-events-export.csv", "\n", "\r\n");
+    let _ = migrate(&room, &[])
+        .code(4)
+        .says(&["migrate: bundle ended with 4", "force=true"]);
+    let _ = migrate(&room, &["force=true"]).code(0);
+    let _ = migrate(&room, &["forse=true"])
+        .code(2)
+        .says(&["not forse=true"]);
+}
