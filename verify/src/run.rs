@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use contract::{Exit, Talk};
+use contract::{Exit, Failure, Talk};
 use store::Sql;
 
 use crate::args::{Args, What};
@@ -17,6 +17,12 @@ use crate::{audit, checks, print, runs, summary};
 /// The run is unknown, its bundle does not add up, or something can't be read. A check that fails is
 /// no error: it is `Exit::No`.
 pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit> {
+    if args.what.is_some() && (args.run.is_some() || args.bundle.is_some() || args.sample.is_some())
+    {
+        let message =
+            "RUN, --bundle and --sample are for the check of a run, and go with no command";
+        return Err(Failure::new(Exit::Usage, message).into());
+    }
     let mut sql = args.target()?.read().map_err(target_error)?;
     match (&args.what, &args.run) {
         (Some(What::Runs), _) => runs::show(sql.as_mut(), args, out),

@@ -628,6 +628,7 @@ fn what_is_no_target_and_what_is_not_there_are_told_apart() {
         (&["runs", "--to", "postgres://u:hunter2@h/db"], 2),
         (&["runs", "--to", "nothing"], 2),
         (&[], 2),
+        (&[NOBODY, "runs"], 2),
         (&[NOBODY, "--sample", "0"], 2),
         (&[NOBODY, "--seed", "3"], 2),
     ] {

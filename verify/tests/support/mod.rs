@@ -320,6 +320,7 @@ fn start(
         reason: None,
         records: records as u64,
         environment: None,
+        snapshot: None,
     };
     let start = Start {
         run: Which::New(Box::new(new)),
