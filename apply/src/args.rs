@@ -42,6 +42,10 @@ pub struct Args {
     /// Write only what a dry run has said: refused where anything would be decided otherwise now
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub expect: Option<PathBuf>,
+    /// Copy the target before the run starts, for `rollback --snapshot` [default folder:
+    /// .switchback/snapshots beside the target]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with = "dry_run")]
+    pub snapshot: Option<Option<PathBuf>>,
     /// Write to the production environment of this name, as the plan recognises it
     #[arg(long, value_name = "NAME")]
     pub allow_production: Option<String>,

@@ -10,6 +10,7 @@ mod job;
 mod rehearse;
 mod report;
 mod run;
+mod snapshot;
 mod trigger;
 mod which;
 

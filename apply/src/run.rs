@@ -15,6 +15,7 @@ use crate::decide::decide;
 use crate::guard;
 use crate::job::Job;
 use crate::rehearse::rehearse;
+use crate::snapshot;
 use crate::which::{refused, which};
 
 /// Applies a bundle.
@@ -38,7 +39,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             .hint("nothing was written; mend the plan or the target")
             .into());
     }
-    let start = which(args, &bundle, environment, target.sql())?;
+    let mut start = which(args, &bundle, environment, target.sql())?;
     if let Which::New(_) = start.run {
         look_up(&bundle, target.as_mut())?;
     }
@@ -70,7 +71,11 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             look_up(&bundle, target.as_mut())?;
         }
     }
-    let run = target.start(bundle.plan(), start).map_err(refused)?;
+    let snapshot = snapshot::take(args, talk, &mut start.run).map_err(refused)?;
+    let run = target.start(bundle.plan(), start).map_err(|error| {
+        snapshot::discard(snapshot.as_ref());
+        refused(error)
+    })?;
     let mut job = Job::new(args, talk, &bundle, signals, &run)?;
     if !args.dry_run {
         job.announce(out);

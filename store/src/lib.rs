@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod fingerprint;
 pub mod ledger;
+mod snapshot;
 mod sqlite;
 pub mod undo;
 mod url;
@@ -20,7 +21,8 @@ pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};
 pub use engine::{Engine, Sql};
 pub use error::StoreError;
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use sqlite::Sqlite;
+pub use snapshot::{Snapshot, digest_of};
+pub use sqlite::{Restore, Restored, Sqlite};
 pub use url::TargetUrl;
 pub use writer::{
     Batch, Decided, End, LookupCode, LookupFault, NewRun, Outcome, Start, Target, Which, Writer,

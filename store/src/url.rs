@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::undo::Undo;
-use crate::{Fingerprint, Sql, Sqlite, StoreError, Target, Writer};
+use crate::{Fingerprint, Restore, Restored, Snapshot, Sql, Sqlite, StoreError, Target, Writer};
 
 /// Where a target is. What it prints never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,35 @@ impl TargetUrl {
     pub fn contents(&self) -> Result<BTreeMap<String, Fingerprint>, StoreError> {
         match self {
             Self::Sqlite(path) => Sqlite::open_reader(path)?.contents(),
+        }
+    }
+
+    /// Takes a snapshot before a run: a copy in `folder` (usually `.switchback/snapshots` beside the
+    /// target), read back and durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The target can't be read or is damaged, there is no room; nothing is left of the copy.
+    pub fn snapshot(
+        &self,
+        folder: Option<&Path>,
+        run: &str,
+        taken: i64,
+    ) -> Result<Snapshot, StoreError> {
+        match self {
+            Self::Sqlite(path) => crate::sqlite::take_snapshot(path, folder, run, taken),
+        }
+    }
+
+    /// Puts a snapshot in the place of the target, in one step; the ledger's history stays.
+    ///
+    /// # Errors
+    ///
+    /// The snapshot is not what the ledger says, somebody uses the target, there is no room: the
+    /// target is then as it was.
+    pub fn restore(&self, wish: &Restore<'_>) -> Result<Restored, StoreError> {
+        match self {
+            Self::Sqlite(path) => crate::sqlite::restore(path, wish),
         }
     }
 

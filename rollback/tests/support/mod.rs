@@ -185,6 +185,7 @@ impl Club {
             reason: None,
             records: records.len() as u64,
             environment: None,
+            snapshot: None,
         };
         let start = Start {
             run: Which::New(Box::new(new)),

@@ -4,8 +4,13 @@ mod catalogue;
 mod connect;
 mod copy;
 mod engine;
+mod restore;
+mod snapshot;
 mod sql;
 mod triggers;
 mod values;
 
 pub use connect::Sqlite;
+pub(crate) use restore::restore;
+pub use restore::{Restore, Restored};
+pub(crate) use snapshot::take as take_snapshot;

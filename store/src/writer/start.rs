@@ -32,6 +32,8 @@ pub struct NewRun {
     pub records: u64,
     /// The environment that the plan recognised.
     pub environment: Option<String>,
+    /// The snapshot that was taken before it, as JSON.
+    pub snapshot: Option<String>,
 }
 
 /// Which run to start.
@@ -144,7 +146,7 @@ impl<E: Engine> Writer<E> {
             last_seq: 0,
             undo_seq: None,
             kept: 0,
-            snapshot: None,
+            snapshot: new.snapshot,
             reason: new.reason,
         };
         ledger::insert_run(&mut self.engine, &mut run)?;

@@ -1,0 +1,332 @@
+//! Going back to a snapshot: the data is the snapshot's, the history is the present one.
+//!
+//! All work is done on copies; the target itself changes in one rename. Until then nobody else gets
+//! at it: this holds SQLite's own exclusive lock. No other descriptor of the file may be opened here
+//! meanwhile, as closing one would give that lock up (SQLite: howtocorrupt.html, section 2.2).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use contract::crash_point;
+use contract::digest::HashingReader;
+use rusqlite::backup::Backup;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::json;
+
+use super::connect::Sqlite;
+use super::snapshot::{Temporary, make_folder, real, unreachable, usual_folder, whole};
+use crate::ledger::{self, Run, RunStatus};
+use crate::{Cell, Engine as _, Snapshot, Sql as _, StoreError};
+
+/// What is to be restored, and for whom.
+#[derive(Debug)]
+pub struct Restore<'a> {
+    /// The file: it may have been moved since.
+    pub file: &'a Path,
+    /// What the ledger says of it.
+    pub snapshot: &'a Snapshot,
+    /// The run before which it was taken.
+    pub run: &'a Run,
+    /// Who asks, and on which host.
+    pub by: (&'a str, &'a str),
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// When, in milliseconds since 1970 (UTC).
+    pub now: i64,
+}
+
+/// What became of a target.
+#[derive(Debug)]
+pub struct Restored {
+    /// The copy of the target as it was until now, history and all.
+    pub safety: PathBuf,
+    /// Runs that are rolled back by this, by ID.
+    pub undone: Vec<String>,
+    /// Earlier runs that had been rolled back since: their changes stand again, and are kept.
+    pub again: Vec<String>,
+    /// How many rows of how many tables were read back and compared with the snapshot.
+    pub rows: (u64, usize),
+}
+
+/// Puts a snapshot in the place of a database.
+pub(crate) fn restore(path: &Path, wish: &Restore<'_>) -> Result<Restored, StoreError> {
+    let (path, name) = real(path)?;
+    let (held, wal) = hold(&path)?;
+    let safety = keep(&held, &path, &name, wish.now)?;
+    let temporary = Temporary::beside(&path)?;
+    copy(wish, &temporary.path)?;
+    let new = Sqlite::open(&temporary.path)?;
+    whole(&new)?;
+    let contents = new.contents()?;
+    let mut restored = history(new, &safety, wish)?;
+    let new = Sqlite::open(&temporary.path)?;
+    whole(&new)?;
+    if new.contents()? != contents {
+        let message = "the restored tables are not those of the snapshot; nothing was changed";
+        return Err(StoreError::damaged(message));
+    }
+    restored.rows = (
+        contents.values().map(|table| table.rows).sum(),
+        contents.len(),
+    );
+    let mode = if wal { "WAL" } else { "DELETE" };
+    new.conn
+        .pragma_update(None, "journal_mode", mode)
+        .map_err(|error| new.error(&error))?;
+    drop(new);
+    own(&temporary.path, &path).map_err(|error| unreachable(&path, &error))?;
+    // They are empty: what they held is in the file since it is held.
+    for end in ["-wal", "-shm", "-journal"] {
+        match fs::remove_file(beside(&path, end)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unreachable(&beside(&path, end), &error));
+            }
+            _ => {}
+        }
+    }
+    temporary.commit(&path)?;
+    drop(held);
+    Ok(restored)
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Locks everybody else out, empties the write-ahead log, and tells whether there is one.
+fn hold(path: &Path) -> Result<(Connection, bool), StoreError> {
+    let failed = |error: rusqlite::Error| {
+        let message = format!("{}: {error}", path.display());
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                StoreError::Busy { message }
+            }
+            _ => StoreError::Unreachable { message },
+        }
+    };
+    let held = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let held = Connection::open_with_flags(path, flags)?;
+        held.busy_timeout(Duration::from_secs(5))?;
+        // Closing removes the log by its name, which is somebody else's by then.
+        held.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        held.execute_batch(
+            "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT; PRAGMA wal_checkpoint(TRUNCATE);",
+        )?;
+        let mode: String = held.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        Ok((held, mode.eq_ignore_ascii_case("wal")))
+    };
+    held().map_err(failed)
+}
+
+/// Keeps a copy of the target as it is.
+fn keep(held: &Connection, path: &Path, name: &str, now: i64) -> Result<PathBuf, StoreError> {
+    let folder = make_folder(&usual_folder(path))?;
+    let time = chrono::DateTime::from_timestamp_millis(now).unwrap_or_default();
+    let time = time.format("%Y%m%dT%H%M%S%3fZ");
+    let place = folder.join(format!("{name}.before-restore-{time}.snapshot"));
+    let temporary = Temporary::beside(&place)?;
+    let copied = || {
+        let mut copy = Connection::open(&temporary.path)?;
+        Backup::new(held, &mut copy)?.run_to_completion(10_000, Duration::ZERO, None)?;
+        copy.pragma_update(None, "journal_mode", "DELETE")
+    };
+    copied().map_err(|error| StoreError::Unreachable {
+        message: format!("copying to {}: {error}", place.display()),
+    })?;
+    temporary.commit(&place)?;
+    Ok(place)
+}
+
+/// Copies the snapshot, making sure that it is the one that the ledger knows.
+fn copy(wish: &Restore<'_>, to: &Path) -> Result<(), StoreError> {
+    let copied = || {
+        crash_point!("restore.copy");
+        let mut from = HashingReader::new(File::open(wish.file)?);
+        io::copy(&mut from, &mut File::options().write(true).open(to)?)?;
+        Ok(from.hasher().digest())
+    };
+    let found = copied().map_err(|error| unreachable(wish.file, &error))?;
+    if found == wish.snapshot.sha256 {
+        return Ok(());
+    }
+    Err(StoreError::refused(format!(
+        "{}: sha256 is {found}, the ledger says {}",
+        wish.file.display(),
+        wish.snapshot.sha256
+    )))
+}
+
+/// Gives the file the mode and owner of another one.
+fn own(file: &Path, like: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (now, like) = (fs::metadata(file)?, fs::metadata(like)?);
+    if (now.uid(), now.gid()) != (like.uid(), like.gid()) {
+        std::os::unix::fs::chown(file, Some(like.uid()), Some(like.gid()))?;
+    }
+    fs::set_permissions(file, like.permissions())
+}
+
+/// What the snapshot says of a run: status, last change, changes kept.
+type Then = BTreeMap<i64, (String, i64)>;
+
+/// Puts the present history in the place of the snapshot's; the id map stays the snapshot's.
+fn history(mut new: Sqlite, safety: &Path, wish: &Restore<'_>) -> Result<Restored, StoreError> {
+    let path = safety.to_string_lossy().into_owned();
+    new.run("ATTACH ?1 AS present", &[path.into()])?;
+    new.begin()?;
+    let had = new.has_ledger()?;
+    let mut then = Then::new();
+    if had {
+        for row in new.rows(
+            "SELECT seq, status, last_seq FROM main.switchback_runs",
+            &[],
+        )? {
+            if let [Cell::Int(seq), Cell::Text(status), Cell::Int(last)] = &row[..] {
+                then.insert(*seq, (status.clone(), *last));
+            }
+        }
+        let kept = "CREATE TEMP TABLE then_kept AS SELECT * FROM main.switchback_kept";
+        new.run(kept, &[])?;
+    }
+    tables(&new, had)?;
+    new.run(
+        "DELETE FROM main.switchback_kept WHERE run >= ?1",
+        &[wish.run.seq.into()],
+    )?;
+    let mut restored = Restored {
+        safety: safety.to_owned(),
+        undone: Vec::new(),
+        again: Vec::new(),
+        rows: (0, 0),
+    };
+    let mut runs = ledger::list_runs(&mut new)?;
+    runs.reverse();
+    for mut run in runs {
+        if run.seq >= wish.run.seq {
+            run.reason = Some(undone_by(&run, wish));
+            (run.status, run.kept, run.undo_seq) = (RunStatus::RolledBack, 0, Some(1));
+            run.ended = Some(wish.now);
+            restored.undone.push(run.id.clone());
+        } else if !stands(&new, &then, &mut run)? {
+            continue;
+        } else if run.kept > 0 {
+            restored.again.push(run.id.clone());
+        }
+        ledger::update_run(&mut new, &run)?;
+    }
+    let time = chrono::DateTime::from_timestamp_millis(wish.now).unwrap_or_default();
+    let detail = json!({
+        "backup_file": wish.file, "restore_time": time.to_rfc3339(), "sha256": wish.snapshot.sha256,
+        "safety_copy": safety, "runs": restored.undone, "again": restored.again, "reason": wish.reason,
+    });
+    let action = "migration:rollback:level2";
+    ledger::append_audit(
+        &mut new,
+        wish.now,
+        action,
+        Some(&wish.run.id),
+        wish.by,
+        &detail,
+    )?;
+    new.run(
+        "UPDATE main.switchback_lock SET token = token + 1, run = NULL, holder = NULL, since = NULL, expires = NULL",
+        &[],
+    )?;
+    new.commit()?;
+    Ok(restored)
+}
+
+fn undone_by(run: &Run, wish: &Restore<'_>) -> String {
+    let by = format!("the snapshot of before run {} was restored", wish.run.id);
+    match wish.reason.or(run.reason.as_deref()) {
+        Some(reason) => format!("{by}: {reason}"),
+        None => by,
+    }
+}
+
+/// Makes the ledger's tables as they are at present, but for the id map.
+fn tables(new: &Sqlite, had: bool) -> Result<(), StoreError> {
+    let mine = |schema: &str| {
+        let sql = format!(
+            "SELECT type, name, tbl_name, sql FROM {schema}.sqlite_master \
+             WHERE tbl_name LIKE 'switchback\\_%' ESCAPE '\\' AND sql IS NOT NULL ORDER BY type DESC"
+        );
+        let rows = new.rows(&sql, &[])?;
+        let text = |cell: &Cell| cell.text().unwrap_or_default().to_owned();
+        Ok::<Vec<[String; 4]>, StoreError>(
+            rows.iter()
+                .map(|row| [text(&row[0]), text(&row[1]), text(&row[2]), text(&row[3])])
+                .collect(),
+        )
+    };
+    let ids = "switchback_ids";
+    let now = mine("present")?;
+    let made: BTreeSet<String> = now.iter().map(|[_, _, table, _]| table.clone()).collect();
+    if !made.contains("switchback_runs") {
+        return Err(StoreError::damaged("the target has none"));
+    }
+    for [kind, name, ..] in mine("main")? {
+        if kind == "table" && name != ids {
+            new.run(&format!("DROP TABLE main.{name}"), &[])?;
+        }
+    }
+    for [kind, name, table, sql] in now {
+        if had && table == ids {
+            continue;
+        }
+        new.run(&sql, &[])?;
+        if kind == "table" && name != ids {
+            let copy = format!("INSERT INTO main.{name} SELECT * FROM present.{name}");
+            new.run(&copy, &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// Says of a run before the snapshot what is true of it again. Tells whether that is anything new.
+fn stands(new: &Sqlite, then: &Then, run: &mut Run) -> Result<bool, StoreError> {
+    let Some((status, last)) = then.get(&run.seq) else {
+        return Err(StoreError::damaged(format!(
+            "the snapshot does not know run {}, which began before it",
+            run.id
+        )));
+    };
+    if *last != run.last_seq {
+        return Err(StoreError::refused(format!(
+            "run {} wrote more since the snapshot: it must be rolled back first",
+            run.id
+        )));
+    }
+    if !matches!(
+        run.status,
+        RunStatus::RolledBack | RunStatus::RollingBack | RunStatus::RollbackFailed
+    ) {
+        return Ok(false);
+    }
+    let seq = Cell::Int(run.seq);
+    new.run(
+        "DELETE FROM main.switchback_kept WHERE run = ?1",
+        std::slice::from_ref(&seq),
+    )?;
+    let kept = if status == RunStatus::RolledBack.word() {
+        "INSERT INTO main.switchback_kept SELECT * FROM temp.then_kept WHERE run = ?1"
+    } else {
+        "INSERT INTO main.switchback_kept (run, seq, reason, detail) \
+         SELECT run, seq, 'restored', '{}' FROM main.switchback_changes WHERE run = ?1"
+    };
+    new.run(kept, std::slice::from_ref(&seq))?;
+    let count = new.rows(
+        "SELECT count(*) FROM main.switchback_kept WHERE run = ?1 AND reason <> 'gone'",
+        &[seq],
+    )?;
+    run.kept = count.first().and_then(|row| row[0].int()).unwrap_or(0);
+    (run.status, run.undo_seq) = (RunStatus::RolledBack, Some(1));
+    Ok(true)
+}

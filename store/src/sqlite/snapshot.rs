@@ -1,0 +1,197 @@
+//! Making a snapshot of a SQLite file, and reading it back.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use contract::crash_point;
+use contract::files::{create_private, folder_of, sync_folder};
+
+use super::connect::Sqlite;
+use crate::snapshot::{Snapshot, digest_of};
+use crate::{Cell, StoreError};
+
+/// A file that goes when it is dropped, unless it was given its name.
+pub(super) struct Temporary {
+    pub(super) path: PathBuf,
+}
+
+impl Temporary {
+    /// Creates a file beside `place`, readable by its owner alone.
+    pub(super) fn beside(place: &Path) -> Result<Self, StoreError> {
+        let name = place.file_name().unwrap_or_default().to_string_lossy();
+        let path = place.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        create_private(&path).map_err(|error| unreachable(&path, &error))?;
+        Ok(Self { path })
+    }
+
+    /// Syncs it, gives it its name and syncs the folder.
+    pub(super) fn commit(self, place: &Path) -> Result<(), StoreError> {
+        let named = || {
+            crash_point!("snapshot.sync");
+            File::open(&self.path)?.sync_all()?;
+            crash_point!("snapshot.rename");
+            fs::rename(&self.path, place)?;
+            sync_folder(folder_of(place))
+        };
+        named().map_err(|error| unreachable(place, &error))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // After the rename there is nothing of this name any more.
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+pub(super) fn unreachable(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unreachable {
+        message: format!("{}: {error}", path.display()),
+    }
+}
+
+/// Returns the folder in which snapshots of a database are kept unless another one is named.
+pub(super) fn usual_folder(database: &Path) -> PathBuf {
+    folder_of(database).join(".switchback").join("snapshots")
+}
+
+/// Makes a folder that its owner alone can enter, and returns where it is.
+pub(super) fn make_folder(folder: &Path) -> Result<PathBuf, StoreError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let made = builder.create(folder).and_then(|()| folder.canonicalize());
+    made.map_err(|error| unreachable(folder, &error))
+}
+
+/// Returns the place of a database, links resolved, and its bare name.
+pub(super) fn real(path: &Path) -> Result<(PathBuf, String), StoreError> {
+    let real = path
+        .canonicalize()
+        .map_err(|error| unreachable(path, &error))?;
+    let name = real.file_name().and_then(|name| name.to_str());
+    let name = name
+        .ok_or_else(|| StoreError::refused(format!("{} is not a name in UTF-8", real.display())))?;
+    Ok((real.clone(), name.to_owned()))
+}
+
+/// Copies a database as it stands to a new file in `folder`, reads it back and gives it its name.
+pub(crate) fn take(
+    path: &Path,
+    folder: Option<&Path>,
+    run: &str,
+    taken: i64,
+) -> Result<Snapshot, StoreError> {
+    let (path, name) = real(path)?;
+    let folder = make_folder(&folder.map_or_else(|| usual_folder(&path), Path::to_owned))?;
+    let place = folder.join(format!("{name}.{run}.snapshot"));
+    let text = place.to_str().map(str::to_owned);
+    let text = text.ok_or_else(|| {
+        StoreError::refused(format!("{} is not a path in UTF-8", place.display()))
+    })?;
+    let temporary = Temporary::beside(&place)?;
+    // For writing: what a crash left half written is put right first.
+    let source = Sqlite::open(&path)?;
+    source.copy_to(&temporary.path)?;
+    settle(&temporary.path)?;
+    let (sha256, bytes) =
+        digest_of(&temporary.path).map_err(|error| unreachable(&temporary.path, &error))?;
+    temporary.commit(&place)?;
+    Ok(Snapshot {
+        path: text,
+        sha256,
+        bytes,
+        taken,
+        pruned: None,
+    })
+}
+
+/// Makes a copy one file, without a write-ahead log beside it, and checks that it is whole.
+pub(super) fn settle(path: &Path) -> Result<(), StoreError> {
+    let copy = Sqlite::open(path)?;
+    copy.conn
+        .pragma_update(None, "journal_mode", "DELETE")
+        .map_err(|error| copy.error(&error))?;
+    whole(&copy)
+}
+
+/// Checks every page and index of a database.
+pub(super) fn whole(database: &Sqlite) -> Result<(), StoreError> {
+    let rows = database.rows("PRAGMA integrity_check(10)", &[])?;
+    let found: Vec<String> = rows
+        .iter()
+        .filter_map(|row| row.first().and_then(Cell::text).map(str::to_owned))
+        .collect();
+    if found == ["ok"] {
+        return Ok(());
+    }
+    Err(StoreError::refused(format!(
+        "{} is not whole: {}",
+        database.path.display(),
+        found.join("; ")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn database(folder: &Path, sql: &str) -> PathBuf {
+        let path = folder.join("club.db");
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_snapshot_is_one_private_file_with_all_that_was_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = database(
+            folder.path(),
+            "PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);",
+        );
+        let writer = Connection::open(&path).unwrap();
+        writer
+            .execute_batch("INSERT INTO t VALUES (3); BEGIN; INSERT INTO t VALUES (4)")
+            .unwrap();
+        let snapshot = take(&path, None, "r", 7).unwrap();
+        assert_eq!(snapshot.fault(), None);
+        let kept = folder.path().join(".switchback/snapshots");
+        let names: Vec<_> = fs::read_dir(&kept)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names, ["club.db.r.snapshot"]);
+        let mode = fs::metadata(&snapshot.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let copy = Sqlite::open_reader(Path::new(&snapshot.path)).unwrap();
+        let rows = copy.rows("SELECT count(*) FROM t", &[]).unwrap();
+        assert_eq!(rows, [vec![Cell::Int(3)]]);
+    }
+
+    #[test]
+    fn a_snapshot_that_cannot_be_made_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("club.db");
+        fs::write(&path, vec![7; 9000]).unwrap();
+        let error = take(&path, None, "r", 7).unwrap_err();
+        assert!(error.to_string().contains("club.db"), "{error}");
+        let kept = folder.path().join(".switchback/snapshots");
+        assert_eq!(fs::read_dir(kept).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_byte_that_changed_is_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = database(folder.path(), "CREATE TABLE t (a)");
+        let snapshot = take(&path, None, "r", 7).unwrap();
+        let mut bytes = fs::read(&snapshot.path).unwrap();
+        bytes[100] ^= 1;
+        fs::write(&snapshot.path, &bytes).unwrap();
+        assert!(snapshot.fault().unwrap().contains("sha256"));
+        fs::remove_file(&snapshot.path).unwrap();
+        assert!(snapshot.fault().unwrap().contains("No such file"));
+    }
+}
