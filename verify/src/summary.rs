@@ -12,7 +12,10 @@ use crate::args::Args;
 use crate::figures::{moment, words};
 use crate::scene::{find_run, target_error};
 
-/// Prints what the run did: per entity, overall, batch by batch, and the records that failed.
+/// Figures by entity, or by source.
+type Groups<'a> = IndexMap<&'a str, Counts>;
+
+/// Prints what the run did: per entity and source, overall, batch by batch, and the records that failed.
 pub(crate) fn show(
     sql: &mut dyn Sql,
     id: &str,
@@ -22,8 +25,11 @@ pub(crate) fn show(
     let run = find_run(sql, id)?;
     let batches = ledger::list_batches(sql, run.seq).map_err(target_error)?;
     let failures = ledger::failures(sql, run.seq).map_err(target_error)?;
-    let mut entities: IndexMap<&str, Counts> = IndexMap::new();
+    let (mut entities, mut files) = (Groups::new(), Groups::new());
     for batch in &batches {
+        for (file, counts) in &batch.files {
+            files.entry(file).or_default().add(counts);
+        }
         entities
             .entry(&batch.entity)
             .or_default()
@@ -35,6 +41,7 @@ pub(crate) fn show(
         let mut report = crate::runs::to_json(&run);
         report["counts"] = json!(counts);
         report["entities"] = json!(entities);
+        report["files"] = json!(files);
         report["batches"] = json!(batches);
         report["failures"] = json!(failures);
         writeln!(out, "{report}")?;
@@ -42,7 +49,7 @@ pub(crate) fn show(
         human(
             &run,
             &counts,
-            &entities,
+            [&entities, &files],
             &batches,
             &failures,
             args.verbose,
@@ -74,7 +81,7 @@ fn to_json(batch: &BatchRow) -> Value {
 fn human(
     run: &Run,
     counts: &Counts,
-    entities: &IndexMap<&str, Counts>,
+    groups: [&Groups<'_>; 2],
     batches: &[BatchRow],
     failures: &[Reject],
     verbose: bool,
@@ -90,9 +97,9 @@ fn human(
         run.operator,
         run.host
     )?;
-    if entities.len() > 1 {
-        for (entity, counts) in entities {
-            writeln!(out, "{entity}: {}", words(counts))?;
+    for group in groups.into_iter().filter(|group| group.len() > 1) {
+        for (name, counts) in group {
+            writeln!(out, "{name}: {}", words(counts))?;
         }
     }
     writeln!(out, "{} records: {}", counts.total(), words(counts))?;

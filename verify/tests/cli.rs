@@ -592,6 +592,7 @@ fn a_report_is_made_of_the_ledger_alone() {
     ]);
     let report = club.verify(&["report", &run, "--json"]).code(0).json();
     assert_eq!(report["entities"]["member"]["created"], 2);
+    assert_eq!(report["files"]["source.csv"]["created"], 3);
     assert_eq!(report["batches"].as_array().unwrap().len(), 4);
 }
 
