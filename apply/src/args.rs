@@ -1,9 +1,12 @@
 //! The command line.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Parser, ValueEnum};
 use contract::Talk;
 use contract::talk::ProgressMode;
@@ -25,7 +28,7 @@ pub struct Args {
     /// The bundle
     pub bundle: PathBuf,
     /// The target: sqlite:PATH
-    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, value_parser = Quiet)]
     pub to: TargetUrl,
     /// Do all that a live run would do, in a transaction that is undone, and say it
     #[arg(long)]
@@ -158,6 +161,29 @@ impl FromStr for Resume {
                 Err(_) => Err("it is a run ID or auto".into()),
             },
         }
+    }
+}
+
+/// Reads a target's URL without ever repeating it: clap's own message would, password and all.
+#[derive(Debug, Clone, Copy)]
+struct Quiet;
+
+impl TypedValueParser for Quiet {
+    type Value = TargetUrl;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<TargetUrl, clap::Error> {
+        let wrong = |why: String| {
+            clap::Error::raw(ErrorKind::InvalidValue, format!("--to: {why}\n")).with_cmd(command)
+        };
+        let text = value
+            .to_str()
+            .ok_or_else(|| wrong("it is not UTF-8".into()))?;
+        text.parse().map_err(wrong)
     }
 }
 

@@ -215,7 +215,7 @@ impl<'a> Report<'a> {
             "edits that were overwritten, as the plan says",
         );
         for (entity, counts) in self.entities.iter().filter(|_| self.entities.len() > 1) {
-            talk.say(format!("{entity}: {}", words(counts)));
+            talk.say(format!("{entity}: {}", counts.words()));
         }
         let would = if self.args.dry_run {
             "dry run, nothing written: "
@@ -225,7 +225,7 @@ impl<'a> Report<'a> {
         talk.say(format!(
             "{would}{} records: {}",
             run.counts.total(),
-            words(&run.counts)
+            run.counts.words()
         ));
         self.write_failures(run, failures, talk)?;
         if !self.args.dry_run {
@@ -300,41 +300,4 @@ fn few(talk: &Talk, lines: &[String], what: &str) {
 
 fn key_of(reject: &Reject) -> &str {
     reject.key.as_deref().unwrap_or("(no key)")
-}
-
-/// The figures in words, zeros left out.
-fn words(counts: &Counts) -> String {
-    let drifted = if counts.drifted > 0 {
-        format!(" ({} edited since)", counts.drifted)
-    } else {
-        String::new()
-    };
-    let mut parts = vec![
-        format!("{} created", counts.created),
-        format!("{} updated", counts.updated),
-        format!("{} unchanged{drifted}", counts.unchanged),
-    ];
-    for (count, what) in [
-        (counts.deleted, "deleted"),
-        (counts.linked, "late references written"),
-    ] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
-    parts.extend(
-        counts
-            .skipped
-            .iter()
-            .map(|(reason, count)| format!("{count} skipped ({reason})")),
-    );
-    for (count, what) in [
-        (counts.failed, "failed"),
-        (counts.not_attempted, "not attempted"),
-    ] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
-    parts.join(", ")
 }

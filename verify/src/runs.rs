@@ -8,7 +8,7 @@ use store::Sql;
 use store::ledger::{self, Held, Run};
 
 use crate::args::Args;
-use crate::figures::{moment, span, words};
+use crate::figures::{moment, span};
 use crate::scene::target_error;
 
 /// Lists all runs, newest first, and who holds the lock.
@@ -70,7 +70,7 @@ fn human(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
         out,
         "    {} records: {}",
         run.counts.total(),
-        words(&run.counts)
+        run.counts.words()
     )
 }
 

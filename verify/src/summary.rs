@@ -9,7 +9,7 @@ use store::Sql;
 use store::ledger::{self, BatchRow, BatchStatus, Counts, Run};
 
 use crate::args::Args;
-use crate::figures::{moment, words};
+use crate::figures::moment;
 use crate::scene::{find_run, target_error};
 
 /// Figures by entity, or by source.
@@ -99,10 +99,10 @@ fn human(
     )?;
     for group in groups.into_iter().filter(|group| group.len() > 1) {
         for (name, counts) in group {
-            writeln!(out, "{name}: {}", words(counts))?;
+            writeln!(out, "{name}: {}", counts.words())?;
         }
     }
-    writeln!(out, "{} records: {}", counts.total(), words(counts))?;
+    writeln!(out, "{} records: {}", counts.total(), counts.words())?;
     let applied = batches
         .iter()
         .filter(|batch| batch.status == BatchStatus::Applied)
@@ -119,7 +119,7 @@ fn human(
     {
         let state = match &batch.error {
             Some(error) => format!("undone: {error}"),
-            None => words(&batch.counts),
+            None => batch.counts.words(),
         };
         writeln!(
             out,

@@ -66,6 +66,43 @@ impl Counts {
             + self.not_attempted
     }
 
+    /// Returns the figures in words, most zeros left out.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let drifted = if self.drifted > 0 {
+            format!(" ({} edited since)", self.drifted)
+        } else {
+            String::new()
+        };
+        let mut parts = vec![
+            format!("{} created", self.created),
+            format!("{} updated", self.updated),
+            format!("{} unchanged{drifted}", self.unchanged),
+        ];
+        for (count, what) in [
+            (self.deleted, "deleted"),
+            (self.linked, "late references written"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
+        }
+        parts.extend(
+            self.skipped
+                .iter()
+                .map(|(reason, count)| format!("{count} skipped ({reason})")),
+        );
+        for (count, what) in [
+            (self.failed, "failed"),
+            (self.not_attempted, "not attempted"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
+        }
+        parts.join(", ")
+    }
+
     /// Returns the figures as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
