@@ -16,7 +16,7 @@ use crate::guard;
 use crate::job::Job;
 use crate::rehearse::rehearse;
 use crate::snapshot;
-use crate::which::{refused, which};
+use crate::which::{not_started, refused, which};
 
 /// Applies a bundle.
 ///
@@ -72,9 +72,13 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
         }
     }
     let snapshot = snapshot::take(args, talk, &mut start.run).map_err(refused)?;
+    let id = start.run.id().to_owned();
     let run = target.start(bundle.plan(), start).map_err(|error| {
-        snapshot::discard(snapshot.as_ref());
-        refused(error)
+        let failure = not_started(args, &id, error);
+        if failure.exit != Exit::Partial {
+            snapshot::discard(snapshot.as_ref());
+        }
+        failure
     })?;
     let mut job = Job::new(args, talk, &bundle, signals, &run)?;
     if !args.dry_run {

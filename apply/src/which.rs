@@ -3,7 +3,7 @@
 use contract::bundle::Bundle;
 use contract::{Exit, Failure};
 use store::ledger::{self, Run, RunStatus};
-use store::{NewRun, Sql, Start, Which};
+use store::{NewRun, Sql, Start, StoreError, Which};
 use uuid::Uuid;
 
 use crate::Args;
@@ -155,6 +155,30 @@ fn refuse_unsafe(sql: &mut dyn Sql) -> anyhow::Result<()> {
 
 /// An error of the target before any write.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-pub(crate) fn refused(error: store::StoreError) -> Failure {
+pub(crate) fn refused(error: StoreError) -> Failure {
     Failure::new(error.exit(), error.to_string())
+}
+
+/// An error of the target when the run was to begin. Where its COMMIT gave no clear answer, the
+/// ledger decides, read on a fresh connection.
+pub(crate) fn not_started(args: &Args, run: &str, error: StoreError) -> Failure {
+    let StoreError::Unknown { .. } = error else {
+        return refused(error);
+    };
+    let found = args.to.read().and_then(|mut sql| {
+        let sql = sql.as_mut();
+        let ledger = ledger::version(sql)?;
+        ledger.map_or(Ok(None), |_| ledger::find_run(sql, run))
+    });
+    let (exit, finding) = match found {
+        Ok(None) => (Exit::Unreachable, "the run has not begun".to_owned()),
+        Ok(Some(_)) => (Exit::Partial, "the run has begun".to_owned()),
+        Err(second) => (Exit::Partial, format!("it can't be read ({second})")),
+    };
+    let failure = Failure::new(exit, format!("{error}; the ledger, read again: {finding}"));
+    if exit == Exit::Partial {
+        failure.hint(format!("apply --resume={run} goes on"))
+    } else {
+        failure
+    }
 }

@@ -8,6 +8,7 @@ mod cell;
 mod engine;
 mod error;
 mod fingerprint;
+pub mod hooks;
 pub mod ledger;
 mod snapshot;
 mod sqlite;

@@ -1,7 +1,7 @@
 //! Starting and resuming a run.
 
 use contract::Digest;
-use contract::plan::LoadedPlan;
+use contract::plan::{HookEvent, LoadedPlan};
 use serde_json::json;
 
 use super::{Bound, Writer, lookups, preflight};
@@ -45,6 +45,17 @@ pub enum Which {
     Resume(Box<Run>),
 }
 
+impl Which {
+    /// Returns the run's ID.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::New(run) => &run.id,
+            Self::Resume(run) => &run.id,
+        }
+    }
+}
+
 /// How to start.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -76,10 +87,7 @@ impl<E: Engine> Writer<E> {
         if ledger::version(&mut self.engine)?.is_none() {
             self.engine.create_ledger()?;
         }
-        let id = match &start.run {
-            Which::New(new) => new.id.clone(),
-            Which::Resume(run) => run.id.clone(),
-        };
+        let id = start.run.id().to_owned();
         let holder = Holder::here(&start.operator, &id);
         let (lease, taken_from) = ledger::take(&mut self.engine, &holder, start.take_over)?;
         if let Some(mut old) = taken_from
@@ -153,6 +161,12 @@ impl<E: Engine> Writer<E> {
         let detail =
             json!({"bundle": run.bundle, "records": new.records, "batch_size": run.batch_size});
         self.audit(&run, run.started, "migration:started", holder, &detail)?;
+        ledger::note_hooks(
+            &mut self.engine,
+            &plan.plan.hook,
+            run.seq,
+            HookEvent::Started,
+        )?;
         Ok(run)
     }
 
