@@ -161,7 +161,10 @@ fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops
          INSERT INTO A (id, name) VALUES ('last', 'old')",
     );
     let lines: Vec<String> = (1..=600).map(|id| format!("{id},new")).collect();
-    room.write("a.csv", format!("id,name\n{}\nlast,new\n", lines.join("\n")));
+    room.write(
+        "a.csv",
+        format!("id,name\n{}\nlast,new\n", lines.join("\n")),
+    );
     room.bundle("B");
     let size = "--batch-size=1";
     let _ = room

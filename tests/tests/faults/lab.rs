@@ -8,99 +8,15 @@ use std::sync::Mutex;
 
 use tests::{Done, command, db, finish, spawn};
 
+use crate::migration::{MARKS, PLAN, SOURCES, TABLES};
+pub use crate::place::Place;
+use crate::place::{batches, ledger};
+
 /// The run ID of every run here: with it and the time fixed, two runs differ in nothing.
 pub const RUN: &str = "01900000-0000-7000-8000-00000000000b";
 
 /// How many batches of three the migration has.
 pub const BATCHES: u64 = 8;
-
-const PLAN: &str = r#"
-name = "small"
-system = "faults"
-
-[[entity]]
-name = "person"
-source = { format = "csv", files = ["people.csv"], key = "id" }
-table = "person"
-id = { column = "id", from = "uuid" }
-match = ["email"]
-on_match = "update"
-[entity.fields]
-email = { from = "email", required = true }
-name = { from = "name", required = true }
-sponsor = { from = "sponsor", ref = "person", late = true }
-updated = { run = "started_at" }
-
-[[entity]]
-name = "visit"
-source = { format = "csv", files = ["visits.csv"], key = "id" }
-table = "visit"
-id = { column = "no", from = "target" }
-[entity.fields]
-person = { from = "person", ref = "person", required = true }
-day = { from = "day", type = "date", required = true }
-
-[[entity]]
-name = "leaver"
-source = { format = "csv", files = ["leavers.csv"], key = "no" }
-table = "leaver"
-id = { column = "no", from = "key" }
-op = "delete"
-target = "no"
-"#;
-
-const SOURCES: [(&str, &str); 3] = [
-    (
-        "people.csv",
-        "id,email,name,sponsor\np1,p1@example.org,One,p3\np2,p2@example.org,Two,\n\
-         p3,p3@example.org,Three,p1\np4,p4@example.org,Four,p2\n",
-    ),
-    (
-        "visits.csv",
-        "id,person,day\nv1,p1,2024-01-01\nv2,p4,2024-01-02\nv3,p2,2024-01-02\nv4,p3,2024-01-04\n",
-    ),
-    ("leavers.csv", "no\n1\n2\n3\n4\n"),
-];
-
-const TABLES: &str = "
-CREATE TABLE person (id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
-  sponsor TEXT REFERENCES person (id), note TEXT DEFAULT 'none', updated TEXT NOT NULL);
-CREATE INDEX person_sponsor ON person (sponsor);
-CREATE TABLE visit (no INTEGER PRIMARY KEY AUTOINCREMENT, person TEXT NOT NULL REFERENCES person (id),
-  day TEXT NOT NULL);
-CREATE INDEX visit_person ON visit (person);
-CREATE TABLE leaver (no INTEGER PRIMARY KEY, name TEXT, photo BLOB, size REAL);
-INSERT INTO person VALUES ('old', 'p2@example.org', 'Second', NULL, NULL, 'long ago');
-INSERT INTO visit VALUES (41, 'old', '2001-01-01');
-INSERT INTO leaver VALUES (1, 'a', x'00ff', 0.1), (2, 'b', NULL, 2.5), (3, 'c', x'01', 3), (4, 'd', NULL, NULL),
-  (5, 'e', NULL, NULL);";
-
-/// What each batch does to the tables, said without our code: a query that counts its marks, and
-/// how many there are once it stands. Before it stands there is none.
-const MARKS: [(&str, &str); 8] = [
-    (
-        "SELECT count(*) FROM person WHERE name IN ('One', 'Two', 'Three')",
-        "3",
-    ),
-    ("SELECT count(*) FROM person WHERE name = 'Four'", "1"),
-    (
-        "SELECT count(*) FROM visit JOIN person ON person = id WHERE (name, day) IN (VALUES \
-         ('One', '2024-01-01'), ('Four', '2024-01-02'), ('Two', '2024-01-02'))",
-        "3",
-    ),
-    ("SELECT count(*) FROM visit WHERE day = '2024-01-04'", "1"),
-    (
-        "SELECT count(*) FROM person a JOIN person b ON a.sponsor = b.id WHERE (a.name, b.name) IN (VALUES \
-         ('One', 'Three'), ('Three', 'One'))",
-        "2",
-    ),
-    (
-        "SELECT count(*) FROM person a JOIN person b ON a.sponsor = b.id WHERE (a.name, b.name) = ('Four', 'Two')",
-        "1",
-    ),
-    ("SELECT 3 - count(*) FROM leaver WHERE no IN (1, 2, 3)", "3"),
-    ("SELECT 1 - count(*) FROM leaver WHERE no = 4", "1"),
-];
 
 /// Where everything is: in memory where the system allows it, as killing a process needs no disk.
 pub struct Lab {
@@ -194,8 +110,13 @@ impl Lab {
 
     /// A command that applies the bundle, each batch in a commit of its own.
     pub fn apply(&self, place: &Place) -> Command {
+        self.apply_by("crash/apply", place)
+    }
+
+    /// The same by the plain program, which gathers batches for a commit.
+    pub fn apply_by(&self, program: &str, place: &Place) -> Command {
         let bundle = self.path("B");
-        let mut apply = command("crash/apply", &place.0, [bundle.as_os_str()]);
+        let mut apply = command(program, &place.0, [bundle.as_os_str()]);
         apply.args(["--to", &place.url(), "--batch-size", "3", "--run-id", RUN]);
         apply.args(["--now", "2024-05-01T00:00:00Z"]);
         apply.env("SWITCHBACK_GROUP", "0");
@@ -295,99 +216,6 @@ impl Lab {
             "after a second rollback"
         );
     }
-}
-
-/// A folder with a database in it.
-pub struct Place(pub PathBuf);
-
-impl Place {
-    pub fn db(&self) -> PathBuf {
-        self.0.join("t.db")
-    }
-
-    pub fn url(&self) -> String {
-        format!("sqlite:{}", self.db().display())
-    }
-
-    /// Tells whether the ledger knows the run.
-    pub fn run_is_there(&self) -> bool {
-        let ledger = "SELECT count(*) FROM sqlite_master WHERE name = 'switchback_runs'";
-        db::ask(&self.db(), ledger) == "1"
-            && db::ask(&self.db(), "SELECT count(*) FROM switchback_runs") == "1"
-    }
-
-    pub fn status(&self) -> String {
-        db::ask(&self.db(), "SELECT status FROM switchback_runs")
-    }
-
-    /// Returns the last batch that apply said stands.
-    fn acknowledged(&self) -> u64 {
-        let said = fs::read(self.0.join(".migration-checkpoint.json"));
-        said.map_or(0, |bytes| {
-            let said: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-            said["current_batch"].as_u64().unwrap()
-        })
-    }
-
-    /// Copies the folder, the database as any reader finds it.
-    fn copy(&self) -> Self {
-        let copy = Self(self.0.with_extension("copy"));
-        fs::create_dir(&copy.0).unwrap();
-        for entry in fs::read_dir(&self.0).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(entry.path(), copy.0.join(entry.file_name())).unwrap();
-        }
-        copy
-    }
-
-    pub fn remove(self) {
-        fs::remove_dir_all(self.0.with_extension("copy")).ok();
-        fs::remove_dir_all(self.0).unwrap();
-    }
-}
-
-/// Returns how many batches the ledger says stand; they must be the first ones, each with all its
-/// changes, and there must be no change without one.
-fn batches(path: &Path) -> u64 {
-    let rows = db::rows(
-        path,
-        "SELECT no, coalesce(last_seq - first_seq + 1, 0), (SELECT count(*) FROM switchback_changes c \
-         WHERE c.run = b.run AND c.batch = b.no AND c.seq BETWEEN b.first_seq AND b.last_seq) \
-         FROM switchback_batches b WHERE status = 'applied' ORDER BY no",
-    );
-    for (place, row) in rows.iter().enumerate() {
-        assert_eq!(
-            row[0],
-            (place + 1).to_string(),
-            "batches stand out of order"
-        );
-        assert_eq!(row[1], row[2], "batch {}: changes", row[0]);
-    }
-    let strays = "SELECT count(*) FROM switchback_changes WHERE batch > 0 AND batch NOT IN \
-                  (SELECT no FROM switchback_batches WHERE status = 'applied')";
-    assert_eq!(
-        db::ask(path, strays),
-        "0",
-        "changes of batches that do not stand"
-    );
-    rows.len() as u64
-}
-
-/// Returns the ledger but what the clock and the process put in it.
-fn ledger(path: &Path) -> String {
-    let rows = [
-        "SELECT id, status, counts, counters, lookups, last_seq, reason FROM switchback_runs ORDER BY seq",
-        "SELECT run, no, phase, entity, records, status, counts, first_seq, last_seq, error FROM switchback_batches \
-         ORDER BY run, no",
-        "SELECT * FROM switchback_changes ORDER BY run, seq",
-        "SELECT * FROM switchback_ids ORDER BY entity, source",
-        "SELECT kind, name FROM switchback_names ORDER BY id",
-    ]
-    .map(|query| db::rows(path, query));
-    rows.concat()
-        .iter()
-        .map(|row| row.join("|") + "\n")
-        .collect()
 }
 
 /// Runs a command to its end.

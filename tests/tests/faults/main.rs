@@ -9,6 +9,10 @@
     reason = "tests: a failure here is a failed test"
 )]
 
+mod bundles;
+mod calls;
 mod lab;
+mod migration;
+mod place;
 mod points;
 mod steps;

@@ -1,0 +1,229 @@
+//! Layer 2: the plain programs under `strace`, killed or given an error at the Nth system call of
+//! each kind. (`when=` counts a kind of call by itself: one kind at a time.)
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::db;
+
+use crate::lab::{Lab, Place, run};
+use crate::points::{each, long};
+
+/// Makes a command run under strace, which sees only calls on these paths.
+fn traced(command: &Command, paths: &[PathBuf], options: &[&str]) -> Command {
+    let here = Command::new("strace").arg("-V").output();
+    assert!(here.is_ok(), "strace is missing: apt-get install -y strace");
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-qq"]).args(options);
+    for path in paths {
+        traced.arg("-P").arg(path);
+    }
+    traced.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => traced.env(name, value),
+            None => traced.env_remove(name),
+        };
+    }
+    traced.current_dir(command.get_current_dir().unwrap());
+    traced.stdin(std::process::Stdio::piped());
+    traced.stdout(std::process::Stdio::piped());
+    traced.stderr(std::process::Stdio::piped());
+    traced
+}
+
+/// Counts the calls of each kind.
+pub fn count(
+    command: &Command,
+    paths: &[PathBuf],
+    calls: &[&str],
+    log: &Path,
+    input: Option<Vec<u8>>,
+) -> BTreeMap<String, u64> {
+    let trace = format!("trace={}", calls.join(","));
+    let options = ["-o", log.to_str().unwrap(), "-e", &trace];
+    let _ = run(
+        &mut traced(command, paths, &options),
+        Some(input.unwrap_or_default()),
+    )
+    .code(0);
+    let mut counted = BTreeMap::new();
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let call = line
+            .split('(')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .last()
+            .unwrap();
+        *counted.entry(call.to_owned()).or_default() += 1;
+    }
+    counted
+}
+
+/// Names every point: `KILL:pwrite64:17`, `EIO:fsync:3`.
+pub fn points(kinds: &[(&str, &[&str])], counted: &BTreeMap<String, u64>) -> Vec<String> {
+    let mut points = Vec::new();
+    for (what, calls) in kinds {
+        for call in *calls {
+            let count = counted.get(*call).copied().unwrap_or(0);
+            points.extend((1..=count).map(|n| format!("{what}:{call}:{n}")));
+        }
+    }
+    points
+}
+
+/// Makes a command meet its fault at a point.
+pub fn inject(command: &Command, paths: &[PathBuf], point: &str) -> Command {
+    let mut words = point.split(':');
+    let mut word = || words.next().unwrap();
+    let (what, call, n) = (word(), word(), word());
+    let what = if what == "KILL" {
+        "signal=KILL".to_owned()
+    } else {
+        format!("error={what}")
+    };
+    let fault = format!("inject={call}:{what}:when={n}");
+    traced(
+        command,
+        paths,
+        &[
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={call}"),
+            "-e",
+            &fault,
+        ],
+    )
+}
+
+/// The paths of a database, and of what apply keeps beside it.
+fn paths(place: &Place) -> Vec<PathBuf> {
+    let mut paths = vec![place.0.clone()];
+    for name in [
+        "t.db",
+        "t.db-journal",
+        "t.db-wal",
+        "t.db-shm",
+        ".migration-checkpoint.json",
+    ] {
+        paths.push(place.0.join(name));
+    }
+    paths
+}
+
+const KILL: &[&str] = &[
+    "pwrite64",
+    "fsync",
+    "unlink",
+    "openat",
+    "ftruncate",
+    "rename",
+];
+const EIO: &[&str] = &[
+    "pwrite64",
+    "fsync",
+    "unlink",
+    "openat",
+    "ftruncate",
+    "pread64",
+    "rename",
+];
+const ENOSPC: &[&str] = &["pwrite64", "openat"];
+
+/// `program` applies at every call of each kind; the database is in this journal mode.
+fn apply_at_every_call(test: &str, program: &str, mode: &str, kinds: &[(&str, &[&str])]) {
+    let lab = Lab::new();
+    db::run(
+        &lab.path("before.db"),
+        &format!("PRAGMA journal_mode = {mode}"),
+    );
+    let calls: Vec<&str> = kinds
+        .iter()
+        .flat_map(|(_, calls)| calls.iter().copied())
+        .collect();
+    let place = lab.place("count");
+    let apply = lab.apply_by(program, &place);
+    let counted = count(&apply, &paths(&place), &calls, &lab.path("log"), None);
+    each(test, points(kinds, &counted), |point| {
+        let place = lab.place(point);
+        let apply = lab.apply_by(program, &place);
+        let done = run(&mut inject(&apply, &paths(&place), point), None);
+        lab.judge(&place);
+        crate::steps::judge_exit(&done, point, &place);
+        lab.mend(&place);
+        place.remove();
+    });
+}
+
+#[test]
+fn apply_killed_at_every_system_call() {
+    let test = "calls::apply_killed_at_every_system_call";
+    apply_at_every_call(test, "apply", "DELETE", &[("KILL", KILL)]);
+}
+
+#[test]
+fn apply_given_an_error_at_every_system_call() {
+    let test = "calls::apply_given_an_error_at_every_system_call";
+    apply_at_every_call(test, "apply", "DELETE", &[("EIO", EIO), ("ENOSPC", ENOSPC)]);
+}
+
+#[test]
+fn apply_to_a_wal_database_killed_or_given_an_error_at_every_system_call() {
+    let test = "calls::apply_to_a_wal_database_killed_or_given_an_error_at_every_system_call";
+    apply_at_every_call(test, "apply", "WAL", &[("KILL", KILL), ("EIO", EIO)]);
+}
+
+/// The long form: locks too, and every batch in a commit of its own.
+#[test]
+fn apply_with_a_commit_a_batch_at_every_system_call() {
+    if !long() {
+        return;
+    }
+    let test = "calls::apply_with_a_commit_a_batch_at_every_system_call";
+    let kinds = [
+        ("KILL", KILL),
+        ("EIO", EIO),
+        ("ENOSPC", ENOSPC),
+        ("KILL", &["fcntl"]),
+        ("EIO", &["fcntl"]),
+    ];
+    apply_at_every_call(test, "crash/apply", "DELETE", &kinds);
+}
+
+#[test]
+fn rollback_killed_at_every_system_call() {
+    let lab = Lab::new();
+    let place = lab.copy_of("after.db", "count");
+    let rollback = |place: &Place| {
+        let mut plain = tests::command(
+            "rollback",
+            &place.0,
+            [crate::lab::RUN, "--to", &place.url()],
+        );
+        plain.args(["--batch-size", "3"]);
+        plain
+    };
+    let kinds = [("KILL", KILL)];
+    let counted = count(
+        &rollback(&place),
+        &paths(&place),
+        KILL,
+        &lab.path("log"),
+        None,
+    );
+    each(
+        "calls::rollback_killed_at_every_system_call",
+        points(&kinds, &counted),
+        |point| {
+            let place = lab.copy_of("after.db", point);
+            let _ = run(&mut inject(&rollback(&place), &paths(&place), point), None);
+            lab.judge_undone(&place);
+            lab.take_back(&place);
+            place.remove();
+        },
+    );
+}
