@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::check_field::check_field;
 use super::check_guards::check_guards;
+use super::hook::check_hooks;
 use super::load::Step;
 use super::markdown::MarkdownCut;
 use super::{Entity, IdFrom, Plan, SourceFormat, spelling};
@@ -61,6 +62,7 @@ pub(super) fn check(plan: &Plan) -> Checked {
         check_map(plan, name, map, &at)?;
     }
     check_metadata(plan)?;
+    check_hooks(plan)?;
     check_cycles(plan)
 }
 

@@ -7,6 +7,7 @@ mod entity;
 mod environment;
 mod error;
 mod field;
+mod hook;
 mod load;
 pub mod markdown;
 mod source;
@@ -26,6 +27,7 @@ pub use field::{
     Ambiguous, Empty, Field, Format, Gap, ListIn, ListOut, Outside, RunValue, Transform, Type,
     Unique,
 };
+pub use hook::{Hook, HookEvent, Webhook};
 pub use load::{LoadedPlan, find};
 pub use source::{Each, Format as SourceFormat, Repeats, Source};
 pub use spelling::nearest;
@@ -60,6 +62,9 @@ pub struct Plan {
     pub map: IndexMap<String, ValueMap>,
     /// A row that describes the run, in a table of the user's own.
     pub metadata: Option<Metadata>,
+    /// What is told to others after a commit, in this order.
+    #[serde(default)]
+    pub hook: Vec<Hook>,
     /// Triggers on touched tables that write other rows, accepted by name: what they write is
     /// outside the promise of rollback.
     #[serde(default)]

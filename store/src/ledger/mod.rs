@@ -5,6 +5,7 @@ mod batches;
 mod changes;
 mod entries;
 mod extent;
+mod hooks;
 mod lock;
 mod names;
 mod runs;
@@ -21,6 +22,9 @@ pub use changes::{
 };
 pub use entries::{Entry, page as page_entries};
 pub use extent::{Extent, extents};
+pub use hooks::{
+    HookStep, claim as claim_hook, next as next_hook, note as note_hooks, settle as settle_hook,
+};
 pub use lock::{Held, Holder, Lease, holder, release, renew, take};
 pub use names::{Shape, find_id as find_name, id_of as name_id, name_of, shape_of, shapes};
 pub use runs::{

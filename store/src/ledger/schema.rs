@@ -6,8 +6,9 @@ use crate::{Sql, StoreError};
 pub const LEDGER: i64 = 1;
 
 /// The ledger's tables, without the target's prefix.
-pub const TABLES: [&str; 10] = [
-    "meta", "runs", "batches", "failures", "changes", "ids", "names", "kept", "audit", "lock",
+pub const TABLES: [&str; 11] = [
+    "meta", "runs", "batches", "failures", "changes", "ids", "names", "kept", "hooks", "audit",
+    "lock",
 ];
 
 /// Returns the statements that make the ledger. `blob` is the target's type of bytes, `key` its type
@@ -48,6 +49,11 @@ pub fn statements(blob: &str, key: &str, clustered: &str) -> Vec<String> {
         format!(
             "CREATE TABLE ledger.kept (run BIGINT NOT NULL, seq BIGINT NOT NULL, reason TEXT NOT NULL, \
              detail TEXT NOT NULL, PRIMARY KEY (run, seq)){clustered}"
+        ),
+        format!(
+            "CREATE TABLE ledger.hooks (run BIGINT NOT NULL, no BIGINT NOT NULL, event TEXT NOT NULL, \
+             hook BIGINT NOT NULL, status TEXT NOT NULL, holder TEXT, tries BIGINT NOT NULL, at BIGINT NOT NULL, \
+             detail TEXT, PRIMARY KEY (run, no)){clustered}"
         ),
         format!(
             "CREATE TABLE ledger.audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, action TEXT NOT NULL, run TEXT, \

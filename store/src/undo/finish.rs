@@ -1,6 +1,6 @@
 //! The end of a rollback.
 
-use contract::plan::OnRollback;
+use contract::plan::{HookEvent, OnRollback};
 use serde_json::{Value, json};
 
 use super::scene::Scene;
@@ -32,6 +32,7 @@ pub(super) fn finish<E: Engine>(
         run.ended = Some(now);
         run.reason = reason.map(str::to_owned).or(run.reason.take());
         ledger::update_run(engine, &run)?;
+        ledger::note_hooks(engine, &scene.plan.hook, run.seq, HookEvent::RolledBack)?;
         let level = i32::from(run.last_seq > 0);
         ledger::append_audit(
             engine,

@@ -1,6 +1,6 @@
 //! The end of a run.
 
-use contract::plan::OnRollback;
+use contract::plan::{HookEvent, OnRollback};
 use serde_json::{Value, json};
 
 use super::resolve::run_value;
@@ -51,6 +51,7 @@ impl<E: Engine> Writer<E> {
         }
         let run = self.the_run()?.clone();
         ledger::update_run(&mut self.engine, &run)?;
+        self.note_hooks(&run)?;
         let detail = json!({"counts": run.counts, "reason": run.reason});
         if let Some(holder) = self.holder.clone() {
             self.audit(&run, end.at, action, &holder, &detail)?;
@@ -59,6 +60,19 @@ impl<E: Engine> Writer<E> {
             ledger::release(&mut self.engine, lease)?;
         }
         Ok(run)
+    }
+
+    /// Notes the hooks of how the run ended.
+    fn note_hooks(&mut self, run: &Run) -> Result<(), StoreError> {
+        let event = match run.status {
+            RunStatus::Completed => HookEvent::Completed,
+            RunStatus::Failed => HookEvent::Failed,
+            _ => return Ok(()),
+        };
+        let Some(plan) = &self.plan else {
+            return Ok(());
+        };
+        ledger::note_hooks(&mut self.engine, &plan.plan.hook, run.seq, event)
     }
 
     /// Inserts the row that describes the run.

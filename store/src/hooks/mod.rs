@@ -1,0 +1,133 @@
+//! Hooks: what is told to others once a run stands. Each is a step in the ledger, noted in the
+//! transaction of the event it is for and run after its commit: a crash between the two leaves it to
+//! be run by whoever goes on with the run. A hook is run at least once; a failure undoes nothing.
+
+mod command;
+mod webhook;
+
+use std::time::Duration;
+
+use contract::Talk;
+use contract::plan::{Hook, LoadedPlan};
+
+use crate::ledger::{self, Holder, HookStep, Run};
+use crate::{Sql, StoreError};
+
+/// What became of a hook.
+struct Ended {
+    tries: u32,
+    /// Why it failed, without anything secret.
+    failed: Option<String>,
+}
+
+/// Runs the hooks of a run that are due, in order, and says which failed. Returns how many were run;
+/// whatever goes wrong is a warning.
+pub fn run(sql: &mut dyn Sql, id: &str, operator: &str, talk: &Talk) -> u64 {
+    let mut ran = 0;
+    if let Err(error) = all(sql, id, operator, talk, &mut ran) {
+        talk.warn(format!(
+            "the hooks of run {id} could not all be run ({error}): the data stands, and --resume runs them"
+        ));
+    }
+    ran
+}
+
+fn all(
+    sql: &mut dyn Sql,
+    id: &str,
+    operator: &str,
+    talk: &Talk,
+    ran: &mut u64,
+) -> Result<(), StoreError> {
+    let Some(run) = ledger::find_run(sql, id)? else {
+        return Ok(());
+    };
+    let plan = LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone())
+        .map_err(|error| StoreError::damaged(error.to_string()))?;
+    let hooks = plan.plan.hook;
+    let me = Holder::here(operator, id);
+    let mut last = 0;
+    while !hooks.is_empty()
+        && let Some(step) = ledger::next_hook(sql, run.seq, last)?
+    {
+        last = step.no;
+        let place = usize::try_from(step.hook).unwrap_or_default();
+        let Some(hook) = place.checked_sub(1).and_then(|place| hooks.get(place)) else {
+            return Err(StoreError::damaged(format!(
+                "the plan has no hook {}",
+                step.hook
+            )));
+        };
+        let name = format!("hook {} ({}) on {}", step.hook, name(hook), step.event);
+        if let Some(other) = at_work(sql, &step, hook)? {
+            talk.warn(format!(
+                "{name} is being run by process {} on {}",
+                other.process, other.host
+            ));
+            continue;
+        }
+        if !ledger::claim_hook(sql, &step, &me)? {
+            continue;
+        }
+        contract::crash_point!("hook.claimed", injected);
+        let ended = one(&run, &step, hook);
+        contract::crash_point!("hook.ran", injected);
+        *ran += 1;
+        match &ended.failed {
+            None => talk.detail(format!("{name}: done")),
+            Some(why) => talk.warn(format!("{name} failed: {why}; what the run wrote stands")),
+        }
+        ledger::settle_hook(sql, &step, ended.tries, ended.failed.as_deref())?;
+    }
+    Ok(())
+}
+
+#[cfg(feature = "crash")]
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+fn injected(error: std::io::Error) -> StoreError {
+    StoreError::Unreachable {
+        message: error.to_string(),
+    }
+}
+
+/// Who runs it now, if somebody does: a process that is there, and not for longer than it may take.
+fn at_work(sql: &mut dyn Sql, step: &HookStep, hook: &Hook) -> Result<Option<Holder>, StoreError> {
+    let longest = webhook::longest(hook.timeout) + Duration::from_secs(5);
+    let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
+    let age = sql.now()?.saturating_sub(step.at);
+    let holder = step.holder.clone();
+    Ok(holder.filter(|holder| (0..longest).contains(&age) && !holder.is_gone()))
+}
+
+fn name(hook: &Hook) -> &str {
+    match (&hook.command, &hook.webhook) {
+        (Some(command), _) => command.first().map_or("", String::as_str),
+        (None, Some(webhook)) => webhook.url_env.as_deref().unwrap_or("webhook"),
+        (None, None) => "",
+    }
+}
+
+fn one(run: &Run, step: &HookStep, hook: &Hook) -> Ended {
+    let timeout = Duration::from_secs(hook.timeout);
+    match (&hook.command, &hook.webhook) {
+        (Some(command), _) => Ended {
+            tries: 1,
+            failed: command::run(command, &environment(run, step), timeout).err(),
+        },
+        (None, Some(target)) => webhook::post(target, run, step, timeout),
+        (None, None) => Ended {
+            tries: 0,
+            failed: None,
+        },
+    }
+}
+
+/// What a command finds in its environment beside ours.
+fn environment<'a>(run: &'a Run, step: &'a HookStep) -> [(&'static str, &'a str); 4] {
+    [
+        ("SWITCHBACK_RUN", &run.id),
+        ("SWITCHBACK_EVENT", &step.event),
+        ("SWITCHBACK_STATUS", run.status.word()),
+        ("SWITCHBACK_NAME", &run.name),
+    ]
+}
