@@ -87,7 +87,8 @@ fn new_run(args: &Args, bundle: &Bundle, environment: Option<String>) -> NewRun 
 fn unfinished(bundle: &Bundle, sql: &mut dyn Sql) -> anyhow::Result<Option<Run>> {
     let id = bundle.id().to_string();
     for run in ledger::list_runs(sql).map_err(refused)? {
-        if run.bundle == id && run.status.may_become(RunStatus::InProgress) {
+        let mine = run.bundle == id && run.target == sql.describe();
+        if mine && run.status.may_become(RunStatus::InProgress) {
             return Ok(Some(run));
         }
         if run.last_seq > 0 {
@@ -131,6 +132,16 @@ fn resumable(
     if !run.status.may_become(RunStatus::InProgress) {
         let message = format!("run {} is {}: it can't be resumed", run.id, run.status);
         return Err(Failure::new(Exit::Refused, message).into());
+    }
+    let here = sql.describe();
+    if run.target != here {
+        let message = format!(
+            "run {} is of another target ({}, this one is {here})",
+            run.id, run.target
+        );
+        return Err(Failure::new(Exit::Refused, message)
+            .hint("resume it where it began; a copy can be rolled back, and applied to anew")
+            .into());
     }
     Ok(run)
 }

@@ -13,6 +13,7 @@ mod damage;
 mod decisions;
 mod guards;
 mod identity;
+mod k_checks_b;
 mod kill;
 mod limits;
 mod marks;

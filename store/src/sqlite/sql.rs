@@ -270,6 +270,8 @@ impl Sql for Sqlite {
     }
 
     fn describe(&self) -> String {
-        format!("sqlite:{}", self.path.display())
+        // The same however it was written.
+        let path = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        format!("sqlite:{}", path.display())
     }
 }
