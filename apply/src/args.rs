@@ -112,6 +112,9 @@ pub struct Args {
     /// Take the lock of another run whose process is gone or whose lease ran out; that run is failed
     #[arg(long)]
     pub take_over: bool,
+    /// Run none of the plan's hooks; --resume without this runs them later
+    #[arg(long)]
+    pub no_hooks: bool,
     /// Who runs it [default: the login name]
     #[arg(long, value_name = "NAME")]
     pub operator: Option<String>,

@@ -19,6 +19,7 @@ use crate::cut::{self, Pass};
 use crate::decide::Watch;
 use crate::decisions::{Head, Save, decisions};
 use crate::guard;
+use crate::hooks;
 use crate::report::Report;
 use crate::trigger::Triggers;
 use crate::which::refused;
@@ -142,6 +143,7 @@ impl<'a> Job<'a> {
         let told = self.report.finish(&run, &failures, out, self.talk);
         told.map_err(|error| Failure::new(Exit::Partial, format!("{error:#}")))?;
         self.end_checkpoint(&run);
+        hooks::run(self.args, target.sql(), &run.id, self.talk);
         if run.counts.total() != records(self.bundle) {
             let message = format!(
                 "a bug: {} records are accounted for, the bundle has {}",
@@ -391,7 +393,10 @@ impl<'a> Job<'a> {
         };
         let ended = target.commit(true).and_then(|_| target.finish(&end));
         match ended {
-            Ok(run) => self.end_checkpoint(&run),
+            Ok(run) => {
+                self.end_checkpoint(&run);
+                hooks::run(self.args, target.sql(), &run.id, self.talk);
+            }
             Err(second) => self
                 .talk
                 .warn(format!("the run could not be ended either: {second}")),

@@ -6,6 +6,7 @@ mod cut;
 mod decide;
 mod decisions;
 mod guard;
+mod hooks;
 mod job;
 mod rehearse;
 mod report;

@@ -81,7 +81,8 @@ pub(crate) fn rehearse(
         if stage.passed() {
             stage.run("verify", &of_run)?;
         }
-        stage.run("rollback", &of_run)?;
+        let quietly = [&of_run[..], &["--no-hooks".into()]].concat();
+        stage.run("rollback", &quietly)?;
     }
     let after = copy.contents().map_err(refused)?;
     let certificate = Certificate {
@@ -108,6 +109,8 @@ fn apply_args(args: &Args, bundle: &Bundle, copy: &TargetUrl, folder: &Path) -> 
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut list = vec![
         text(&args.bundle),
+        // Nothing is told of a copy.
+        "--no-hooks".into(),
         "--batch-size".into(),
         args.batch_size.to_string(),
         "--failures".into(),

@@ -13,6 +13,7 @@ use crate::Args;
 use crate::cut;
 use crate::decide::decide;
 use crate::guard;
+use crate::hooks;
 use crate::job::Job;
 use crate::rehearse::rehearse;
 use crate::snapshot;
@@ -38,6 +39,13 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
         return Err(Failure::new(Exit::Refused, message)
             .hint("nothing was written; mend the plan or the target")
             .into());
+    }
+    if let Some(run) = hooks::left(args, &bundle, target.sql(), talk).map_err(refused)? {
+        talk.say(format!("run {} is {}: its hooks were due, and were run", run.id, run.status));
+        if !args.json {
+            writeln!(out, "{}", run.id).ok();
+        }
+        return Ok(Exit::Done);
     }
     let mut start = which(args, &bundle, environment, target.sql())?;
     if let Which::New(_) = start.run {
@@ -83,6 +91,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     let mut job = Job::new(args, talk, &bundle, signals, &run)?;
     if !args.dry_run {
         job.announce(out);
+        hooks::run(args, target.sql(), &run.id, talk);
     }
     job.work(target.as_mut(), &run, &passes, resumed, out)
 }

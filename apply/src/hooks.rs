@@ -1,0 +1,44 @@
+//! The plan's hooks, run once what they are about stands.
+
+use contract::Talk;
+use contract::bundle::Bundle;
+use store::ledger::{self, Run, RunStatus};
+use store::{Sql, StoreError, hooks};
+
+use crate::Args;
+use crate::args::Resume;
+
+/// Runs the hooks of a run that are due.
+pub(crate) fn run(args: &Args, sql: &mut dyn Sql, id: &str, talk: &Talk) {
+    if !args.dry_run && !args.no_hooks {
+        hooks::run(sql, id, &args.operator(), talk);
+    }
+}
+
+/// Runs what a crash between the last commit and its hooks left of the run to go on with. Returns the
+/// run where that was all there was to do.
+pub(crate) fn left(
+    args: &Args,
+    bundle: &Bundle,
+    sql: &mut dyn Sql,
+    talk: &Talk,
+) -> Result<Option<Run>, StoreError> {
+    let Some(wanted) = args.resume.filter(|_| !args.dry_run && !args.no_hooks) else {
+        return Ok(None);
+    };
+    if bundle.plan().plan.hook.is_empty() || ledger::version(sql)?.is_none() {
+        return Ok(None);
+    }
+    let run = match wanted {
+        Some(Resume::Run(id)) => ledger::find_run(sql, &id.to_string())?,
+        Some(Resume::Auto) | None => ledger::latest_run(sql)?,
+    };
+    let mine = |run: &Run| {
+        run.bundle == bundle.id().to_string() && run.status == RunStatus::Completed
+    };
+    let busy = ledger::holder(sql)?.is_some_and(|held| !held.void);
+    let Some(run) = run.filter(mine).filter(|_| !busy) else {
+        return Ok(None);
+    };
+    Ok((hooks::run(sql, &run.id, &args.operator(), talk) > 0).then_some(run))
+}
