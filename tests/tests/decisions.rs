@@ -6,8 +6,7 @@ use tests::Room;
 fn members() -> Room {
     let room = Room::example("members");
     room.bundle("B");
-    let _ = room
-        .on("apply", &["B", "--dry-run", "--save", "said"])
+    room.on("apply", &["B", "--dry-run", "--save", "said"])
         .code(0);
     room
 }
@@ -15,8 +14,7 @@ fn members() -> Room {
 fn refused(room: &Room, says: &[&str]) {
     let before = room.dump();
     let runs = room.ask("SELECT count(*) FROM sqlite_master WHERE name = 'switchback_runs'");
-    let _ = room
-        .on("apply", &["B", "--expect", "said"])
+    room.on("apply", &["B", "--expect", "said"])
         .code(4)
         .says(says);
     assert_eq!(room.dump(), before);
@@ -31,15 +29,14 @@ fn a_run_that_does_what_was_expected_goes_through() {
     let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
     assert_eq!(last["end"]["decisions"], 302);
     assert_eq!(lines.lines().count(), 304);
-    let _ = room
-        .on("apply", &["B", "--dry-run", "--save", "again"])
+    room.on("apply", &["B", "--dry-run", "--save", "again"])
         .code(0);
     assert_eq!(
         room.read("again"),
         lines,
         "the same decisions, the same bytes"
     );
-    let _ = room.on("apply", &["B", "--expect", "said"]).code(0);
+    room.on("apply", &["B", "--expect", "said"]).code(0);
     assert_eq!(room.ask("SELECT count(*) FROM Member"), "41");
 }
 
@@ -71,14 +68,12 @@ fn a_row_that_is_there_now_is_named_with_what_would_be_done() {
 #[test]
 fn other_tables_codes_batches_targets_and_bundles_are_refused_by_name() {
     let room = members();
-    let _ = room
-        .on("apply", &["B", "--expect", "said", "--batch-size", "7"])
+    room.on("apply", &["B", "--expect", "said", "--batch-size", "7"])
         .code(4)
         .says(&["batch size: expected 50, found 7"]);
     std::fs::copy(room.path("t.db"), room.path("other.db")).unwrap();
     let other = format!("sqlite:{}", room.path("other.db").display());
-    let _ = room
-        .run("apply", &["B", "--expect", "said", "--to", &other])
+    room.run("apply", &["B", "--expect", "said", "--to", &other])
         .code(4)
         .says(&["target: expected sqlite:", "other.db"]);
     room.sql("ALTER TABLE Member ADD COLUMN nick TEXT");
@@ -94,10 +89,9 @@ fn other_tables_codes_batches_targets_and_bundles_are_refused_by_name() {
         "name   = \"members\"",
         "name   = \"others\"",
     );
-    let _ = room.run("bundle", &["show", "B"]).code(0);
+    room.run("bundle", &["show", "B"]).code(0);
     room.bundle("C");
-    let _ = room
-        .on("apply", &["C", "--expect", "said"])
+    room.on("apply", &["C", "--expect", "said"])
         .code(4)
         .says(&["bundle: expected"]);
 }
@@ -119,20 +113,19 @@ fn a_file_that_was_cut_or_changed_is_refused() {
     room.write("said", whole.replacen("\"created\"", "\"updated\"", 1));
     refused(&room, &["said: it is not what its last line says"]);
     std::fs::remove_file(room.path("said")).unwrap();
-    let _ = room.on("apply", &["B", "--expect", "said"]).code(5);
+    room.on("apply", &["B", "--expect", "said"]).code(5);
 }
 
 #[test]
 fn a_dry_run_that_is_broken_off_leaves_no_file() {
     let room = Room::example("members");
     room.bundle("B");
-    let _ = room
-        .on(
-            "apply",
-            &["B", "--dry-run", "--save", "said", "--max-seconds", "0"],
-        )
-        .code(1)
-        .says(&["said is not written"]);
+    room.on(
+        "apply",
+        &["B", "--dry-run", "--save", "said", "--max-seconds", "0"],
+    )
+    .code(1)
+    .says(&["said is not written"]);
     assert!(!room.path("said").exists());
 }
 
@@ -167,8 +160,7 @@ fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops
     );
     room.bundle("B");
     let size = "--batch-size=1";
-    let _ = room
-        .on("apply", &["B", "--dry-run", "--save", "said", size])
+    room.on("apply", &["B", "--dry-run", "--save", "said", size])
         .code(0);
     let path = room.path("t.db");
     let other = std::thread::spawn(move || {
@@ -188,6 +180,6 @@ fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops
         done.id()
     );
     assert_eq!(room.ask(&run), format!("failed|{said}"));
-    let _ = room.on("rollback", &[&done.id()]).code(0);
+    room.on("rollback", &[&done.id()]).code(0);
     assert_eq!(room.ask("SELECT count(*), max(name) FROM A"), "1|other");
 }

@@ -32,7 +32,7 @@ fn shop(limits: &str) -> Room {
     let room = Room::with(&format!("{PLAN}{limits}\n"), &[], sql);
     items(&room, 0, 0);
     room.bundle("first");
-    let _ = room.apply("first");
+    room.apply("first");
     room
 }
 
@@ -61,12 +61,12 @@ fn run(limits: &str, changed: usize, gone: usize, flags: &[&str]) -> (Room, Done
 #[track_caller]
 fn holds(limits: &str, at: (usize, usize), above: (usize, usize), says: &str) {
     let (room, done) = run(limits, at.0, at.1, &[]);
-    let _ = done.code(0);
+    done.code(0);
     let left = (20 - at.1).to_string();
     assert_eq!(room.ask("SELECT count(*) FROM Item"), left);
     for flags in [&[][..], &["--dry-run"], &["--batch-size=3"]] {
         let (room, done) = run(limits, above.0, above.1, flags);
-        let _ = done.code(4).says(&[says, "nothing was written"]);
+        done.code(4).says(&[says, "nothing was written"]);
         assert_eq!(
             room.ask("SELECT count(*) FROM Item WHERE name = 'old'"),
             "20"
@@ -116,7 +116,7 @@ fn rows_that_the_run_inserts_count_for_no_limit() {
     let room = shop("change_rows = 0\nchange_percent = 0\ndelete_rows = 0\ndelete_percent = 0");
     room.write("items.csv", "op,id,name\nput,21,new\nput,22,new\n");
     room.bundle("more");
-    let _ = room.apply("more");
+    room.apply("more");
     assert_eq!(room.ask("SELECT count(*) FROM Item"), "22");
 }
 
@@ -128,9 +128,9 @@ fn a_resumed_run_counts_what_it_changed_before() {
     room.sql(
         "CREATE TRIGGER stop BEFORE UPDATE ON Item WHEN OLD.id = '4' BEGIN SELECT RAISE(ABORT, 'no'); END",
     );
-    let _ = room.on("apply", &["second", "--batch-size=1"]).code(3);
+    room.on("apply", &["second", "--batch-size=1"]).code(3);
     room.sql("DROP TRIGGER stop");
-    let _ = room.on("apply", &["second", "--resume=auto"]).code(0);
+    room.on("apply", &["second", "--resume=auto"]).code(0);
     assert_eq!(
         room.ask("SELECT count(*) FROM Item WHERE name = 'new'"),
         "5"
@@ -167,16 +167,16 @@ fn production_is_written_only_when_asked_by_its_exact_name() {
             .collect();
         room.run("apply", &args)
     };
-    let _ = apply(&[])
+    apply(&[])
         .code(4)
         .says(&["is live", "--allow-production live"]);
     for wrong in ["Live", "production", "", "liv"] {
-        let _ = apply(&["--allow-production", wrong])
+        apply(&["--allow-production", wrong])
             .code(4)
             .says(&["is live"]);
     }
-    let _ = apply(&["--dry-run"]).code(0);
-    let _ = apply(&["--dry-run", "--allow-production", "other"]).code(4);
+    apply(&["--dry-run"]).code(0);
+    apply(&["--dry-run", "--allow-production", "other"]).code(4);
     assert_eq!(runs(), "1");
     let done = apply(&["--allow-production", "live"])
         .code(0)
@@ -196,27 +196,23 @@ fn a_link_to_production_is_production() {
     let (room, _) = shop_in("live");
     std::os::unix::fs::symlink(room.path("live/t.db"), room.path("harmless.db")).unwrap();
     let url = format!("sqlite:{}", room.path("harmless.db").display());
-    let _ = room
-        .run("apply", &["second", "--to", &url])
+    room.run("apply", &["second", "--to", &url])
         .code(4)
         .says(&["is live"]);
-    let _ = room
-        .run("apply", &["second", "--to", "sqlite:live/../live/t.db"])
+    room.run("apply", &["second", "--to", "sqlite:live/../live/t.db"])
         .code(4);
 }
 
 #[test]
 fn the_first_environment_wins_and_a_name_that_is_not_the_targets_is_refused() {
     let (room, url) = shop_in("live/copies");
-    let _ = room
-        .run(
-            "apply",
-            &["second", "--to", &url, "--allow-production", "live"],
-        )
-        .code(4)
-        .says(&["not production live", "it is copies"]);
-    let _ = room
-        .run("apply", &["second", "--to", &url])
+    room.run(
+        "apply",
+        &["second", "--to", &url, "--allow-production", "live"],
+    )
+    .code(4)
+    .says(&["not production live", "it is copies"]);
+    room.run("apply", &["second", "--to", &url])
         .code(0)
         .says(&["(copies)"]);
 }

@@ -154,7 +154,7 @@ fn k03_the_run_row_is_there_before_the_first_data_row() {
         ))
     };
     assert_eq!(status(), "completed");
-    let _ = room.on("rollback", &[&run]).code(0);
+    room.on("rollback", &[&run]).code(0);
     assert_eq!(status(), "rolled-back");
     let (room, _) = stopped();
     assert_eq!(room.ask("SELECT status FROM switchback_runs"), "failed");
@@ -163,10 +163,10 @@ fn k03_the_run_row_is_there_before_the_first_data_row() {
 #[test]
 fn k04_every_row_written_is_in_the_ledger() {
     let room = room(0);
-    let _ = room.apply("B");
+    room.apply("B");
     room.write("a.csv", entries(1, 200, 0).replace("k9,9\n", "k9,999\n"));
     room.bundle("C");
-    let _ = room.apply("C");
+    room.apply("C");
     let inserted = "SELECT count(*), count(DISTINCT target), count(before), min(length(hash)), min(seq), max(seq), \
                     count(DISTINCT batch) FROM switchback_changes WHERE run = 1 AND action = 1";
     assert_eq!(room.ask(inserted), "200|200|0|16|1|200|4");
@@ -201,13 +201,13 @@ fn k05_the_tag_of_a_run_has_49_characters() {
 #[test]
 fn k06_two_hundred_records_are_four_batches_of_fifty() {
     let room = room(0);
-    let _ = room.apply("B");
+    room.apply("B");
     let batches =
         "SELECT count(*), min(records), max(records), min(status) FROM switchback_batches";
     assert_eq!(room.ask(batches), "4|50|50|applied");
-    let _ = room.on("apply", &["B", "--batch-size", "0"]).code(2);
+    room.on("apply", &["B", "--batch-size", "0"]).code(2);
     for size in ["1", "1000"] {
-        let _ = room.on("apply", &["B", "--batch-size", size]).code(0);
+        room.on("apply", &["B", "--batch-size", size]).code(0);
     }
     let sizes = "SELECT group_concat(n) FROM (SELECT count(*) AS n FROM switchback_batches GROUP BY run ORDER BY run)";
     assert_eq!(room.ask(sizes), "4,200,1");
@@ -219,13 +219,12 @@ fn k07_rows_ledger_and_progress_stand_or_fall_together() {
     // The ledger is made by a run of nothing much, so that a trigger can stand on its table.
     room.write("a.csv", entries(201, 201, 0));
     room.bundle("A");
-    let _ = room.apply("A");
+    room.apply("A");
     room.sql(
         "CREATE TRIGGER full BEFORE INSERT ON switchback_batches WHEN NEW.run = 2 AND NEW.no = 3 \
          BEGIN SELECT RAISE(ABORT, 'the ledger is full'); END",
     );
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(3)
         .says(&["the ledger is full"]);
     let standing = "SELECT (SELECT count(*) FROM Entry) - 1, (SELECT count(*) FROM switchback_changes WHERE run = 2), \
@@ -239,7 +238,7 @@ fn k07_rows_ledger_and_progress_stand_or_fall_together() {
     );
     assert!(["0", "50", "100"].contains(&figures[0]), "{found}");
     room.sql("DROP TRIGGER full");
-    let _ = room.on("apply", &["B", "--resume"]).code(0);
+    room.on("apply", &["B", "--resume"]).code(0);
     assert_eq!(room.ask(standing), "200|200|200|200");
 }
 
@@ -257,13 +256,12 @@ fn k08_a_failing_record_in_batch_2_leaves_batch_1_and_nothing_of_batch_2() {
 #[test]
 fn k09_a_failing_batch_stops_the_run_with_its_own_exit_code() {
     let room = room(70);
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(3)
         .says(&["batch 2 (entry, 50 records)", "a.csv:71"]);
     assert_eq!(room.ask("SELECT status FROM switchback_runs"), "failed");
     assert_eq!(room.ask("SELECT max(no) FROM switchback_batches"), "2");
-    let _ = room.on("apply", &["B", "--no-such-flag"]).code(2);
+    room.on("apply", &["B", "--no-such-flag"]).code(2);
 }
 
 #[test]
@@ -286,8 +284,7 @@ fn k10_going_on_after_an_error_lists_the_failed_batches_for_another_try() {
         "2"
     );
     mend(&room);
-    let _ = room
-        .on("apply", &["B", "--resume", "--only-batch", "2"])
+    room.on("apply", &["B", "--resume", "--only-batch", "2"])
         .code(0);
     assert_eq!(room.ask("SELECT count(*) FROM Entry"), "200");
 }
@@ -317,13 +314,13 @@ fn k11_resume_begins_at_the_first_batch_that_does_not_stand() {
 #[test]
 fn k12_killed_and_resumed_ends_with_the_same_tables() {
     let undisturbed = slow();
-    let _ = undisturbed.apply("B");
+    undisturbed.apply("B");
     let room = slow();
     let mut child = started(&room, "B");
     signal(&child, "-KILL");
     child.wait().unwrap();
     assert_ne!(room.ask("SELECT count(*) FROM Entry"), "900");
-    let _ = room.on("apply", &["B", "--resume"]).code(0);
+    room.on("apply", &["B", "--resume"]).code(0);
     assert_eq!(
         content_hash(&room.path("t.db")),
         content_hash(&undisturbed.path("t.db"))
@@ -337,28 +334,23 @@ fn k13_resume_refuses_another_bundle_target_or_batch_size_by_name() {
     let named = format!("--resume={run}");
     room.write("a.csv", entries(1, 201, 0));
     room.bundle("C");
-    let _ = room
-        .on("apply", &["C", &named])
+    room.on("apply", &["C", &named])
         .code(4)
         .says(&["is of another bundle"]);
-    let _ = room
-        .on("apply", &["C", "--resume"])
+    room.on("apply", &["C", "--resume"])
         .code(4)
         .says(&["is of another bundle"]);
-    let _ = room
-        .on("apply", &["B", &named, "--batch-size", "10"])
+    room.on("apply", &["B", &named, "--batch-size", "10"])
         .code(4)
         .says(&["has batches of 50"]);
     std::fs::copy(room.path("t.db"), room.path("copy.db")).unwrap();
     let copy = format!("sqlite:{}", room.path("copy.db").display());
-    let _ = room
-        .run("apply", &["B", &named, "--to", &copy])
+    room.run("apply", &["B", &named, "--to", &copy])
         .code(4)
         .says(&["is of another target", "t.db", "copy.db"]);
     mend(&room);
     // The same file by another way to write it is the same target.
-    let _ = room
-        .run("apply", &["B", &named, "--to", "sqlite:./t.db"])
+    room.run("apply", &["B", &named, "--to", "sqlite:./t.db"])
         .code(0);
 }
 
@@ -366,9 +358,9 @@ fn k13_resume_refuses_another_bundle_target_or_batch_size_by_name() {
 fn k14_resume_without_a_run_says_how_to_start_afresh() {
     let room = room(0);
     let words = "No checkpoint file found. Run migration without --resume to start fresh.";
-    let _ = room.on("apply", &["B", "--resume"]).code(4).says(&[words]);
-    let _ = room.apply("B");
-    let _ = room.on("apply", &["B", "--resume"]).code(4).says(&[words]);
+    room.on("apply", &["B", "--resume"]).code(4).says(&[words]);
+    room.apply("B");
+    room.on("apply", &["B", "--resume"]).code(4).says(&[words]);
 }
 
 #[test]
@@ -381,11 +373,11 @@ fn k15_a_second_apply_is_refused_and_the_first_unharmed() {
     let took = since.elapsed();
     signal(&child, "-CONT");
     let first = Done::from(child.wait_with_output().unwrap());
-    let _ = refused
+    refused
         .code(11)
         .says(&["Migration already in progress", "process"]);
     assert!(took < Duration::from_secs(3), "{took:?}");
-    let _ = first.code(0);
+    first.code(0);
     assert_eq!(
         room.ask("SELECT count(*), max(status) FROM switchback_runs"),
         "1|completed"
@@ -402,8 +394,8 @@ fn k16_the_lock_of_a_dead_process_is_told_and_taken_only_when_asked() {
     signal(&child, "-KILL");
     child.wait().unwrap();
     let dead = room.on("apply", &["C"]).code(11);
-    let _ = dead.says(&["its process is gone or its lease ran out", "--take-over"]);
-    let _ = room.on("apply", &["C", "--take-over"]).code(0);
+    dead.says(&["its process is gone or its lease ran out", "--take-over"]);
+    room.on("apply", &["C", "--take-over"]).code(0);
     let statuses =
         "SELECT group_concat(status) FROM (SELECT status FROM switchback_runs ORDER BY seq)";
     assert_eq!(room.ask(statuses), "failed,completed");
@@ -435,7 +427,7 @@ fn k20_each_failure_names_file_line_record_field_rule_and_reason_and_stays() {
     );
     room.write("a.csv", entries(1, 200, 120));
     room.bundle("C");
-    let _ = room.on("apply", &["C"]).code(3);
+    room.on("apply", &["C"]).code(3);
     let kept = "SELECT group_concat(json_extract(line, '$.key')) FROM (SELECT line FROM switchback_failures ORDER BY run)";
     assert_eq!(
         room.ask(kept),
@@ -451,7 +443,7 @@ fn k21_a_rejected_record_never_reaches_the_target() {
     room.write("a.csv", text);
     let [parse, _, bundle] = room.pipeline("C");
     let _ = (parse.code(0), bundle.code(0));
-    let _ = room.apply("C");
+    room.apply("C");
     assert_eq!(
         room.ask("SELECT count(*), sum(code = 'k7') FROM Entry"),
         "199|0"
@@ -517,7 +509,7 @@ fn k22_the_figures_add_up_by_file_and_in_all() {
         (&1.into(), &0.into())
     );
     let run = said["run"].as_str().unwrap();
-    let _ = room.on("verify", &["report", run]).code(0);
+    room.on("verify", &["report", run]).code(0);
 }
 
 #[test]
@@ -550,7 +542,7 @@ fn k24_the_runs_are_listed_newest_first_the_rolled_back_among_them() {
     let none = room.on("verify", &["runs", "--json"]).code(0);
     assert_eq!(summary(&none)["runs"], Value::Array(vec![]));
     let first = room.apply("B");
-    let _ = room.on("rollback", &[&first]).code(0);
+    room.on("rollback", &[&first]).code(0);
     let second = room.apply("B");
     let listed = summary(&room.on("verify", &["runs", "--json"]).code(0));
     let runs: Vec<[&str; 3]> = listed["runs"]
@@ -574,14 +566,14 @@ fn k24_the_runs_are_listed_newest_first_the_rolled_back_among_them() {
 fn k38_rolling_back_a_failed_run_removes_what_it_committed() {
     let (room, run) = stopped();
     room.sql("INSERT INTO Entry VALUES ('mine', 'mine', 1)");
-    let _ = room.on("rollback", &[&run]).code(0);
+    room.on("rollback", &[&run]).code(0);
     assert_eq!(room.ask("SELECT count(*), max(id) FROM Entry"), "1|mine");
 }
 
 #[test]
 fn k39_the_same_bundle_again_inserts_nothing_and_is_on_record() {
     let room = room(0);
-    let _ = room.apply("B");
+    room.apply("B");
     let before = content_hash(&room.path("t.db"));
     let said = summary(&room.on("apply", &["B", "--json"]).code(0));
     assert_eq!(
@@ -600,7 +592,7 @@ fn k40_apply_rollback_apply_gives_the_same_rows_again() {
     let room = room(0);
     let run = room.apply("B");
     let applied = content_hash(&room.path("t.db"));
-    let _ = room.on("rollback", &[&run]).code(0);
+    room.on("rollback", &[&run]).code(0);
     assert_eq!(room.ask("SELECT count(*) FROM Entry"), "0");
     let said = summary(&room.on("apply", &["B", "--json"]).code(0));
     assert_eq!(said["counts"]["created"], 200);
@@ -614,7 +606,7 @@ fn k40_apply_rollback_apply_gives_the_same_rows_again() {
 #[test]
 fn k41_the_dry_run_gives_the_figures_of_the_run() {
     let room = room(0);
-    let _ = room.apply("B");
+    room.apply("B");
     room.sql("UPDATE Entry SET size = 0 WHERE code = 'k3'");
     room.write("a.csv", entries(1, 210, 0).replace("k9,9\n", "k9,999\n"));
     room.bundle("C");
@@ -638,8 +630,7 @@ fn k42_parse_counts_by_file_and_a_file_that_gives_nothing_is_told() {
     ];
     let room = Room::with(PLAN, &sources, SCHEMA);
     let done = room.run("parse", &[]).code(0);
-    let _ = done
-        .clone()
+    done.clone()
         .says(&["2 records of 3 items in 2 files", "1 rejected"]);
     let end = summary(&done);
     let account = |file: &str| {
@@ -662,8 +653,7 @@ fn k42_parse_counts_by_file_and_a_file_that_gives_nothing_is_told() {
     );
     for nothing in ["", "id,size"] {
         room.write("b.csv", nothing);
-        let _ = room
-            .run("parse", &[])
+        room.run("parse", &[])
             .code(4)
             .says(&["b.csv holds no item for `entry`"]);
     }
@@ -672,7 +662,7 @@ fn k42_parse_counts_by_file_and_a_file_that_gives_nothing_is_told() {
         "key = \"id\" }",
         "key = \"id\", allow_empty = true }",
     );
-    let _ = room.run("parse", &[]).code(0);
+    room.run("parse", &[]).code(0);
 }
 
 #[test]
@@ -722,7 +712,7 @@ fn k45_the_order_of_arguments_and_folders_is_none_and_a_flipped_byte_is_found() 
             bytes[place] ^= 1;
             room.write(records, bytes);
             let before = std::fs::read(room.path("t.db")).unwrap();
-            let _ = room.on("apply", &["B"]).code(4).says(&["01-entry.ndjson"]);
+            room.on("apply", &["B"]).code(4).says(&["01-entry.ndjson"]);
             assert!(std::fs::read(room.path("t.db")).unwrap() == before);
         }
     }
@@ -751,8 +741,7 @@ fn k46_the_bundle_names_its_version_and_sources_and_an_unknown_version_is_refuse
     sum.wait().unwrap();
     assert_eq!(manifest["sources"][0]["sha256"], text[..64]);
     room.mend("B/manifest.json", "\"format\": 1", "\"format\": 2");
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(4)
         .says(&["manifest.json", "2"]);
     assert_eq!(room.ask("SELECT count(*) FROM Entry"), "0");

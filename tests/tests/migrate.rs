@@ -42,7 +42,7 @@ fn files(room: &Room) -> Vec<String> {
 fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all() {
     let room = Room::example("members");
     let (before, names) = (std::fs::read(room.path("t.db")).unwrap(), files(&room));
-    let _ = migrate(&room, &["dry=true"])
+    migrate(&room, &["dry=true"])
         .code(0)
         .says(&["dry run, nothing written: 302 records"]);
     assert_eq!(files(&room), names);
@@ -51,7 +51,7 @@ fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all() {
     assert!(done.out.contains("passed: "), "{}", done.out);
     assert!(room.read("migration.report.txt").contains("302 records"));
     let dump = room.dump();
-    let _ = migrate(&room, &[])
+    migrate(&room, &[])
         .code(0)
         .says(&["nothing was written", "302 unchanged"]);
     assert_eq!(room.dump(), dump);
@@ -61,10 +61,10 @@ fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all() {
 fn after_a_failure_at_a_step_it_goes_on_where_it_stopped() {
     let room = Room::example("members");
     room.mend("migration.toml", "zone   =", "zoen   =");
-    let _ = migrate(&room, &[]).says(&["migrate: bundle ended with", "go on: just migrate"]);
+    migrate(&room, &[]).says(&["migrate: bundle ended with", "go on: just migrate"]);
     room.mend("migration.toml", "zoen   =", "zone   =");
     room.sql("ALTER TABLE WaIdMapping RENAME TO Away");
-    let _ = migrate(&room, &[])
+    migrate(&room, &[])
         .code(4)
         .says(&["migrate: the dry run ended with 4"]);
     room.sql("ALTER TABLE Away RENAME TO WaIdMapping");
@@ -75,7 +75,7 @@ fn after_a_failure_at_a_step_it_goes_on_where_it_stopped() {
     );
     let run = room.on("apply", &["B"]).code(3).id();
     room.sql("DROP TRIGGER late");
-    let _ = migrate(&room, &[])
+    migrate(&room, &[])
         .code(0)
         .says(&[&format!("run {run} is completed")]);
     assert_eq!(
@@ -85,7 +85,7 @@ fn after_a_failure_at_a_step_it_goes_on_where_it_stopped() {
     );
     let undisturbed = Room::example("members");
     undisturbed.bundle("B");
-    let _ = undisturbed.apply("B");
+    undisturbed.apply("B");
     let count = "SELECT (SELECT count(*) FROM Member), (SELECT count(*) FROM EventRegistration)";
     assert_eq!(room.ask(count), undisturbed.ask(count));
 }
@@ -97,7 +97,7 @@ fn a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back() {
         "CREATE TRIGGER edited AFTER INSERT ON Event WHEN NEW.title LIKE '%' BEGIN \
          UPDATE Event SET title = 'edited' WHERE id = NEW.id; END",
     );
-    let _ = migrate(&room, &[])
+    migrate(&room, &[])
         .code(1)
         .says(&["migrate: the dry run ended with 1"]);
     room.sql("DROP TRIGGER edited");
@@ -121,7 +121,7 @@ fn a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back() {
     let done = Done::from(bash.output().unwrap()).code(1);
     let run = room.ask("SELECT id FROM switchback_runs");
     let back = format!("migrate: take it back: rollback {run} --to ");
-    let _ = done.says(&["migrate: verify ended with 1; go on: just migrate", &back]);
+    done.says(&["migrate: verify ended with 1; go on: just migrate", &back]);
     assert!(
         room.read("migration.report.txt").contains(&run),
         "the report is left"
@@ -131,13 +131,13 @@ fn a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back() {
 #[test]
 fn other_sources_make_another_bundle_only_by_force() {
     let room = Room::example("members");
-    let _ = migrate(&room, &[]).code(0);
+    migrate(&room, &[]).code(0);
     room.mend("events/wa-events-export.csv", "\n", "\r\n");
-    let _ = migrate(&room, &[])
+    migrate(&room, &[])
         .code(4)
         .says(&["migrate: bundle ended with 4", "force=true"]);
-    let _ = migrate(&room, &["force=true"]).code(0);
-    let _ = migrate(&room, &["forse=true"])
+    migrate(&room, &["force=true"]).code(0);
+    migrate(&room, &["forse=true"])
         .code(2)
         .says(&["not forse=true"]);
 }

@@ -133,8 +133,7 @@ fn the_hot_journal_of_another_crash_is_refused_by_name() {
     let read =
         || ["t.db", "t.db-journal"].map(|file| fs::read(room.path("crashed").join(file)).unwrap());
     let before = read();
-    let _ = room
-        .run("apply", &["B", "--rehearse", "--to", "sqlite:crashed/t.db"])
+    room.run("apply", &["B", "--rehearse", "--to", "sqlite:crashed/t.db"])
         .code(4)
         .says(&["crashed/t.db-journal is the hot journal of another program's crash"]);
     assert!(read() == before, "the crashed files were touched");
