@@ -19,7 +19,6 @@ pub struct Done {
 
 impl Done {
     /// Asserts the exit code, showing what was said if it is another.
-    #[must_use]
     #[track_caller]
     pub fn code(self, expected: i32) -> Self {
         assert_eq!(
@@ -31,7 +30,6 @@ impl Done {
     }
 
     /// Asserts that standard error holds all of these.
-    #[must_use]
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
         for part in parts {

@@ -105,7 +105,7 @@ fn show_3_mended_in_the_target_resume_ends_with_every_row_once() {
         "200 200"
     );
     assert_eq!(room.ask("SELECT status FROM switchback_runs"), "completed");
-    let _ = room.on("rollback", &[&run]).code(0);
+    room.on("rollback", &[&run]).code(0);
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "0");
 }
 
@@ -113,7 +113,7 @@ fn show_3_mended_in_the_target_resume_ends_with_every_row_once() {
 fn show_3_resume_without_mending_stops_at_the_same_record() {
     let (room, run) = stopped("ghost,80", &[]);
     let done = room.on("apply", &["B", &format!("--resume={run}")]).code(3);
-    let _ = done.says(&["readings.csv:81"]);
+    done.says(&["readings.csv:81"]);
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "50");
 }
 
@@ -160,9 +160,9 @@ fn show_3_mended_in_the_source_a_new_run_leaves_alone_what_stands() {
     assert_ne!(done.id(), first);
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "200");
     // The newer run goes first, then the older one; then nothing is left.
-    let _ = room.on("rollback", &[&done.id()]).code(0);
+    room.on("rollback", &[&done.id()]).code(0);
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "50");
-    let _ = room.on("rollback", &[&first]).code(0);
+    room.on("rollback", &[&first]).code(0);
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "0");
 }
 
@@ -170,11 +170,9 @@ fn show_3_mended_in_the_source_a_new_run_leaves_alone_what_stands() {
 fn show_3_the_dry_run_says_what_would_fail() {
     let room = room(80, "north,-1");
     let before = room.dump();
-    let _ = room.on("apply", &["B", "--dry-run"]).code(1).says(&[
-        "readings.csv:81",
-        "CHECK",
-        "1 failed",
-    ]);
+    room.on("apply", &["B", "--dry-run"])
+        .code(1)
+        .says(&["readings.csv:81", "CHECK", "1 failed"]);
     same(&room.dump(), &before, "it changed");
 }
 
@@ -190,7 +188,7 @@ fn batch_size_never_changes_the_result() {
         let room = Room::example("members");
         room.bundle("B");
         // Ids and times of the run are fixed, but the database stamps `createdAt` itself.
-        let _ = room.on("apply", &[&["B", "--batch-size", size][..], &fixed].concat()).code(0);
+        room.on("apply", &[&["B", "--batch-size", size][..], &fixed].concat()).code(0);
         room.sql("UPDATE Member SET createdAt = '', updatedAt = ''; UPDATE Event SET createdAt = ''; UPDATE EventRegistration SET createdAt = '';");
         room.dump()
     });

@@ -41,13 +41,13 @@ fn applied() -> (Room, String, String) {
 /// Checks that rollback stops before its first write, lists the conflict, and is told so by `--check` too.
 fn stops(room: &Room, run: &str, parts: &[&str]) {
     let before = std::fs::read(room.path("t.db")).unwrap();
-    let _ = room.on("rollback", &[run, "--check"]).code(1).says(parts);
+    room.on("rollback", &[run, "--check"]).code(1).says(parts);
     assert!(
         std::fs::read(room.path("t.db")).unwrap() == before,
         "--check writes nothing"
     );
     let before = room.dump();
-    let _ = room.on("rollback", &[run]).code(1).says(parts);
+    room.on("rollback", &[run]).code(1).says(parts);
     same(
         &room.dump(),
         &before,
@@ -60,8 +60,7 @@ fn show_8_an_edited_insert_stops_rollback_and_is_listed_with_both_values() {
     let (room, run, _) = applied();
     room.sql("UPDATE person SET name = 'Annabel' WHERE id = '1'");
     stops(&room, &run, &["person", "name", "Annabel", "Ann"]);
-    let _ = room
-        .on("rollback", &[&run, "--skip-conflicts"])
+    room.on("rollback", &[&run, "--skip-conflicts"])
         .code(0)
         .says(&["Annabel"]);
     assert_eq!(
@@ -77,7 +76,7 @@ fn show_8_an_edited_update_stops_rollback_and_force_restores_it_too() {
     let (room, run, before) = applied();
     room.sql("UPDATE person SET name = 'Cynthia' WHERE id = 'there'");
     stops(&room, &run, &["there", "name", "Cynthia", "Cy"]);
-    let _ = room.on("rollback", &[&run, "--force"]).code(0);
+    room.on("rollback", &[&run, "--force"]).code(0);
     same(&room.dump(), &before, "--force restores what was edited");
 }
 
@@ -85,13 +84,13 @@ fn show_8_an_edited_update_stops_rollback_and_force_restores_it_too() {
 fn show_8_what_was_kept_is_kept_until_rollback_is_repeated() {
     let (room, run, before) = applied();
     room.sql("UPDATE person SET name = 'Annabel' WHERE id = '1'");
-    let _ = room.on("rollback", &[&run, "--skip-conflicts"]).code(0);
+    room.on("rollback", &[&run, "--skip-conflicts"]).code(0);
     assert_eq!(
         room.ask("SELECT status || ' ' || kept FROM switchback_runs"),
         "rolled-back 1"
     );
     room.sql("UPDATE person SET name = 'Ann' WHERE id = '1'");
-    let _ = room.on("rollback", &[&run]).code(0);
+    room.on("rollback", &[&run]).code(0);
     same(&room.dump(), &before, "the rest is reversed");
     assert_eq!(
         room.ask("SELECT status || ' ' || kept FROM switchback_runs"),
@@ -103,8 +102,7 @@ fn show_8_what_was_kept_is_kept_until_rollback_is_repeated() {
 fn show_8_an_edit_in_a_column_that_the_run_did_not_change_survives_and_the_proof_says_so() {
     let (room, run, _) = applied();
     room.sql("UPDATE person SET note = 'new note' WHERE id = 'there'");
-    let _ = room
-        .on("rollback", &[&run])
+    room.on("rollback", &[&run])
         .code(0)
         .says(&["edited elsewhere since", "there"]);
     assert_eq!(
@@ -118,7 +116,9 @@ fn show_8_a_row_that_others_depend_on_now_is_never_deleted_through_a_cascade() {
     let (room, run, _) = applied();
     room.sql("INSERT INTO card VALUES (7, '2')");
     stops(&room, &run, &["card", "person"]);
-    let _ = room.on("rollback", &[&run, "--force"]);
+    room.on("rollback", &[&run, "--force"])
+        .code(0)
+        .says(&["card"]);
     assert_eq!(
         room.ask("SELECT count(*) FROM card JOIN person ON person.id = card.person"),
         "1",
@@ -134,7 +134,7 @@ fn show_8_a_row_that_others_depend_on_now_is_never_deleted_through_a_cascade() {
 fn show_8_a_row_that_somebody_deleted_is_already_gone() {
     let (room, run, before) = applied();
     room.sql("DELETE FROM person WHERE id = '1'");
-    let _ = room.on("rollback", &[&run]).code(0).says(&["gone"]);
+    room.on("rollback", &[&run]).code(0).says(&["gone"]);
     same(&room.dump(), &before, "nothing of the run is left");
 }
 
@@ -145,7 +145,7 @@ fn show_8_a_later_run_that_touched_the_same_row_goes_first() {
     room.bundle("C");
     let second = room.apply("C");
     stops(&room, &first, &[&second]);
-    let _ = room.on("rollback", &[&second]).code(0);
-    let _ = room.on("rollback", &[&first]).code(0);
+    room.on("rollback", &[&second]).code(0);
+    room.on("rollback", &[&first]).code(0);
     same(&room.dump(), &before, "both are undone");
 }

@@ -59,7 +59,7 @@ fn show_6_apply_refuses_a_flipped_byte_and_names_the_file() {
     room.bundle("B");
     let before = fs::read(room.path("t.db")).unwrap();
     each_flip(&room, |name| {
-        let _ = room.on("apply", &["B"]).code(4).says(&[name]);
+        room.on("apply", &["B"]).code(4).says(&[name]);
     });
     assert!(
         fs::read(room.path("t.db")).unwrap() == before,
@@ -75,18 +75,16 @@ fn show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file() {
     let run = room.apply("B");
     let applied = room.dump();
     each_flip(&room, |name| {
-        let _ = room
-            .on("verify", &[&run, "--bundle", "B"])
+        room.on("verify", &[&run, "--bundle", "B"])
             .code(4)
             .says(&[name]);
-        let _ = room
-            .on("rollback", &[&run, "--bundle", "B"])
+        room.on("rollback", &[&run, "--bundle", "B"])
             .code(4)
             .says(&[name]);
     });
     same(&room.dump(), &applied, "it changed");
-    let _ = room.on("verify", &[&run, "--bundle", "B"]).code(0);
-    let _ = room.on("rollback", &[&run, "--bundle", "B"]).code(0);
+    room.on("verify", &[&run, "--bundle", "B"]).code(0);
+    room.on("rollback", &[&run, "--bundle", "B"]).code(0);
 }
 
 #[test]
@@ -94,14 +92,12 @@ fn show_6_a_file_too_many_and_a_file_too_few_are_refused() {
     let room = Room::example("members");
     room.bundle("B");
     room.write("B/records/99-extra.ndjson", "");
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(4)
         .says(&["records/99-extra.ndjson"]);
     fs::remove_file(room.path("B/records/99-extra.ndjson")).unwrap();
     fs::remove_file(room.path("B/records/01-member.ndjson")).unwrap();
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(4)
         .says(&["records/01-member.ndjson"]);
 }

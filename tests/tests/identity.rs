@@ -46,8 +46,7 @@ fn show_9_one_e_mail_on_two_records_is_an_error_that_names_both_places() {
         "",
         "id,email,name\n1,ann@example.org,Ann\n2,bo@example.org,Bo\n3,ann@example.org,Anna\n",
     );
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(3)
         .says(&["people.csv:4", "people.csv:2", "person 3"]);
     assert_eq!(
@@ -64,8 +63,7 @@ fn show_9_one_e_mail_on_two_records_with_the_row_there_before() {
         "id,email,name\n1,ann@example.org,Ann\n2,ann@example.org,Anna\n",
     );
     room.sql("INSERT INTO person VALUES ('x', 'ann@example.org', 'Annie')");
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(3)
         .says(&["people.csv:3", "people.csv:2"]);
     assert_eq!(room.ask(ROWS), "ann@example.org Annie");
@@ -78,8 +76,7 @@ fn show_9_a_row_claimed_in_an_earlier_run_is_not_claimed_again() {
     room.write("people.csv", "id,email,name\n9,ann@example.org,Other\n");
     room.bundle("C");
     let before = room.dump();
-    let _ = room
-        .on("apply", &["C"])
+    room.on("apply", &["C"])
         .code(3)
         .says(&["people.csv:2", "person 9", "\"1\""]);
     same(&room.dump(), &before, "nothing was written");
@@ -99,7 +96,7 @@ fn show_9_where_the_plan_says_unique_validate_names_both_places() {
     );
     let parse = room.run("parse", &[]).code(0);
     let done = room.feed("validate", &[], parse.out).code(0);
-    let _ = done.says(&["people.csv:3", "people.csv:2", "email"]);
+    done.says(&["people.csv:3", "people.csv:2", "email"]);
 }
 
 #[test]
@@ -117,7 +114,7 @@ fn show_9_an_e_mail_that_changed_updates_the_same_row() {
         room.ask("SELECT id || ' ' || email FROM person WHERE name = 'Ann'"),
         format!("{id} ann.new@example.org")
     );
-    let _ = room.on("rollback", &[&done.id()]).code(0);
+    room.on("rollback", &[&done.id()]).code(0);
     assert_eq!(room.ask(ROWS), "ann@example.org Ann, bo@example.org Bo");
 }
 
@@ -133,21 +130,21 @@ fn deleted_by_hand(more: &str) -> (Room, tests::Done) {
 #[test]
 fn show_9_a_mapped_row_that_is_gone_fails_unless_the_plan_says_otherwise() {
     let (room, done) = deleted_by_hand("");
-    let _ = done.code(3).says(&["people.csv:2", "person 1", "on_gone"]);
+    done.code(3).says(&["people.csv:2", "person 1", "on_gone"]);
     assert_eq!(room.ask(ROWS), "bo@example.org Bo");
 }
 
 #[test]
 fn show_9_a_mapped_row_that_is_gone_is_made_again() {
     let (room, done) = deleted_by_hand("on_gone = \"recreate\"");
-    let _ = done.code(0).says(&["1 created, 0 updated, 1 unchanged"]);
+    done.code(0).says(&["1 created, 0 updated, 1 unchanged"]);
     assert_eq!(room.ask(ROWS), "ann@example.org Ann, bo@example.org Bo");
 }
 
 #[test]
 fn show_9_a_mapped_row_that_is_gone_is_skipped() {
     let (room, done) = deleted_by_hand("on_gone = \"skip\"");
-    let _ = done.code(0).says(&["1 unchanged, 1 skipped"]);
+    done.code(0).says(&["1 unchanged, 1 skipped"]);
     assert_eq!(room.ask(ROWS), "bo@example.org Bo");
 }
 
@@ -166,7 +163,7 @@ fn show_9_two_systems_with_the_same_keys_are_different_records() {
         room.ask("SELECT count(*) || ' ' || count(DISTINCT id) FROM person"),
         "4 4"
     );
-    let _ = room.on("rollback", &[&done.id()]).code(0);
+    room.on("rollback", &[&done.id()]).code(0);
     assert_eq!(room.ask(ROWS), "ann@example.org Ann, bo@example.org Bo");
 }
 
@@ -176,8 +173,7 @@ fn show_9_a_row_found_by_match_fails_by_default_and_says_what_to_write() {
     room.mend("migration.toml", "on_match = \"update\"\n", "");
     room.bundle("C");
     room.sql("INSERT INTO person VALUES ('x', 'ann@example.org', 'Annie')");
-    let _ = room
-        .on("apply", &["C"])
+    room.on("apply", &["C"])
         .code(3)
         .says(&["people.csv:2", "on_match"]);
     assert_eq!(room.ask(ROWS), "ann@example.org Annie");
@@ -194,7 +190,7 @@ fn show_9_a_matched_row_that_is_skipped_stays_skipped() {
     room.bundle("C");
     room.sql("INSERT INTO person VALUES ('x', 'ann@example.org', 'Annie')");
     for _ in 0..2 {
-        let _ = room.on("apply", &["C"]).code(0);
+        room.on("apply", &["C"]).code(0);
         assert_eq!(room.ask(ROWS), "ann@example.org Annie, bo@example.org Bo");
     }
 }
@@ -211,8 +207,7 @@ fn show_9_a_column_that_changed_on_both_sides_is_decided_by_the_plan() {
         room.sql("UPDATE person SET name = 'Edited' WHERE email = 'ann@example.org'");
         room.mend("people.csv", "Ann\n", "Source\n");
         room.bundle("C");
-        let _ = room
-            .on("apply", &["C"])
+        room.on("apply", &["C"])
             .code(code)
             .says(&["people.csv:2", "name"]);
         assert_eq!(
@@ -271,12 +266,11 @@ fn show_9_a_self_reference_and_a_cycle_between_two_entities_there_and_back() {
         room.ask("SELECT count(*) FROM team t JOIN player p ON p.id = t.captain AND p.team = t.id"),
         "1"
     );
-    let _ = room.on("verify", &[&done.id()]).code(0);
-    let _ = room
-        .on("apply", &["B"])
+    room.on("verify", &[&done.id()]).code(0);
+    room.on("apply", &["B"])
         .code(0)
         .says(&["5 records: 0 created, 0 updated, 5 unchanged"]);
-    let _ = room.on("rollback", &[&done.id()]).code(0);
+    room.on("rollback", &[&done.id()]).code(0);
     same(&room.dump(), &before, "rollback takes the cycle apart");
 }
 
@@ -297,8 +291,7 @@ fn show_9_a_late_reference_to_nobody_is_named() {
         TEAMS,
     );
     let parse = room.run("parse", &[]).code(0);
-    let _ = room
-        .feed("validate", &[], parse.out)
+    room.feed("validate", &[], parse.out)
         .code(0)
         .says(&["teams.csv:2", "p9"]);
 }
@@ -335,7 +328,7 @@ fn show_9_a_deleted_row_comes_back_whole() {
     let before = room.dump();
     let done = room.on("apply", &["B"]).code(0).says(&["1 deleted"]);
     assert_eq!(room.ask("SELECT group_concat(id) FROM parent"), "b");
-    let _ = room.on("rollback", &[&done.id()]).code(0);
+    room.on("rollback", &[&done.id()]).code(0);
     same(&room.dump(), &before, "rollback brings it back");
 }
 
@@ -351,9 +344,9 @@ fn show_9_a_delete_whose_children_the_run_does_not_deal_with_is_refused() {
         room.sql("INSERT INTO child VALUES (2, 'a')");
         let before = room.dump();
         let done = room.on("apply", &["B", "--dry-run"]).code(1);
-        let _ = done.says(&["leavers.csv:2", "1 rows of child"]);
+        done.says(&["leavers.csv:2", "1 rows of child"]);
         let done = room.on("apply", &["B"]).code(3);
-        let _ = done.says(&[
+        done.says(&[
             "leavers.csv:2",
             "leaver a",
             "1 rows of child depend on it by parent",

@@ -38,7 +38,7 @@ impl Story {
         let before = room.dump();
         fs::copy(room.path("t.db"), room.path("before.db")).unwrap();
         let began = Instant::now();
-        let _ = room.run("apply", &apply_args(&room.url())).code(0);
+        room.run("apply", &apply_args(&room.url())).code(0);
         let took = began.elapsed();
         fs::copy(room.path("t.db"), room.path("after.db")).unwrap();
         let after = room.dump();
@@ -95,10 +95,10 @@ fn show_4_apply_killed_at_twenty_moments_ends_as_an_undisturbed_run_and_can_be_t
             "in-progress" => {
                 midway += 1;
                 if kill % 2 == 0 {
-                    let _ = room.on("apply", &["B", "--resume"]).code(0);
+                    room.on("apply", &["B", "--resume"]).code(0);
                 } else {
                     // Taken back from where it stopped, then applied anew.
-                    let _ = room.on("rollback", &[RUN]).code(0);
+                    room.on("rollback", &[RUN]).code(0);
                     same(&room.dump(), &story.before, &what);
                     continue;
                 }
@@ -107,11 +107,11 @@ fn show_4_apply_killed_at_twenty_moments_ends_as_an_undisturbed_run_and_can_be_t
             other => panic!("kill {kill}: the run was {other}"),
         }
         if status.is_empty() {
-            let _ = room.run("apply", &apply_args(&room.url())).code(0);
+            room.run("apply", &apply_args(&room.url())).code(0);
         }
         same(&room.dump(), &story.after, &what);
-        let _ = room.on("verify", &[RUN]).code(0);
-        let _ = room.on("rollback", &[RUN]).code(0);
+        room.on("verify", &[RUN]).code(0);
+        room.on("rollback", &[RUN]).code(0);
         same(&room.dump(), &story.before, &what);
     }
     assert!(
@@ -126,7 +126,7 @@ fn show_4_rollback_killed_at_twenty_moments_resumes_to_the_state_before() {
     let room = &story.room;
     let url = room.url();
     let began = Instant::now();
-    let _ = room.on("rollback", &[RUN]).code(0);
+    room.on("rollback", &[RUN]).code(0);
     let took = began.elapsed();
     same(&room.dump(), &story.before, "undisturbed");
     let mut seed = Seed::from_env();
@@ -138,11 +138,11 @@ fn show_4_rollback_killed_at_twenty_moments_resumes_to_the_state_before() {
         match status.as_str() {
             "completed" => {
                 same(&room.dump(), &story.after, &what);
-                let _ = room.on("rollback", &[RUN]).code(0);
+                room.on("rollback", &[RUN]).code(0);
             }
             "rolling-back" => {
                 midway += 1;
-                let _ = room.on("rollback", &[RUN, "--resume"]).code(0);
+                room.on("rollback", &[RUN, "--resume"]).code(0);
             }
             "rolled-back" => {}
             other => panic!("kill {kill}: the run was {other}"),
@@ -175,10 +175,10 @@ fn show_4_a_run_that_was_killed_can_be_killed_again_while_it_resumes() {
     }
     match status.as_str() {
         "in-progress" => {
-            let _ = room.on("apply", &["B", "--resume"]).code(0);
+            room.on("apply", &["B", "--resume"]).code(0);
         }
         "" => {
-            let _ = room.run("apply", &apply_args(&url)).code(0);
+            room.run("apply", &apply_args(&url)).code(0);
         }
         _ => {}
     }
@@ -200,7 +200,7 @@ fn show_4_sigterm_finishes_the_batch_in_hand_and_says_how_to_go_on() {
         .status();
     assert!(kill.unwrap().success());
     let done = finish(child, None).code(143);
-    let _ = done.says(&["hint: apply --resume"]);
-    let _ = room.on("apply", &["B", "--resume"]).code(0);
+    done.says(&["hint: apply --resume"]);
+    room.on("apply", &["B", "--resume"]).code(0);
     same(&room.dump(), &story.after, "resumed");
 }

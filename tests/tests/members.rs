@@ -57,15 +57,15 @@ fn there_and_back(example: &str, table: &[(&str, u32, u32, u32)], rows: &[(&str,
             "{name}"
         );
     }
-    let _ = room.on("verify", &[&run]).code(0);
+    room.on("verify", &[&run]).code(0);
 
-    let _ = room.on("rollback", &[&run]).code(0);
+    room.on("rollback", &[&run]).code(0);
     same(
         &room.dump(),
         &before,
         "rollback restores every value, timestamps included",
     );
-    let _ = room.on("verify", &[&run]).code(0);
+    room.on("verify", &[&run]).code(0);
 }
 
 #[test]
@@ -122,8 +122,7 @@ fn show_2_a_second_apply_writes_nothing_even_after_people_edited_rows() {
     room.bundle("B");
     room.apply("B");
     let applied = room.dump();
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(0)
         .says(&["302 records: 0 created, 0 updated, 302 unchanged\n"]);
     same(&room.dump(), &applied, "it changed");
@@ -132,9 +131,8 @@ fn show_2_a_second_apply_writes_nothing_even_after_people_edited_rows() {
               UPDATE Event SET location = 'Elsewhere', updatedAt = 'now' WHERE title = (SELECT title FROM Event WHERE isPublished = 1 AND status = 'DRAFT' ORDER BY title LIMIT 1);");
     let edited = room.dump();
     let sum = "302 records: 0 created, 0 updated, 302 unchanged (2 edited since)\n";
-    let _ = room.on("apply", &["B", "--dry-run"]).code(0).says(&[sum]);
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B", "--dry-run"]).code(0).says(&[sum]);
+    room.on("apply", &["B"])
         .code(0)
         .says(&[sum, "WA020", "phone", "location"]);
     same(&room.dump(), &edited, "the edits stay");
@@ -146,8 +144,7 @@ fn show_2_a_second_run_of_the_lessons_adds_no_entry_about_itself() {
     room.bundle("B");
     room.apply("B");
     let applied = room.dump();
-    let _ = room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(0)
         .says(&["40 records: 0 created, 0 updated, 40 unchanged\n"]);
     same(&room.dump(), &applied, "it changed");

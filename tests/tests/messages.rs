@@ -42,13 +42,11 @@ fn show_7_nothing_to_resume() {
     let message = "No checkpoint file found. Run migration without --resume to start fresh.";
     let room = Room::example("lessons");
     room.bundle("B");
-    room
-        .on("apply", &["B", "--resume"])
+    room.on("apply", &["B", "--resume"])
         .code(4)
         .says(&[message]);
     room.apply("B");
-    room
-        .on("apply", &["B", "--resume"])
+    room.on("apply", &["B", "--resume"])
         .code(4)
         .says(&[message]);
 }
@@ -90,8 +88,7 @@ fn show_7_a_missing_table_and_a_missing_column_are_refused_together_before_any_w
     room.bundle("B");
     room.sql("DROP TABLE EventTag; ALTER TABLE Member DROP COLUMN phone");
     let before = room.dump();
-    room
-        .on("apply", &["B"])
+    room.on("apply", &["B"])
         .code(4)
         .says(&["EventTag", "phone", "nothing was written"]);
     same(&room.dump(), &before, "nothing was written");
@@ -135,8 +132,7 @@ fn show_7_a_target_that_is_not_there_is_5_and_is_not_made() {
 fn show_7_a_plan_with_a_key_nobody_knows_is_2_and_names_the_nearest() {
     let room = Room::example("lessons");
     room.mend("migration.toml", "volatile = ", "volatil = ");
-    room
-        .run("parse", &[])
+    room.run("parse", &[])
         .code(2)
         .says(&["migration.toml:", "volatil", "`volatile`"]);
 }
@@ -152,8 +148,7 @@ fn show_7_a_bundle_of_another_plan_does_not_resume_a_run() {
         "name   = \"lessons-2\"",
     );
     room.bundle("C");
-    room
-        .on("apply", &["C", &format!("--resume={run}")])
+    room.on("apply", &["C", &format!("--resume={run}")])
         .code(4)
         .says(&["another bundle"]);
 }
@@ -164,13 +159,11 @@ fn show_7_resume_of_a_completed_or_rolled_back_run_is_refused() {
     room.bundle("B");
     let run = room.apply("B");
     let resume = format!("--resume={run}");
-    room
-        .on("apply", &["B", &resume])
+    room.on("apply", &["B", &resume])
         .code(4)
         .says(&["completed"]);
     room.on("rollback", &[&run]).code(0);
-    room
-        .on("apply", &["B", &resume])
+    room.on("apply", &["B", &resume])
         .code(4)
         .says(&["rolled-back"]);
 }
@@ -195,10 +188,14 @@ fn show_7_a_second_rollback_does_nothing_and_says_so() {
 #[test]
 fn a_password_never_shows_even_in_a_url_that_is_refused() {
     let room = Room::new();
-    for url in ["postgres//u:hunter2@h/d", "mysql://u:hunter2@h/d", "hunter2"] {
+    for url in [
+        "postgres//u:hunter2@h/d",
+        "mysql://u:hunter2@h/d",
+        "hunter2",
+    ] {
         for program in ["apply", "rollback", "verify"] {
             let done = room.run(program, &["x", "--to", url]).code(2);
-            assert!(!done.stderr.contains("hunter2"), "{program}: {}", done.stderr);
+            assert!(!done.err.contains("hunter2"), "{program}: {}", done.err);
         }
     }
 }
