@@ -1,6 +1,6 @@
 //! `--dry-run --save` and `--expect`: a run does what its dry run said, or it does nothing.
 
-use tests::Room;
+use tests::{Room, command, spawn};
 
 /// A copy of the members example with its bundle, and a dry run's decisions.
 fn members() -> Room {
@@ -142,8 +142,8 @@ fn write_in_between(path: &std::path::Path, sql: &str) {
     while connection.execute_batch(sql).is_err() {}
 }
 
-#[test]
-fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops() {
+/// 600 records to insert and one to update, and what a dry run says of them.
+fn one_batch_a_commit() -> Room {
     // A constraint that is checked at COMMIT: one batch a commit.
     let room = Room::with(
         "name = \"p\"\nsystem = \"s\"\n[[entity]]\nname = \"a\"\ntable = \"A\"\nid = { column = \"id\", from = \"key\" }\n\
@@ -159,9 +159,18 @@ fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops
         format!("id,name\n{}\nlast,new\n", lines.join("\n")),
     );
     room.bundle("B");
+    room.on(
+        "apply",
+        &["B", "--dry-run", "--save", "said", "--batch-size=1"],
+    )
+    .code(0);
+    room
+}
+
+#[test]
+fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops() {
+    let room = one_batch_a_commit();
     let size = "--batch-size=1";
-    room.on("apply", &["B", "--dry-run", "--save", "said", size])
-        .code(0);
     let path = room.path("t.db");
     let other = std::thread::spawn(move || {
         write_in_between(&path, "UPDATE A SET name = 'other' WHERE id = 'last'");
@@ -182,4 +191,45 @@ fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops
     assert_eq!(room.ask(&run), format!("failed|{said}"));
     room.on("rollback", &[&done.id()]).code(0);
     assert_eq!(room.ask("SELECT count(*), max(name) FROM A"), "1|other");
+}
+
+#[test]
+fn ids_that_the_target_assigns_and_late_references_hold_too() {
+    let room = Room::with(
+        "name = \"p\"\nsystem = \"s\"\nzone = \"UTC\"\n[[entity]]\nname = \"node\"\ntable = \"Node\"\n\
+         id = { column = \"id\", from = \"target\" }\nmatch = [\"code\"]\non_match = \"update\"\n\
+         source = { format = \"csv\", files = [\"n.csv\"], key = \"code\" }\nfields.code = { from = \"code\" }\n\
+         fields.peer = { from = \"peer\", ref = \"node\", late = true }\nfields.stamped = { run = \"started_at\" }\n",
+        &[("n.csv", "code,peer\na,b\nb,c\nc,a\nd,d\n")],
+        "CREATE TABLE Node (id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT UNIQUE, peer INTEGER REFERENCES Node (id), \
+         stamped TEXT); INSERT INTO Node (id, code) VALUES (7, 'b')",
+    );
+    room.bundle("B");
+    room.on("apply", &["B", "--dry-run", "--save", "said"])
+        .code(0);
+    let said = room.read("said");
+    assert_eq!(said.matches("\"created\"").count(), 3);
+    assert_eq!(said.matches("\"linked\"").count(), 4);
+    room.on("apply", &["B", "--expect", "said"]).code(0);
+    let peers = "SELECT group_concat(a.code || b.code) FROM Node a JOIN Node b ON b.id = a.peer ORDER BY a.code";
+    assert_eq!(room.ask(peers).len(), "ab,bc,ca,dd".len());
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_under_the_same_expectation() {
+    let room = one_batch_a_commit();
+    let url = room.url();
+    let args = ["B", "--expect", "said", "--batch-size=1", "--to", &url];
+    let mut child = spawn(&mut command("apply", &room.path(""), args));
+    write_in_between(&room.path("t.db"), "SELECT 1");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_ne!(
+        room.ask("SELECT count(*) FROM A"),
+        "601",
+        "it was killed too late"
+    );
+    room.on("apply", &["B", "--expect", "said", "--resume"])
+        .code(0);
+    assert_eq!(room.ask("SELECT count(*), min(name) FROM A"), "601|new");
 }

@@ -39,6 +39,8 @@ fn check_limits(plan: &Plan) -> Checked {
         ("reject_fail", Some(limits.reject_fail)),
         ("change_percent", limits.change_percent),
         ("delete_percent", limits.delete_percent),
+        ("failed_percent", Some(limits.failed_percent)),
+        ("system_memory_percent", limits.system_memory_percent),
     ] {
         if value.is_some_and(|value| !(0.0..=100.0).contains(&value)) {
             let message = format!("`{key}` is a percentage, 0 to 100");
