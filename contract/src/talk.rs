@@ -91,6 +91,7 @@ impl Talk {
             json,
             total,
             started: Instant::now(),
+            before: 0,
             spoke: None,
         }
     }
@@ -110,10 +111,19 @@ pub struct Progress {
     json: bool,
     total: Option<u64>,
     started: Instant,
+    /// Work that was done before it started.
+    before: u64,
     spoke: Option<Instant>,
 }
 
 impl Progress {
+    /// Goes on where so much of the work was done before.
+    #[must_use]
+    pub fn after(mut self, done: u64) -> Self {
+        self.before = done;
+        self
+    }
+
     /// Says how far the work is. `stage` is one of PREPARING, EXECUTING, VERIFYING, COMPLETED and
     /// FAILED; only a change of it is sure to be emitted, otherwise once a second.
     pub fn at(&mut self, stage: &str, done: u64, step: &str, errors: &[String]) {
@@ -135,12 +145,12 @@ impl Progress {
         } else {
             (done * 100 / total).min(100)
         };
-        let left = self.total.filter(|_| done > 0).map(|total| {
+        let left = self.total.filter(|_| done > self.before).map(|total| {
             self.started
                 .elapsed()
                 .as_secs()
                 .saturating_mul(total.saturating_sub(done))
-                / done
+                / (done - self.before)
         });
         let line = json!({"stage": stage, "progress": percent, "currentStep": step, "estimatedTimeRemaining": left, "errors": errors});
         writeln!(io::stderr().lock(), "{line}").ok();

@@ -12,6 +12,7 @@ mod conflicts;
 mod damage;
 mod decisions;
 mod guards;
+mod hooks;
 mod identity;
 mod k_checks_b;
 mod kill;

@@ -45,6 +45,8 @@ impl Choice {
 pub struct Scene {
     /// The run.
     pub run: Run,
+    /// Batches that were tried once more, row by row.
+    pub retries: u64,
     pub(super) plan: Plan,
     pub(super) choice: Choice,
     /// Whether the run was rolled back already and what was kept is tried again.
@@ -104,6 +106,7 @@ impl Scene {
         Ok(Self {
             shapes: ledger::shapes(sql)?,
             run,
+            retries: 0,
             plan,
             choice,
             again,
