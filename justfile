@@ -9,7 +9,7 @@ demo:
     cargo build --locked --quiet --workspace --bins
     examples/demo.sh
 
-# From the sources to a verified run; again to go on after a failure; dry=true force=true production=NAME
+# Snapshot, parse, validate, bundle, dry run, apply, verify; again to go on after a failure; dry=true force=true production=NAME
 [no-cd]
 [positional-arguments]
 migrate PLAN TARGET *OPTIONS:
@@ -45,7 +45,7 @@ migrate PLAN TARGET *OPTIONS:
     how=--resume=auto; if $force; then how=--take-over; fi
     step='the dry run'; apply "$base.bundle" $how "${production[@]}" --dry-run
     if $dry; then exit; fi
-    step=apply; run=$(apply "$base.bundle" $how "${production[@]}")
+    step=apply; run=$(apply "$base.bundle" $how "${production[@]}" --snapshot)
     step=verify; verify "$run" --bundle "$base.bundle"
 
 # Build the programs, then run all tests; a Rust toolchain is needed, and strace for the faults

@@ -50,6 +50,7 @@ fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all() {
     let done = migrate(&room, &[]).code(0).says(&["is completed"]);
     assert!(done.out.contains("passed: "), "{}", done.out);
     assert!(room.read("migration.report.txt").contains("302 records"));
+    assert_eq!(room.ask("SELECT count(snapshot) FROM switchback_runs"), "1");
     let dump = room.dump();
     migrate(&room, &[])
         .code(0)
