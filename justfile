@@ -78,7 +78,7 @@ fmt:
 # Accept the help texts, and the plan's JSON Schema, as they are now
 accept:
     cargo build --locked --workspace --bins
-    UPDATE_SNAPSHOTS=1 cargo test --locked -p tests --test pipeline help
+    UPDATE_SNAPSHOTS=1 cargo test --locked -p tests --test pipeline docs::help
     UPDATE_SCHEMA=1 cargo test --locked -p contract --test schema
 
 # Measure speed and memory of each stage with 100,000 and 1,000,000 rows

@@ -9,16 +9,17 @@ unset MIGRATION_PLAN DATABASE_URL
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 
-# Runs a command whose talk is shown without the name in front, indented under what it is.
+# step NAME OUT COMMAND…: runs a command, its standard output into a file, its talk kept for `talk`.
 step() {
+    local out=$2
     printf '  %-9s' "$1"
-    shift
-    "$@" 2>"$room/talk" || { echo "failed:"; cat "$room/talk"; exit 1; }
+    shift 2
+    "$@" >"$out" 2>"$room/talk" || { echo "failed"; cat "$room/talk"; exit 1; }
 }
 
-# Shows lines of the talk: the first beside the step's name, the others below it.
+# talk PROGRAM EXPRESSION: what sed prints of what the program said, below each other.
 talk() {
-    sed -nE "$1" "$room/talk" | sed 's/^[a-z]*: //; 2,$s/^/           /'
+    sed "s/^$1: //" "$room/talk" | sed -nE "$2" | sed '2,$s/^/           /'
 }
 
 demo() {
@@ -31,25 +32,24 @@ demo() {
     echo "$title"
     echo "  before   $before"
 
-    step parse parse >records.ndjson
-    talk 's/^parse: ([a-z_]+): ([0-9]+) records of ([0-9]+) items in ([0-9]+) files?; (.*)/\1: \3 items, \2 records, \5/p'
-    step validate validate --rejects rejects.ndjson <records.ndjson >good.ndjson
-    talk '/warning:|came in/p'
-    step bundle bundle -o "$example.bundle" <good.ndjson >id
-    echo "ID $(cat id)"
+    step parse records.ndjson parse
+    talk parse 's/^([a-z_]+): ([0-9]+) records of ([0-9]+) items in [0-9]+ files?; /\1: \3 items, \2 records, /p'
+    step validate good.ndjson validate --rejects rejects.ndjson <records.ndjson
+    talk validate '/warning:|came in/p'
+    step bundle id bundle -o "$example.bundle" <good.ndjson
+    echo "$(wc -l <good.ndjson | tr -d ' ') lines, sealed as $(cut -c 1-16 id)…"
 
-    step 'dry run' apply "$example.bundle" --dry-run
-    talk '/nothing written/p'
-    step apply apply "$example.bundle" >run
+    step 'dry run' out apply "$example.bundle" --dry-run
+    talk apply '/nothing written/p'
+    step apply run apply "$example.bundle"
     run=$(cat run)
-    talk '/ records: /p'
-    echo "           run $run"
-    step again apply "$example.bundle" >/dev/null
-    talk '/ records: /p'
-    step verify verify "$run"
-    talk '$p'
-    step rollback rollback "$run"
-    talk '/Rolled back|are what they were/p'
+    talk apply '/^[0-9]+ records: |^run .* into/p'
+    step again out apply "$example.bundle"
+    talk apply '/^[0-9]+ records: /p'
+    step verify out verify "$run"
+    sed -n '$p' out
+    step rollback out rollback "$run"
+    talk rollback '/^Rolled back|what they were/p'
 
     after=$(dbtool hash "$example.db")
     echo "  after    $after"

@@ -11,6 +11,7 @@ mod checkpoint;
 mod conflicts;
 mod damage;
 mod decisions;
+mod docs;
 mod guards;
 mod hooks;
 mod identity;
