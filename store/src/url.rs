@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use contract::plan::Retention;
+
 use crate::undo::Undo;
 use crate::{Fingerprint, Restore, Restored, Snapshot, Sql, Sqlite, StoreError, Target, Writer};
 
@@ -100,6 +102,23 @@ impl TargetUrl {
     ) -> Result<Snapshot, StoreError> {
         match self {
             Self::Sqlite(path) => crate::sqlite::take_snapshot(path, folder, run, taken),
+        }
+    }
+
+    /// Returns the folders in which work on the target may leave files behind.
+    #[must_use]
+    pub fn snapshot_folders(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Sqlite(path) => crate::sqlite::folders(path),
+        }
+    }
+
+    /// Tells for how many days a file of this name in one of these folders is kept, if it is one that
+    /// work on the target left behind.
+    #[must_use]
+    pub fn leftover(&self, name: &str, keep: Retention) -> Option<u32> {
+        match self {
+            Self::Sqlite(path) => crate::sqlite::leftover(path, name, keep),
         }
     }
 

@@ -10,6 +10,7 @@ mod field;
 mod hook;
 mod load;
 pub mod markdown;
+mod retention;
 mod source;
 mod spelling;
 mod values;
@@ -29,6 +30,7 @@ pub use field::{
 };
 pub use hook::{Hook, HookEvent, Webhook};
 pub use load::{LoadedPlan, find};
+pub use retention::Retention;
 pub use source::{Each, Format as SourceFormat, Repeats, Source};
 pub use spelling::nearest;
 pub use values::{Key, Names};
@@ -47,6 +49,9 @@ pub struct Plan {
     /// How many rejects, and how many changed rows, are too many.
     #[serde(default)]
     pub limits: Limits,
+    /// How long a run can be taken back, and what that needs is kept.
+    #[serde(default)]
+    pub retention: Retention,
     /// The environments that targets are in, and how to recognise them.
     #[serde(default)]
     pub environment: Vec<Environment>,

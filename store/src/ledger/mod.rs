@@ -8,6 +8,7 @@ mod extent;
 mod hooks;
 mod lock;
 mod names;
+mod prune;
 mod runs;
 mod schema;
 
@@ -27,6 +28,7 @@ pub use hooks::{
 };
 pub use lock::{Held, Holder, Lease, holder, release, renew, take};
 pub use names::{Shape, find_id as find_name, id_of as name_id, name_of, shape_of, shapes};
+pub use prune::{completed, prune_run, prune_snapshot, pruned};
 pub use runs::{
     Run, RunStatus, find as find_run, insert as insert_run, latest as latest_run,
     list as list_runs, update as update_run,

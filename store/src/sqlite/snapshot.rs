@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use contract::crash_point;
 use contract::files::{create_private, folder_of, sync_folder};
+use contract::plan::Retention;
 
 use super::connect::Sqlite;
 use crate::snapshot::{Snapshot, digest_of};
@@ -74,6 +75,24 @@ pub(super) fn real(path: &Path) -> Result<(PathBuf, String), StoreError> {
     let name = name
         .ok_or_else(|| StoreError::refused(format!("{} is not a name in UTF-8", real.display())))?;
     Ok((real.clone(), name.to_owned()))
+}
+
+/// Returns the folders in which half-made copies may be left, and copies of before a restore.
+pub(crate) fn folders(path: &Path) -> Vec<PathBuf> {
+    real(path).map_or_else(
+        |_| Vec::new(),
+        |(path, _)| vec![folder_of(&path).to_owned(), usual_folder(&path)],
+    )
+}
+
+/// Tells for how many days a file of such a folder is kept, if it is one of these.
+pub(crate) fn leftover(path: &Path, name: &str, keep: Retention) -> Option<u32> {
+    let (_, database) = real(path).ok()?;
+    if name.starts_with(&format!(".{database}.")) && name.ends_with(".tmp") {
+        return Some(keep.dry_run_days);
+    }
+    let safety = name.starts_with(&format!("{database}.before-restore-"));
+    (safety && name.ends_with(".snapshot")).then_some(keep.snapshot_days)
 }
 
 /// Copies a database as it stands to a new file in `folder`, reads it back and gives it its name.

@@ -12,6 +12,7 @@ mod layout;
 mod places;
 mod reverse;
 mod scene;
+mod settle;
 mod tag;
 mod ties;
 mod verdict;
@@ -19,5 +20,6 @@ mod work;
 
 pub use check::check;
 pub use scene::{Choice, Scene};
+pub use settle::{give_up, resolve};
 pub use verdict::{Dependents, Differs, Finding, RunsValue, Verdict};
 pub use work::{Begun, Step, Undo};

@@ -64,6 +64,16 @@ pub trait Undo {
         stop: &dyn Fn() -> bool,
     ) -> Result<Step, StoreError>;
 
+    /// Changes the ledger alone, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// What `work` or the target said; nothing was written.
+    fn note(
+        &mut self,
+        work: &mut dyn FnMut(&mut dyn Sql) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
+
     /// Gives the lock back; the run stays as it is and can be gone on with.
     ///
     /// # Errors
@@ -103,6 +113,13 @@ impl<E: Engine> Undo for E {
         stop: &dyn Fn() -> bool,
     ) -> Result<Step, StoreError> {
         step(self, scene, lease, limit, stop)
+    }
+
+    fn note(
+        &mut self,
+        work: &mut dyn FnMut(&mut dyn Sql) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        whole(self, |engine| work(engine))
     }
 
     fn pause(&mut self, lease: Lease) -> Result<(), StoreError> {
@@ -200,7 +217,10 @@ fn step<E: Engine>(
         scene.position = position;
         match done {
             // Some row of the batch is at fault: the next attempt goes row by row and names it.
-            Err(StoreError::Constraint { .. }) if !careful => careful = true,
+            Err(StoreError::Constraint { .. }) if !careful => {
+                careful = true;
+                scene.retries += 1;
+            }
             other => return other,
         }
     }

@@ -1,0 +1,214 @@
+//! The inverse of a run as record lines: for a person, or for another bundle. It needs the ledger
+//! alone, and makes do with a damaged one.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+
+use contract::digest::HashingWriter;
+use contract::plan::LoadedPlan;
+use contract::record::{At, Op};
+use contract::seal::{Account, Seal, SourceSum};
+use contract::stream::RecordWriter;
+use contract::{Exit, Failure, Record, Talk};
+use serde_json::{Map, Value, json};
+use store::ledger::{self, Action, Change, Run, Shape};
+use store::{Cell, Key, Sql, StoreError};
+
+use crate::run::refused;
+
+/// Writes the inverse of a run: a line a row, newest change first, and the seal.
+pub(crate) fn export(
+    sql: &mut dyn Sql,
+    run: &Run,
+    out: &mut dyn Write,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
+    let plan = LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone())?;
+    let mut hashing = HashingWriter::new(BufWriter::new(out));
+    let mut export = Export {
+        prefix: format!("{}/", plan.plan.system),
+        file: format!("run-{}", run.id),
+        shapes: BTreeMap::new(),
+        counts: BTreeMap::new(),
+        lost: 0,
+        first_lost: None,
+    };
+    for seq in (1..=run.last_seq).rev() {
+        match export.record(sql, run, seq) {
+            Ok(Some(record)) => {
+                *export.counts.entry(record.entity.clone()).or_default() += 1;
+                serde_json::to_writer(&mut hashing, &record)?;
+                hashing.write_all(b"\n")?;
+            }
+            Ok(None) => {}
+            Err(StoreError::Damaged { message }) => {
+                export.lost += 1;
+                export
+                    .first_lost
+                    .get_or_insert(format!("change {seq}: {message}"));
+            }
+            Err(error) => return Err(refused(error).into()),
+        }
+    }
+    let (sha256, bytes) = (hashing.hasher().digest(), hashing.hasher().bytes());
+    let records: u64 = export.counts.values().sum();
+    let source = SourceSum {
+        file: export.file.clone(),
+        sha256,
+        bytes,
+        items: records,
+    };
+    let account = |(entity, count): (&String, &u64)| Account {
+        entity: entity.clone(),
+        file: export.file.clone(),
+        items: *count,
+        used: *count,
+        records: *count,
+        ..Account::default()
+    };
+    let seal = Seal {
+        stage: "rollback".into(),
+        rules: contract::RULES,
+        plan: plan.digest,
+        sources: vec![source],
+        records,
+        rejected: 0,
+        ignored: 0,
+        filtered: 0,
+        accounts: export.counts.iter().map(account).collect(),
+        before: Vec::new(),
+        follow_up: false,
+        unsealed: false,
+        run: Some(run.id.clone()),
+    };
+    RecordWriter::new(hashing).seal(&seal)?;
+    talk.say(format!(
+        "{records} rows of run {} can be reversed by these lines",
+        run.id
+    ));
+    match export.first_lost {
+        None => Ok(Exit::Done),
+        Some(first) => {
+            let message = format!(
+                "{} changes of run {} do not read and are left out; the first: {first}",
+                export.lost, run.id
+            );
+            Err(Failure::new(Exit::No, message)
+                .hint("rollback --snapshot takes back the whole target, if there is one")
+                .into())
+        }
+    }
+}
+
+struct Export {
+    prefix: String,
+    file: String,
+    shapes: BTreeMap<i64, Shape>,
+    counts: BTreeMap<String, u64>,
+    lost: u64,
+    first_lost: Option<String>,
+}
+
+impl Export {
+    /// What takes back all that the run did to a row, told at its last change.
+    fn record(
+        &mut self,
+        sql: &mut dyn Sql,
+        run: &Run,
+        seq: i64,
+    ) -> Result<Option<Record>, StoreError> {
+        let missing = || StoreError::Damaged {
+            message: "it is missing".into(),
+        };
+        let last = ledger::change(sql, run.seq, seq)?.ok_or_else(missing)?;
+        if last.later.is_some() || matches!(last.action, Action::Map | Action::Keep) {
+            return Ok(None);
+        }
+        let shape = self.shape(sql, last.shape)?;
+        let mut before = last.before.0.clone();
+        let (mut first, mut action) = (last.clone(), last.action);
+        while let Some(seq) = first.earlier {
+            first = ledger::change(sql, run.seq, seq)?.ok_or_else(missing)?;
+            if first.action != Action::Map {
+                action = first.action;
+                before.retain(|(place, _)| first.before.get(*place).is_none());
+                before.extend(first.before.0.iter().cloned());
+            }
+        }
+        if action == Action::Insert && last.action == Action::Delete {
+            return Ok(None);
+        }
+        before.sort_by_key(|(place, _)| *place);
+        let (op, target, fields) = if action == Action::Insert {
+            (Op::Delete, Some(key(&last.target)), Map::new())
+        } else {
+            let column = |(place, cell): (usize, Cell)| {
+                Some((shape.columns.get(place)?.clone(), value(cell)))
+            };
+            (
+                Op::Put,
+                None,
+                before.into_iter().filter_map(column).collect(),
+            )
+        };
+        let (entity, source) = self.name(sql, &last, &shape)?;
+        Ok(Some(Record {
+            entity,
+            key: source,
+            op,
+            target,
+            to: None,
+            at: At {
+                file: self.file.clone(),
+                line: seq.unsigned_abs(),
+            },
+            fields,
+            refs: indexmap::IndexMap::new(),
+            lookups: indexmap::IndexMap::new(),
+        }))
+    }
+
+    fn shape(&mut self, sql: &mut dyn Sql, id: i64) -> Result<Shape, StoreError> {
+        if let Some(shape) = self.shapes.get(&id) {
+            return Ok(shape.clone());
+        }
+        let shape = ledger::shape_of(sql, id)?;
+        self.shapes.insert(id, shape.clone());
+        Ok(shape)
+    }
+
+    /// The record's entity and key; of a row without identity its table and key.
+    fn name(
+        &self,
+        sql: &mut dyn Sql,
+        change: &Change,
+        shape: &Shape,
+    ) -> Result<(String, String), StoreError> {
+        let Some((entity, source)) = &change.identity else {
+            return Ok((shape.table.clone(), change.target.to_string()));
+        };
+        let full = ledger::name_of(sql, *entity)?;
+        let name = full.strip_prefix(&self.prefix).unwrap_or(&full).to_owned();
+        Ok((name, source.clone()))
+    }
+}
+
+fn key(key: &Key) -> Value {
+    match key.0.as_slice() {
+        [only] => value(only.clone()),
+        cells => cells.iter().cloned().map(value).collect(),
+    }
+}
+
+fn value(cell: Cell) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Int(number) => json!(number),
+        Cell::Real(number) => serde_json::Number::from_f64(number)
+            .map_or_else(|| json!(number.to_string()), Value::Number),
+        Cell::Text(text) => Value::String(text),
+        Cell::Blob(bytes) => {
+            json!({"hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()})
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Handing back the sources that a run's bundle holds, byte for byte.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use contract::bundle::Bundle;
+use contract::digest::HashingReader;
+use contract::files::{AtomicFile, folder_of};
+use contract::{Exit, Failure, Talk};
+use store::digest_of;
+use store::ledger::Run;
+
+use crate::evidence::Evidence;
+
+/// Writes every source into `folder`, in its relative tree.
+pub(crate) fn hand_back(
+    evidence: &Evidence,
+    run: &Run,
+    folder: &Path,
+    overwrite: bool,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
+    let Some(bundle) = evidence.bundle() else {
+        let message = format!(
+            "the bundle of run {} is not where it was applied from",
+            run.id
+        );
+        return Err(Failure::new(Exit::Refused, message)
+            .hint("name it with --bundle DIR")
+            .into());
+    };
+    let manifest = bundle.manifest();
+    if !manifest.sources_kept {
+        let message = "the bundle was made with --no-sources: it does not hold them";
+        return Err(Failure::new(Exit::Refused, message).into());
+    }
+    let mut wanted: Vec<(&str, PathBuf)> = Vec::new();
+    let mut other = Vec::new();
+    for source in &manifest.sources {
+        let place = folder.join(&source.file);
+        match digest_of(&place) {
+            Ok((sha256, _)) if sha256 == source.sha256 => continue,
+            Ok(_) => other.push(place.display().to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => other.push(place.display().to_string()),
+        }
+        wanted.push((&source.file, place));
+    }
+    if !other.is_empty() && !overwrite {
+        let message = format!(
+            "these differ from what the run read:\n{}\nnothing was written",
+            other.join("\n")
+        );
+        return Err(Failure::new(Exit::Refused, message)
+            .hint("name another folder, or replace them with --overwrite")
+            .into());
+    }
+    for (name, place) in &wanted {
+        write(bundle, name, place).map_err(|error| {
+            Failure::new(Exit::Partial, format!("{}: {error}", place.display()))
+        })?;
+    }
+    talk.say(format!(
+        "{} sources are in {}, {} of them written now",
+        manifest.sources.len(),
+        folder.display(),
+        wanted.len()
+    ));
+    Ok(Exit::Done)
+}
+
+fn write(bundle: &Bundle, name: &str, place: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder_of(place))?;
+    let from = File::open(bundle.folder().join("sources").join(name))?;
+    let mut from = HashingReader::new(from);
+    let mut to = AtomicFile::create(place)?;
+    io::copy(&mut from, &mut to)?;
+    to.flush()?;
+    let expected = bundle
+        .manifest()
+        .sources
+        .iter()
+        .find(|source| source.file == name);
+    if expected.is_some_and(|source| source.sha256 != from.hasher().digest()) {
+        return Err(io::Error::other(
+            "the bundle's copy changed while it was read",
+        ));
+    }
+    to.commit()
+}

@@ -1,0 +1,184 @@
+//! Retention: giving up what was kept long enough.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use contract::plan::Retention;
+use contract::{Exit, Failure, Talk};
+use serde_json::json;
+use store::ledger::{self, Holder, Run, RunStatus};
+use store::{Snapshot, Sql, TargetUrl};
+
+use crate::Args;
+use crate::eligible::retention;
+use crate::run::{locked, refused};
+
+const DAY: i64 = 86_400_000;
+
+/// What is to be given up.
+#[derive(Debug, Default)]
+struct Pruning {
+    runs: Vec<Run>,
+    snapshots: Vec<(Run, Snapshot)>,
+    files: Vec<PathBuf>,
+}
+
+/// Gives up what was kept long enough; with `--dry-run` only says what that is.
+pub(crate) fn prune(
+    args: &Args,
+    url: &TargetUrl,
+    out: &mut dyn Write,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
+    let now = args.now().timestamp_millis();
+    let mut sql = url.read().map_err(refused)?;
+    if ledger::version(sql.as_mut()).map_err(refused)?.is_none() {
+        talk.say(format!("{url} has no runs: there is nothing to prune"));
+        return Ok(Exit::Done);
+    }
+    let pruning = look(sql.as_mut(), url, now)?;
+    drop(sql);
+    let would = if args.dry_run { "would be " } else { "" };
+    for run in &pruning.runs {
+        talk.say(format!(
+            "run {}: what its rows were before {would}pruned",
+            run.id
+        ));
+    }
+    for (run, snapshot) in &pruning.snapshots {
+        talk.say(format!(
+            "snapshot {} of run {} {would}removed",
+            snapshot.path, run.id
+        ));
+    }
+    for file in &pruning.files {
+        talk.say(format!("{} {would}removed", file.display()));
+    }
+    if !args.dry_run {
+        write(args, url, &pruning, now)?;
+    }
+    let done = format!(
+        "{} runs, {} snapshots and {} other files {would}pruned",
+        pruning.runs.len(),
+        pruning.snapshots.len(),
+        pruning.files.len()
+    );
+    talk.say(done);
+    if args.json {
+        let ids: Vec<&str> = pruning.runs.iter().map(|run| run.id.as_str()).collect();
+        let paths: Vec<&str> = pruning
+            .snapshots
+            .iter()
+            .map(|(_, snapshot)| snapshot.path.as_str())
+            .collect();
+        let line = json!({"dryRun": args.dry_run, "runs": ids, "snapshots": paths, "files": pruning.files});
+        writeln!(out, "{line}").ok();
+        out.flush().ok();
+    }
+    Ok(Exit::Done)
+}
+
+fn look(sql: &mut dyn Sql, url: &TargetUrl, now: i64) -> anyhow::Result<Pruning> {
+    let mut pruning = Pruning::default();
+    let mut longest = Retention::default();
+    for run in ledger::list_runs(sql).map_err(refused)? {
+        let keep = retention(&run).map_err(refused)?;
+        longest.snapshot_days = longest.snapshot_days.max(keep.snapshot_days);
+        longest.dry_run_days = longest.dry_run_days.max(keep.dry_run_days);
+        let completed = ledger::completed(sql, &run).map_err(refused)?;
+        let settled = matches!(
+            run.status,
+            RunStatus::Completed | RunStatus::Failed | RunStatus::RolledBack
+        );
+        let older = |than: i64, days: u32| now - than > i64::from(days) * DAY;
+        let outside =
+            settled && completed.is_some_and(|completed| older(completed, keep.window_days));
+        if !outside {
+            continue;
+        }
+        if let Some(snapshot) = Snapshot::of(&run).map_err(refused)? {
+            if snapshot.pruned.is_some() {
+                // A crash may have come between the note and the deed.
+                let path = PathBuf::from(&snapshot.path);
+                pruning.files.extend(path.exists().then_some(path));
+            } else if older(snapshot.taken, keep.snapshot_days) {
+                pruning.snapshots.push((run.clone(), snapshot));
+            }
+        }
+        if run.last_seq > 0 && ledger::pruned(sql, &run.id).map_err(refused)?.is_none() {
+            pruning.runs.push(run);
+        }
+    }
+    for folder in url.snapshot_folders() {
+        leftovers(&folder, url, longest, now, &mut pruning.files);
+    }
+    Ok(pruning)
+}
+
+/// Copies that a crash left half made, and safety copies that were kept as long as a snapshot is.
+fn leftovers(folder: &Path, url: &TargetUrl, keep: Retention, now: i64, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(days) = url.leftover(&name, keep) else {
+            continue;
+        };
+        let made = entry.metadata().and_then(|about| about.modified()).ok();
+        let age = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+        let age = age.map_or(0, |made: Duration| {
+            now - i64::try_from(made.as_millis()).unwrap_or(i64::MAX)
+        });
+        if age > i64::from(days) * DAY {
+            found.push(entry.path());
+        }
+    }
+}
+
+fn write(args: &Args, url: &TargetUrl, pruning: &Pruning, now: i64) -> anyhow::Result<()> {
+    let mut target = url.open_to_undo().map_err(refused)?;
+    let operator = args.operator();
+    let host = Holder::here(&operator, "").host;
+    let by = (operator.as_str(), host.as_str());
+    if let Some(held) = ledger::holder(target.sql()).map_err(refused)?
+        && !held.void
+    {
+        return Err(locked(target.sql(), &held.holder.run, &held.holder.to_string()).into());
+    }
+    let work = target.note(&mut |sql| {
+        for run in &pruning.runs {
+            // Read again: a rollback may have begun since.
+            if let Some(mut now_run) = ledger::find_run(sql, &run.id)?
+                && now_run.status == run.status
+            {
+                ledger::prune_run(sql, &mut now_run, now, by)?;
+            }
+        }
+        for (run, snapshot) in &pruning.snapshots {
+            if let Some(mut run) = ledger::find_run(sql, &run.id)? {
+                ledger::prune_snapshot(sql, &mut run, snapshot.clone(), now, by)?;
+            }
+        }
+        Ok(())
+    });
+    work.map_err(refused)?;
+    let snapshots = pruning
+        .snapshots
+        .iter()
+        .map(|(_, snapshot)| PathBuf::from(&snapshot.path));
+    for file in snapshots.chain(pruning.files.iter().cloned()) {
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let message = format!("{}: {error}", file.display());
+                return Err(Failure::new(Exit::Partial, message)
+                    .hint("the ledger says that it is pruned; rollback prune tries again")
+                    .into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
