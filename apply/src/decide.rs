@@ -31,9 +31,9 @@ pub(crate) fn decide(
     signals: &Signals,
 ) -> anyhow::Result<()> {
     talk.detail("deciding everything once, before the first write");
+    let mut expected = args.expect.as_deref().map(Expected::open).transpose()?;
     let start = Start { dry: true, ..start };
     let run = target.start(bundle.plan(), start).map_err(refused)?;
-    let mut expected = args.expect.as_deref().map(Expected::open).transpose()?;
     let mut found = Vec::new();
     if let (Some(path), Some(expected)) = (&args.expect, &expected) {
         let head = Head::of(bundle, &args.to, target.sql(), &run)?;
