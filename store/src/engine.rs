@@ -124,7 +124,13 @@ pub trait Sql {
     /// What the target said.
     fn claims(&mut self, claim: i64, targets: &[Key]) -> Result<Vec<Option<Entry>>, StoreError>;
 
-    /// Makes the cell that a value of a record becomes in a column, without asking the target.
+    /// Returns the form in which the ledger's `target` columns hold a row's key.
+    fn target_cell(&self, key: &Key) -> Cell {
+        key.to_cell()
+    }
+
+    /// Makes the cell that a value of a record becomes in a column: PostgreSQL is asked for the text
+    /// of types that it alone knows, SQLite never.
     ///
     /// # Errors
     ///

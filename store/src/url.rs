@@ -8,13 +8,18 @@ use std::str::FromStr;
 use contract::plan::Retention;
 
 use crate::undo::Undo;
-use crate::{Fingerprint, Restore, Restored, Snapshot, Sql, Sqlite, StoreError, Target, Writer};
+use crate::{
+    Fingerprint, Postgres, PostgresUrl, Restore, Restored, Snapshot, Sql, Sqlite, StoreError,
+    Target, Writer, fingerprint,
+};
 
 /// Where a target is. What it prints never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetUrl {
     /// `sqlite:PATH`.
     Sqlite(PathBuf),
+    /// `postgres://USER@HOST:PORT/DATABASE`.
+    Postgres(PostgresUrl),
 }
 
 impl FromStr for TargetUrl {
@@ -24,11 +29,9 @@ impl FromStr for TargetUrl {
         match text.split_once(':') {
             Some(("sqlite", "")) => Err("sqlite: names no file".into()),
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.into())),
-            Some(("postgres" | "postgresql", _)) => {
-                Err("PostgreSQL is not a target of this version yet".into())
-            }
+            Some(("postgres" | "postgresql", _)) => text.parse().map(Self::Postgres),
             Some(("dir", _)) => Err("a folder is not a target of this version yet".into()),
-            _ => Err("a target is written sqlite:PATH".into()),
+            _ => Err("a target is written sqlite:PATH or postgres://USER@HOST/DATABASE".into()),
         }
     }
 }
@@ -37,6 +40,7 @@ impl fmt::Display for TargetUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -58,6 +62,7 @@ impl TargetUrl {
                 found.dedup();
                 found
             }
+            Self::Postgres(url) => vec![url.to_string()],
         }
     }
 
@@ -74,6 +79,9 @@ impl TargetUrl {
                 Sqlite::open_untouched(from)?.copy_to(path)?;
                 Ok(Self::Sqlite(path.to_owned()))
             }
+            Self::Postgres(_) => Err(StoreError::refused(
+                "a PostgreSQL database is not copied: rehearse with --dry-run, or on a copy that pg_dump makes",
+            )),
         }
     }
 
@@ -85,6 +93,16 @@ impl TargetUrl {
     pub fn contents(&self) -> Result<BTreeMap<String, Fingerprint>, StoreError> {
         match self {
             Self::Sqlite(path) => Sqlite::open_reader(path)?.contents(),
+            Self::Postgres(url) => {
+                let mut reader = Postgres::open_reader(url)?;
+                let mut contents = BTreeMap::new();
+                for name in reader.tables()? {
+                    if let Some(table) = reader.table(&name)? {
+                        contents.insert(name, fingerprint(&mut reader, &table)?);
+                    }
+                }
+                Ok(contents)
+            }
         }
     }
 
@@ -102,6 +120,9 @@ impl TargetUrl {
     ) -> Result<Snapshot, StoreError> {
         match self {
             Self::Sqlite(path) => crate::sqlite::take_snapshot(path, folder, run, taken),
+            Self::Postgres(_) => Err(StoreError::refused(
+                "this version takes and restores no snapshots of PostgreSQL: use pg_dump -Fc and pg_restore",
+            )),
         }
     }
 
@@ -110,6 +131,7 @@ impl TargetUrl {
     pub fn snapshot_folders(&self) -> Vec<PathBuf> {
         match self {
             Self::Sqlite(path) => crate::sqlite::folders(path),
+            Self::Postgres(_) => vec![],
         }
     }
 
@@ -119,6 +141,7 @@ impl TargetUrl {
     pub fn leftover(&self, name: &str, keep: Retention) -> Option<u32> {
         match self {
             Self::Sqlite(path) => crate::sqlite::leftover(path, name, keep),
+            Self::Postgres(_) => None,
         }
     }
 
@@ -131,6 +154,9 @@ impl TargetUrl {
     pub fn restore(&self, wish: &Restore<'_>) -> Result<Restored, StoreError> {
         match self {
             Self::Sqlite(path) => crate::sqlite::restore(path, wish),
+            Self::Postgres(_) => Err(StoreError::refused(
+                "this version takes and restores no snapshots of PostgreSQL: use pg_dump -Fc and pg_restore",
+            )),
         }
     }
 
@@ -142,6 +168,7 @@ impl TargetUrl {
     pub fn open(&self) -> Result<Box<dyn Target>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(Writer::new(Sqlite::open(path)?))),
+            Self::Postgres(url) => Ok(Box::new(Writer::new(Postgres::open(url)?))),
         }
     }
 
@@ -153,6 +180,7 @@ impl TargetUrl {
     pub fn open_to_undo(&self) -> Result<Box<dyn Undo>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(Sqlite::open(path)?)),
+            Self::Postgres(url) => Ok(Box::new(Postgres::open(url)?)),
         }
     }
 
@@ -164,6 +192,7 @@ impl TargetUrl {
     pub fn read(&self) -> Result<Box<dyn Sql>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(Sqlite::open_reader(path)?)),
+            Self::Postgres(url) => Ok(Box::new(Postgres::open_reader(url)?)),
         }
     }
 }
@@ -179,7 +208,7 @@ mod tests {
             Ok(TargetUrl::Sqlite("a/b.db".into()))
         );
         for bad in [
-            "postgres://u:secret@h/db",
+            "postgres://u:sec/secret@h/db",
             "mysql://u:secret@h",
             "secret",
             "sqlite:",

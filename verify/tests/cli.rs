@@ -626,7 +626,7 @@ fn what_is_no_target_and_what_is_not_there_are_told_apart() {
     let club = Club::new();
     for (args, code) in [
         (&["runs", "--to", "sqlite:/nowhere/at.all"][..], 5),
-        (&["runs", "--to", "postgres://u:hunter2@h/db"], 2),
+        (&["runs", "--to", "postgres://u:hunter2@h:x/db"], 2),
         (&["runs", "--to", "nothing"], 2),
         (&[], 2),
         (&[NOBODY, "runs"], 2),

@@ -266,7 +266,8 @@ pub fn later_touch(
     let statement = "SELECT c.run, n.name FROM ledger.changes c JOIN ledger.runs r ON r.seq = c.run \
                      JOIN ledger.names n ON n.id = c.shape \
                      WHERE c.run > ?1 AND c.target = ?2 AND r.status <> 'rolled-back' ORDER BY c.run DESC";
-    for row in sql.query(statement, &[run.into(), target.to_cell()])? {
+    let target = sql.target_cell(target);
+    for row in sql.query(statement, &[run.into(), target])? {
         let shape = row[1]
             .text()
             .and_then(|name| serde_json::from_str::<super::Shape>(name).ok());

@@ -1,0 +1,297 @@
+//! Opening a PostgreSQL database, and the settings under which values have one text.
+
+use std::cell::{Cell as Flag, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use postgres::config::{SslMode, TargetSessionAttrs};
+use postgres::types::{IsNull, ToSql, Type};
+use postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::sorted;
+use super::tls::{self, Mode};
+use super::url::PostgresUrl;
+use super::values::ColumnType;
+use crate::{Cell, Row, StoreError, Table};
+
+/// How long a connection may take, unless the URL says otherwise.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// What makes texts of values the same everywhere, plans steady, and a lost client's transaction end.
+/// One that the server does not know is left out.
+const SETTINGS: [(&str, &str); 12] = [
+    ("DateStyle", "ISO, YMD"),
+    ("TimeZone", "UTC"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "hex"),
+    ("lc_monetary", "C"),
+    ("jit", "off"),
+    ("enable_seqscan", "off"),
+    ("idle_in_transaction_session_timeout", "10min"),
+    ("client_connection_check_interval", "5s"),
+    // Rows that a policy would hide make an error instead.
+    ("row_security", "off"),
+    ("lock_timeout", "5s"),
+];
+
+/// An open PostgreSQL database.
+pub struct Postgres {
+    client: RefCell<Client>,
+    url: PostgresUrl,
+    /// What is known of the types of columns, by the type as it is declared.
+    pub(super) types: HashMap<String, ColumnType>,
+    /// Tables that were read, by the name they were asked by.
+    pub(super) tables: HashMap<String, Option<Table>>,
+    /// How a table is called in a statement, by its name.
+    pub(super) names: HashMap<String, String>,
+    /// The sequence behind a column, by table and position.
+    pub(super) sequences: HashMap<(String, usize), String>,
+    /// Constraints that are checked at COMMIT only, as a statement names them.
+    pub(super) deferred: BTreeSet<String>,
+    /// The highest id that was given to a sequence's column in this transaction.
+    pub(super) given: BTreeMap<String, i64>,
+    /// The server's texts of values, by type and text.
+    pub(super) texts: RefCell<HashMap<(String, String), Result<String, String>>>,
+    /// Whether a transaction is open, and whether it writes.
+    pub(super) open: Flag<bool>,
+    pub(super) writes: bool,
+    /// Whether a statement of the transaction failed, so that the server takes no other.
+    pub(super) broken: Flag<bool>,
+}
+
+impl Postgres {
+    /// Opens a database for writing.
+    ///
+    /// # Errors
+    ///
+    /// It can't be reached, refuses the login, or can't be written (a standby).
+    pub fn open(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let mut this = Self::connect(url)?;
+        this.set(false)?;
+        let read_only = this.ask("SELECT current_setting('transaction_read_only')", &[])?;
+        if read_only
+            .first()
+            .is_some_and(|row| row[0].text() == Some("on"))
+        {
+            let message = format!("{} is read-only: a standby, or set so", this.describe());
+            return Err(StoreError::Unreachable { message });
+        }
+        this.writes = true;
+        Ok(this)
+    }
+
+    /// Opens a database for reading alone, in one snapshot that lasts as long as this value.
+    ///
+    /// # Errors
+    ///
+    /// It can't be reached, or refuses the login.
+    pub fn open_reader(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let this = Self::connect(url)?;
+        this.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        this.open.set(true);
+        this.set(true)?;
+        Ok(this)
+    }
+
+    fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let failed = |message: String| StoreError::Unreachable {
+            message: format!("{url}: {message}"),
+        };
+        let (config, mode) = config(url).map_err(failed)?;
+        let client = if mode == Mode::Disable {
+            config.connect(NoTls)
+        } else {
+            config.connect(MakeRustlsConnect::new(
+                tls::client(url, mode).map_err(failed)?,
+            ))
+        };
+        let client = client.map_err(|error| match sorted(&url.to_string(), &error) {
+            // A refused login is no refused statement.
+            StoreError::Refused { message } | StoreError::Constraint { message } => failed(message),
+            other => other,
+        })?;
+        Ok(Self {
+            client: RefCell::new(client),
+            url: url.clone(),
+            types: HashMap::new(),
+            tables: HashMap::new(),
+            names: HashMap::new(),
+            sequences: HashMap::new(),
+            deferred: BTreeSet::new(),
+            given: BTreeMap::new(),
+            texts: RefCell::default(),
+            open: Flag::new(false),
+            writes: false,
+            broken: Flag::new(false),
+        })
+    }
+
+    /// Makes the settings, for the transaction at hand or for the session.
+    pub(super) fn set(&self, local: bool) -> Result<(), StoreError> {
+        let (mut names, mut values): (Vec<&str>, Vec<String>) = SETTINGS
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .unzip();
+        if let (Some(timeout), Some(last)) = (self.url.option("lock_timeout"), values.last_mut()) {
+            *last = timeout;
+        }
+        if let Some(schema) = self.url.option("schema") {
+            names.push("search_path");
+            values.push(quoted(&schema));
+        }
+        let sql = "SELECT set_config(name, value, $3) FROM unnest($1, $2) AS s (name, value) \
+                   WHERE current_setting(name, true) IS NOT NULL UNION ALL \
+                   SELECT set_config('synchronous_commit', 'on', $3) WHERE current_setting('synchronous_commit') = 'off'";
+        self.ask(
+            sql,
+            &[
+                (&names, Type::TEXT_ARRAY),
+                (&values, Type::TEXT_ARRAY),
+                (&local, Type::BOOL),
+            ],
+        )
+        .map(|_| ())
+    }
+
+    pub(super) fn describe(&self) -> String {
+        self.url.to_string()
+    }
+
+    pub(super) fn error(&self, error: &postgres::Error) -> StoreError {
+        self.broken.set(true);
+        sorted(&self.describe(), error)
+    }
+
+    /// Runs statements without parameters.
+    pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.try_batch(sql).map_err(|error| self.error(&error))
+    }
+
+    pub(super) fn try_batch(&self, sql: &str) -> Result<(), postgres::Error> {
+        self.client.borrow_mut().batch_execute(sql)
+    }
+
+    /// Runs a query, unprepared: nothing that needs the same session afterwards.
+    pub(super) fn ask(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let found = self.client.borrow_mut().query_typed(sql, params);
+        let found = found.map_err(|error| self.error(&error))?;
+        found.iter().map(|row| self.row(row)).collect()
+    }
+
+    /// Runs a statement and returns how many rows it touched.
+    pub(super) fn run(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<u64, StoreError> {
+        let done = self.client.borrow_mut().execute_typed(sql, params);
+        done.map_err(|error| self.error(&error))
+    }
+
+    fn row(&self, row: &postgres::Row) -> Result<Row, StoreError> {
+        let cell = |place: usize| -> Result<Cell, postgres::Error> {
+            Ok(match *row.columns()[place].type_() {
+                Type::INT2 => row.try_get::<_, Option<i16>>(place)?.map(i64::from).into(),
+                Type::INT4 => row.try_get::<_, Option<i32>>(place)?.map(i64::from).into(),
+                Type::INT8 => row.try_get::<_, Option<i64>>(place)?.into(),
+                Type::FLOAT8 => match row.try_get::<_, Option<f64>>(place)? {
+                    None => Cell::Null,
+                    // Unlike itself as a float: as text it can be compared.
+                    Some(number) if number.is_nan() => "NaN".into(),
+                    Some(number) => Cell::Real(number),
+                },
+                Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(place)?.into(),
+                Type::BOOL => row.try_get::<_, Option<bool>>(place)?.map(i64::from).into(),
+                _ => row.try_get::<_, Option<String>>(place)?.into(),
+            })
+        };
+        let cells = (0..row.len()).map(cell).collect::<Result<_, _>>();
+        cells.map_err(|error| self.error(&error))
+    }
+}
+
+fn config(url: &PostgresUrl) -> Result<(Config, Mode), String> {
+    let mut config = Config::new();
+    config.user(
+        &url.user()
+            .ok_or("no user: name one in the URL or in PGUSER")?,
+    );
+    config.dbname(&url.database().unwrap_or_default());
+    if let Some(password) = url.password()? {
+        config.password(password);
+    }
+    let hosts = url.hosts()?;
+    for (host, port) in &hosts {
+        config.host(host).port(*port);
+    }
+    let seconds = url
+        .option("connect_timeout")
+        .and_then(|text| text.parse().ok());
+    config.connect_timeout(seconds.map_or(CONNECT, Duration::from_secs));
+    config.keepalives_idle(Duration::from_secs(30));
+    config.tcp_user_timeout(Duration::from_secs(60));
+    config.application_name("switchback");
+    if let Some(options) = url.option("options") {
+        config.options(&options);
+    }
+    config.target_session_attrs(match url.option("target_session_attrs").as_deref() {
+        None | Some("any") => TargetSessionAttrs::Any,
+        Some("read-write" | "primary") => TargetSessionAttrs::ReadWrite,
+        Some("read-only" | "standby") => TargetSessionAttrs::ReadOnly,
+        Some(_) => return Err("target_session_attrs is one of any, read-write, read-only".into()),
+    });
+    let mode = Mode::of(url)?;
+    let sockets = hosts.iter().all(|(host, _)| host.starts_with('/'));
+    // No socket of this host speaks TLS.
+    let mode = if sockets { Mode::Disable } else { mode };
+    config.ssl_mode(match mode {
+        Mode::Disable => SslMode::Disable,
+        Mode::Prefer => SslMode::Prefer,
+        Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+    });
+    Ok((config, mode))
+}
+
+/// Quotes a name.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Returns the type under which a cell is sent to the ledger; the server finds NULL's by itself.
+pub(super) fn type_of(cell: &Cell) -> Type {
+    match cell {
+        Cell::Null => Type::UNKNOWN,
+        Cell::Int(_) => Type::INT8,
+        Cell::Real(_) => Type::FLOAT8,
+        Cell::Text(_) => Type::TEXT,
+        Cell::Blob(_) => Type::BYTEA,
+    }
+}
+
+impl ToSql for Cell {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut postgres::types::private::BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Int(number) => number.to_sql(ty, out),
+            Self::Real(number) => number.to_sql(ty, out),
+            Self::Text(text) => text.to_sql(ty, out),
+            Self::Blob(bytes) => bytes.to_sql(ty, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    postgres::types::to_sql_checked!();
+}

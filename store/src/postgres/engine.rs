@@ -1,0 +1,338 @@
+//! Writing to PostgreSQL.
+
+use postgres::types::{ToSql, Type};
+
+use super::connect::{Postgres, quoted, type_of};
+use super::error::is_refusal;
+use super::sql::{Param, array_params, spelled, target_bytes, unnest};
+use crate::catalogue::Table;
+use crate::engine::Engine;
+use crate::ledger::{Change, Entry, statements};
+use crate::{Cell, Key, Sql, StoreError};
+
+impl Engine for Postgres {
+    const WAVE: usize = 1;
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        // What somebody did to a table meanwhile is seen.
+        self.tables.clear();
+        self.deferred.clear();
+        self.given.clear();
+        self.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
+        self.open.set(true);
+        self.broken.set(false);
+        let begun = self.set(true).and_then(|()| self.exclude());
+        if begun.is_err() {
+            self.rollback()?;
+        }
+        begun
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        // The server would answer the COMMIT of a failed transaction with a quiet ROLLBACK.
+        if self.broken.get() {
+            self.rollback()?;
+            let message = format!(
+                "{}: a statement failed, nothing of the transaction stands",
+                self.describe()
+            );
+            return Err(StoreError::Unreachable { message });
+        }
+        self.move_sequences()?;
+        let done = self.try_batch("COMMIT");
+        self.open.set(false);
+        match done {
+            Ok(()) => Ok(()),
+            Err(error) if is_refusal(&error) => Err(self.error(&error)),
+            Err(error) => Err(StoreError::Unknown {
+                message: format!("{}: {error}", self.describe()),
+            }),
+        }
+    }
+
+    fn rollback(&mut self) -> Result<(), StoreError> {
+        if !self.open.replace(false) {
+            return Ok(());
+        }
+        self.batch("ROLLBACK")?;
+        self.broken.set(false);
+        Ok(())
+    }
+
+    fn savepoint(&mut self, name: &str) -> Result<(), StoreError> {
+        self.batch(&format!("SAVEPOINT {name}"))
+    }
+
+    fn release(&mut self, name: &str) -> Result<(), StoreError> {
+        if !self.deferred.is_empty() {
+            let names: Vec<&str> = self.deferred.iter().map(String::as_str).collect();
+            let names = names.join(", ");
+            self.batch(&format!(
+                "SET CONSTRAINTS {names} IMMEDIATE; SET CONSTRAINTS {names} DEFERRED"
+            ))?;
+        }
+        self.batch(&format!("RELEASE {name}"))
+    }
+
+    fn undo_to(&mut self, name: &str) -> Result<(), StoreError> {
+        self.batch(&format!("ROLLBACK TO {name}; RELEASE {name}"))?;
+        self.broken.set(false);
+        Ok(())
+    }
+
+    fn create_ledger(&mut self) -> Result<(), StoreError> {
+        self.batch("CREATE SCHEMA IF NOT EXISTS switchback")?;
+        for sql in statements("BYTEA", "BYTEA", "") {
+            // An index lies in the schema of its table, and keys are ordered by their bytes.
+            let sql = sql
+                .replace("INDEX ledger.", "INDEX ")
+                .replace("source TEXT", "source TEXT COLLATE \"C\"");
+            self.batch(&spelled(&sql))?;
+        }
+        self.exclude()
+    }
+
+    fn insert(
+        &mut self,
+        table: &Table,
+        columns: &[usize],
+        rows: &[Vec<Cell>],
+        key: &[usize],
+    ) -> Result<Vec<Key>, StoreError> {
+        if rows.is_empty() {
+            return Ok(vec![]);
+        }
+        let names: Vec<String> = columns
+            .iter()
+            .map(|place| quoted(&table.columns[*place].name))
+            .collect();
+        let (name, returned) = (self.name_of(table), self.reads(table, key.iter().copied()));
+        let arrays = self.arrays(table, columns, rows.iter().map(Vec::as_slice));
+        let found = if columns.is_empty() {
+            let sql = format!("INSERT INTO {name} AS t DEFAULT VALUES RETURNING {returned}");
+            let each = rows.iter().map(|_| self.ask(&sql, &[]));
+            each.collect::<Result<Vec<_>, _>>()?.concat()
+        } else {
+            let sql = format!(
+                "INSERT INTO {name} AS t ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ORDER BY k.n RETURNING {returned}",
+                names.join(", "),
+                self.typed_columns(table, columns, 0).join(", "),
+                unnest(columns.len())
+            );
+            self.ask(&sql, &array_params(&arrays))?
+        };
+        if found.len() != rows.len() {
+            let message = format!("a trigger of {} kept a row from being inserted", table.name);
+            return Err(StoreError::Constraint { message });
+        }
+        for (at, place) in columns.iter().enumerate() {
+            if let Some(sequence) = self.sequences.get(&(table.name.clone(), *place)) {
+                let given = rows.iter().filter_map(|row| row[at].int()).max();
+                let highest = self.given.entry(sequence.clone()).or_insert(0);
+                *highest = given.unwrap_or(0).max(*highest);
+            }
+        }
+        Ok(found
+            .into_iter()
+            .map(|row| Key(self.received(table, key, row)))
+            .collect())
+    }
+
+    fn update(
+        &mut self,
+        table: &Table,
+        key: &[usize],
+        changes: &[(Key, Vec<(usize, Cell)>)],
+        quietly: bool,
+    ) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let loud = if quietly { self.silence(table)? } else { None };
+        // Neighbours that set the same columns go in one statement.
+        let same = |a: &(Key, Vec<(usize, Cell)>), b: &(Key, Vec<(usize, Cell)>)| {
+            a.1.iter()
+                .map(|(place, _)| place)
+                .eq(b.1.iter().map(|(place, _)| place))
+        };
+        for group in changes.chunk_by(same) {
+            self.update_alike(table, key, group)?;
+        }
+        loud.map_or(Ok(()), |sql| self.batch(&sql))
+    }
+
+    fn delete(&mut self, table: &Table, key: &[usize], keys: &[Key]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "DELETE FROM {} AS t USING {} WHERE {}",
+            self.name_of(table),
+            unnest(key.len()),
+            self.matches(table, key, 0)
+        );
+        let arrays = self.arrays(table, key, keys.iter().map(|key| key.0.as_slice()));
+        let count = self.run(&sql, &array_params(&arrays))?;
+        touched(table, count, keys)
+    }
+
+    fn put_changes(&mut self, run: i64, changes: &[Change]) -> Result<(), StoreError> {
+        let sql = format!(
+            "INSERT INTO switchback.changes (run, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            Change::COLUMNS
+        );
+        for change in changes {
+            let mut row = change.to_row();
+            // Of Change::COLUMNS the fifth.
+            row[4] = target_bytes(&change.target);
+            row.insert(0, run.into());
+            let params: Vec<Param<'_>> = row
+                .iter()
+                .map(|cell| (cell as &(dyn ToSql + Sync), type_of(cell)))
+                .collect();
+            self.run(&sql, &params)?;
+        }
+        Ok(())
+    }
+
+    fn put_entries(&mut self, entries: &[(i64, String, Option<Entry>)]) -> Result<(), StoreError> {
+        const PUT: &str = "INSERT INTO switchback.ids (entity, source, claim, target, gone, digest, sums, run, seq) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (entity, source) DO UPDATE SET \
+            claim = excluded.claim, target = excluded.target, gone = excluded.gone, digest = excluded.digest, \
+            sums = excluded.sums, run = excluded.run, seq = excluded.seq";
+        const DELETE: &str = "DELETE FROM switchback.ids WHERE entity = $1 AND source = $2";
+        for (entity, source, entry) in entries {
+            if let Some(entry) = entry {
+                let mut row = entry.to_row();
+                // Of Entry::COLUMNS the fourth.
+                row[3] = target_bytes(&entry.target);
+                let params: Vec<Param<'_>> = row
+                    .iter()
+                    .map(|cell| (cell as &(dyn ToSql + Sync), type_of(cell)))
+                    .collect();
+                self.run(PUT, &params)?;
+            } else {
+                self.run(DELETE, &[(entity, Type::INT8), (source, Type::TEXT)])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn counter(&mut self, _: &Table) -> Result<Option<i64>, StoreError> {
+        Ok(None)
+    }
+
+    fn set_counter(&mut self, _: &Table, _: Option<i64>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Postgres {
+    /// Waits for other writers of ours, by the row that is their lock, and tells the server's
+    /// administrator which run this is.
+    fn exclude(&mut self) -> Result<(), StoreError> {
+        if self.has_ledger()? {
+            let sql = "SELECT set_config('application_name', 'switchback ' || COALESCE(run, ''), true) \
+                       FROM switchback.lock WHERE id = 1 FOR UPDATE";
+            self.ask(sql, &[])?;
+        }
+        Ok(())
+    }
+
+    /// Moves sequences past the ids that were given explicitly, so that the application's next insert
+    /// works.
+    fn move_sequences(&mut self) -> Result<(), StoreError> {
+        for (sequence, given) in std::mem::take(&mut self.given) {
+            let sql = format!(
+                "SELECT setval($1::text::regclass, $2) FROM {sequence} WHERE last_value < $2 \
+                 OR (last_value = $2 AND NOT is_called)"
+            );
+            self.ask(&sql, &[(&sequence, Type::TEXT), (&given, Type::INT8)])?;
+        }
+        Ok(())
+    }
+
+    fn update_alike(
+        &self,
+        table: &Table,
+        key: &[usize],
+        group: &[(Key, Vec<(usize, Cell)>)],
+    ) -> Result<(), StoreError> {
+        let columns: Vec<usize> = group[0].1.iter().map(|(place, _)| *place).collect();
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let typed = self.typed_columns(table, &columns, 0);
+        let set = |(place, typed): (&usize, String)| {
+            format!("{} = {typed}", quoted(&table.columns[*place].name))
+        };
+        let sets: Vec<String> = columns.iter().zip(typed).map(set).collect();
+        let sql = format!(
+            "UPDATE {} AS t SET {} FROM {} WHERE {}",
+            self.name_of(table),
+            sets.join(", "),
+            unnest(columns.len() + key.len()),
+            self.matches(table, key, columns.len())
+        );
+        let whole = |(row, cells): &(Key, Vec<(usize, Cell)>)| -> Vec<Cell> {
+            cells
+                .iter()
+                .map(|(_, cell)| cell)
+                .chain(&row.0)
+                .cloned()
+                .collect()
+        };
+        let rows: Vec<Vec<Cell>> = group.iter().map(whole).collect();
+        let all: Vec<usize> = columns.iter().chain(key).copied().collect();
+        let arrays = self.arrays(table, &all, rows.iter().map(Vec::as_slice));
+        let count = self.run(&sql, &array_params(&arrays))?;
+        let keys: Vec<Key> = group.iter().map(|(key, _)| key.clone()).collect();
+        touched(table, count, &keys)
+    }
+
+    /// Keeps triggers from firing, and returns the statement that lets them again. Who may not say
+    /// so for the session alone has the table's triggers put off, which locks it until the commit.
+    fn silence(&self, table: &Table) -> Result<Option<String>, StoreError> {
+        if table.triggers.is_empty() {
+            return Ok(None);
+        }
+        let may = self.ask(
+            "SELECT rolsuper FROM pg_roles WHERE rolname = current_user",
+            &[],
+        )?;
+        if may.first().is_some_and(|row| row[0].int() == Some(1)) {
+            self.batch("SET LOCAL session_replication_role = replica")?;
+            return Ok(Some("SET LOCAL session_replication_role = origin".into()));
+        }
+        let name = self.name_of(table);
+        let all = |verb: &str| -> String {
+            let one = |trigger: &crate::Trigger| {
+                format!(
+                    "ALTER TABLE {name} {verb} TRIGGER {};",
+                    quoted(&trigger.name)
+                )
+            };
+            table.triggers.iter().map(one).collect()
+        };
+        self.batch(&all("DISABLE"))?;
+        Ok(Some(all("ENABLE")))
+    }
+}
+
+fn touched(table: &Table, count: u64, keys: &[Key]) -> Result<(), StoreError> {
+    if count == keys.len() as u64 {
+        return Ok(());
+    }
+    let named = keys
+        .first()
+        .filter(|_| keys.len() == 1)
+        .map(|key| format!(" with key {key}"));
+    Err(StoreError::Constraint {
+        message: format!(
+            "{count} rows of {}{} were there, not {}",
+            table.name,
+            named.unwrap_or_default(),
+            keys.len()
+        ),
+    })
+}

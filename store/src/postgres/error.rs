@@ -1,0 +1,50 @@
+//! What PostgreSQL's errors mean to a writer.
+
+use postgres::error::{DbError, SqlState};
+
+use crate::StoreError;
+
+/// Sorts an error by its SQLSTATE.
+pub(super) fn sorted(target: &str, error: &postgres::Error) -> StoreError {
+    let Some(db) = error.as_db_error() else {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+        return StoreError::Unreachable {
+            message: format!("{target}: {error}{}", cause.unwrap_or_default()),
+        };
+    };
+    let message = said(db);
+    let code = db.code();
+    match (code.code().get(..2).unwrap_or_default(), code) {
+        // Data, integrity, a trigger's RAISE, a view's CHECK OPTION, a type that does not fit.
+        ("22" | "23" | "44" | "P0", _) => StoreError::Constraint { message },
+        (_, code) if *code == SqlState::DATATYPE_MISMATCH => StoreError::Constraint { message },
+        ("40", _) => StoreError::Busy { message },
+        (_, code) if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) => {
+            StoreError::Busy { message }
+        }
+        (_, code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => StoreError::Refused { message },
+        _ => StoreError::Unreachable {
+            message: format!("{target}: {message}"),
+        },
+    }
+}
+
+/// The message with what helps to find the fault. A detail that holds the whole row is left out: it
+/// may hold what is secret.
+fn said(db: &DbError) -> String {
+    let mut message = db.message().to_owned();
+    let whole_row = [SqlState::NOT_NULL_VIOLATION, SqlState::CHECK_VIOLATION].contains(db.code());
+    if let Some(detail) = db.detail().filter(|_| !whole_row) {
+        message = format!("{message} ({})", detail.trim_end_matches('.'));
+    }
+    message
+}
+
+/// Tells whether the server said that a COMMIT was not carried out; without such a word it may have
+/// been.
+pub(super) fn is_refusal(error: &postgres::Error) -> bool {
+    let class = error
+        .code()
+        .map(|code| code.code().get(..2).unwrap_or_default());
+    matches!(class, Some("22" | "23" | "25" | "40" | "44" | "P0"))
+}

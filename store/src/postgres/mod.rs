@@ -1,0 +1,15 @@
+//! PostgreSQL: values travel as text, the server gives them their type.
+
+mod arrays;
+mod catalogue;
+mod connect;
+mod engine;
+mod error;
+mod sql;
+mod tls;
+mod triggers;
+mod url;
+mod values;
+
+pub use connect::Postgres;
+pub use url::PostgresUrl;

@@ -1,0 +1,415 @@
+//! Statements and reads on PostgreSQL: one statement over arrays, however many keys are asked for.
+
+use contract::plan::Field;
+use postgres::types::{ToSql, Type};
+use serde_json::Value;
+
+use super::connect::{Postgres, quoted, type_of};
+use super::{catalogue, values};
+use crate::catalogue::{Column, ForeignKey, Table};
+use crate::ledger::Entry;
+use crate::{Cell, Key, Row, Sql, StoreError};
+
+/// A parameter with its type.
+pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// The ledger's tables are in a schema of their own, and parameters are `$1`, `$2`, ….
+pub(super) fn spelled(sql: &str) -> String {
+    sql.replace("ledger.", "switchback.").replace('?', "$")
+}
+
+/// The parameters of a statement on the ledger.
+fn typed(params: &[Cell]) -> Vec<Param<'_>> {
+    params
+        .iter()
+        .map(|cell| (cell as &(dyn ToSql + Sync), type_of(cell)))
+        .collect()
+}
+
+/// One array of texts for each column.
+pub(super) type Arrays = Vec<Vec<Option<String>>>;
+
+impl Postgres {
+    /// The table as statements name it.
+    pub(super) fn name_of(&self, table: &Table) -> String {
+        self.names
+            .get(&table.name)
+            .cloned()
+            .unwrap_or_else(|| quoted(&table.name))
+    }
+
+    /// The columns to be read, of the table that a statement calls `t`.
+    pub(super) fn reads(&self, table: &Table, columns: impl Iterator<Item = usize>) -> String {
+        let read = |place: usize| {
+            let column = &table.columns[place];
+            self.type_of(column)
+                .kind
+                .read(&format!("t.{}", quoted(&column.name)))
+        };
+        columns.map(read).collect::<Vec<_>>().join(", ")
+    }
+
+    /// `k.c0::int8, k.c1::text` of some columns, the first being `first`.
+    pub(super) fn typed_columns(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        first: usize,
+    ) -> Vec<String> {
+        let typed = |(at, place): (usize, &usize)| {
+            format!(
+                "k.c{}::{}",
+                first + at,
+                self.type_of(&table.columns[*place]).cast
+            )
+        };
+        columns.iter().enumerate().map(typed).collect()
+    }
+
+    /// `t.a = k.c0::int8 AND …` of some columns, the first being `first`.
+    pub(super) fn matches(&self, table: &Table, columns: &[usize], first: usize) -> String {
+        let typed = self.typed_columns(table, columns, first);
+        let equal = |(place, typed): (&usize, String)| {
+            format!("t.{} = {typed}", quoted(&table.columns[*place].name))
+        };
+        columns
+            .iter()
+            .zip(typed)
+            .map(equal)
+            .collect::<Vec<_>>()
+            .join(" AND ")
+    }
+
+    /// Turns rows of cells into one array for each column.
+    pub(super) fn arrays<'a>(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        rows: impl Iterator<Item = &'a [Cell]>,
+    ) -> Arrays {
+        let kinds: Vec<values::Kind> = columns
+            .iter()
+            .map(|place| self.type_of(&table.columns[*place]).kind)
+            .collect();
+        let mut arrays: Arrays = vec![Vec::new(); columns.len()];
+        for row in rows {
+            for ((array, kind), cell) in arrays.iter_mut().zip(&kinds).zip(row) {
+                array.push(kind.sent(cell));
+            }
+        }
+        arrays
+    }
+
+    /// Gives cells that were read the form in which they are kept.
+    pub(super) fn received(&self, table: &Table, columns: &[usize], row: Row) -> Row {
+        let cell = |(place, cell): (&usize, Cell)| {
+            self.type_of(&table.columns[*place]).kind.received(cell)
+        };
+        columns.iter().zip(row).map(cell).collect()
+    }
+
+    fn whole(&self, table: &Table, rows: Vec<Row>) -> Vec<Row> {
+        let columns: Vec<usize> = (0..table.columns.len()).collect();
+        rows.into_iter()
+            .map(|row| self.received(table, &columns, row))
+            .collect()
+    }
+
+    /// `$3::text::int8, …`: the cells of a key as parameters, and their texts.
+    fn places(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        cells: &[Cell],
+        first: usize,
+    ) -> (Vec<String>, Vec<Option<String>>) {
+        let place = |(at, (place, cell)): (usize, (&usize, &Cell))| {
+            let found = self.type_of(&table.columns[*place]);
+            (
+                format!("${}::text::{}", first + at, found.cast),
+                found.kind.sent(cell),
+            )
+        };
+        columns.iter().zip(cells).enumerate().map(place).unzip()
+    }
+
+    fn ask_texts(&self, sql: &str, texts: &[Option<String>]) -> Result<Vec<Row>, StoreError> {
+        let params: Vec<Param<'_>> = texts
+            .iter()
+            .map(|text| (text as &(dyn ToSql + Sync), Type::TEXT))
+            .collect();
+        self.ask(sql, &params)
+    }
+}
+
+/// `t.a, t.b` of some columns.
+fn listed(table: &Table, columns: &[usize]) -> String {
+    let name = |place: &usize| format!("t.{}", quoted(&table.columns[*place].name));
+    columns.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// `unnest($1, $2) WITH ORDINALITY AS k (c0, c1, n)`.
+pub(super) fn unnest(count: usize) -> String {
+    let places: Vec<String> = (1..=count)
+        .map(|place| format!("${place}::text[]"))
+        .collect();
+    let names: Vec<String> = (0..count).map(|place| format!("c{place}")).collect();
+    format!(
+        "unnest({}) WITH ORDINALITY AS k ({}, n)",
+        places.join(", "),
+        names.join(", ")
+    )
+}
+
+/// Arrays as the parameters of a statement.
+pub(super) fn array_params(arrays: &Arrays) -> Vec<Param<'_>> {
+    arrays
+        .iter()
+        .map(|array| (array as &(dyn ToSql + Sync), Type::TEXT_ARRAY))
+        .collect()
+}
+
+/// The bytes under which the ledger keeps a row's key.
+pub(super) fn target_bytes(key: &Key) -> Cell {
+    match key.to_cell() {
+        Cell::Blob(bytes) => Cell::Blob(bytes),
+        other => Cell::Blob(crate::cell::encode_all(&[other])),
+    }
+}
+
+impl Sql for Postgres {
+    fn query(&mut self, sql: &str, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
+        self.ask(&spelled(sql), &typed(params))
+    }
+
+    fn execute(&mut self, sql: &str, params: &[Cell]) -> Result<u64, StoreError> {
+        self.run(&spelled(sql), &typed(params))
+    }
+
+    fn now(&mut self) -> Result<i64, StoreError> {
+        let rows = self.ask(
+            "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::int8",
+            &[],
+        )?;
+        let now = rows.first().and_then(|row| row[0].int());
+        now.ok_or_else(|| StoreError::damaged("the server has no clock"))
+    }
+
+    fn has_ledger(&mut self) -> Result<bool, StoreError> {
+        Ok(!self
+            .ask(
+                "SELECT 1 WHERE to_regclass('switchback.meta') IS NOT NULL",
+                &[],
+            )?
+            .is_empty())
+    }
+
+    fn table(&mut self, name: &str) -> Result<Option<Table>, StoreError> {
+        if let Some(known) = self.tables.get(name) {
+            return Ok(known.clone());
+        }
+        let table = catalogue::table(self, name)?;
+        self.tables.insert(name.to_owned(), table.clone());
+        Ok(table)
+    }
+
+    fn tables(&mut self) -> Result<Vec<String>, StoreError> {
+        catalogue::tables(self)
+    }
+
+    fn fetch(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        keys: &[Vec<Cell>],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        if keys.is_empty() {
+            return Ok(vec![]);
+        }
+        // A writer keeps others from changing what it decides on.
+        let lock = if self.writes && self.open.get() {
+            "FOR UPDATE OF t"
+        } else {
+            ""
+        };
+        let sql = format!(
+            "SELECT k.n, {} FROM {} JOIN {} AS t ON {} ORDER BY k.n {lock}",
+            self.reads(table, 0..table.columns.len()),
+            unnest(by.len()),
+            self.name_of(table),
+            self.matches(table, by, 0)
+        );
+        let arrays = self.arrays(table, by, keys.iter().map(Vec::as_slice));
+        let mut found: Vec<Vec<Row>> = vec![Vec::new(); keys.len()];
+        for mut row in self.ask(&sql, &array_params(&arrays))? {
+            let at = row
+                .remove(0)
+                .int()
+                .and_then(|n| usize::try_from(n - 1).ok());
+            if let Some(rows) = at.and_then(|at| found.get_mut(at)) {
+                rows.extend(self.whole(table, vec![row]));
+            }
+        }
+        Ok(found)
+    }
+
+    fn fetch_page(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        order: &[usize],
+        keys: &[(Vec<Cell>, Option<Key>)],
+        limit: usize,
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let (reads, name) = (
+            self.reads(table, 0..table.columns.len()),
+            self.name_of(table),
+        );
+        let ordered = listed(table, order);
+        let find = |(key, after): &(Vec<Cell>, Option<Key>)| {
+            let (places, mut texts) = self.places(table, by, key, 1);
+            let equal = |(column, place): (&usize, String)| {
+                format!("{} = {place}", listed(table, &[*column]))
+            };
+            let same: Vec<String> = by.iter().zip(places).map(equal).collect();
+            let mut start = String::new();
+            if let Some(after) = after {
+                let (places, more) = self.places(table, order, &after.0, texts.len() + 1);
+                start = format!("AND ({ordered}) > ({})", places.join(", "));
+                texts.extend(more);
+            }
+            let sql = format!(
+                "SELECT {reads} FROM {name} AS t WHERE {} {start} ORDER BY {ordered} LIMIT {limit}",
+                same.join(" AND ")
+            );
+            Ok(self.whole(table, self.ask_texts(&sql, &texts)?))
+        };
+        keys.iter().map(find).collect()
+    }
+
+    fn page(
+        &mut self,
+        table: &Table,
+        key: &[usize],
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let ordered = listed(table, key);
+        let (mut start, mut texts) = (String::new(), Vec::new());
+        if let Some(after) = after {
+            let (places, cells) = self.places(table, key, &after.0, 1);
+            start = format!("WHERE ({ordered}) > ({})", places.join(", "));
+            texts = cells;
+        }
+        let sql = format!(
+            "SELECT {} FROM {} AS t {start} ORDER BY {ordered} LIMIT {limit}",
+            self.reads(table, 0..table.columns.len()),
+            self.name_of(table)
+        );
+        Ok(self.whole(table, self.ask_texts(&sql, &texts)?))
+    }
+
+    fn orphans(
+        &mut self,
+        child: &Table,
+        key: &ForeignKey,
+        limit: usize,
+    ) -> Result<(u64, Vec<Row>), StoreError> {
+        let parent = self.table(&key.parent)?;
+        let parent = parent
+            .ok_or_else(|| StoreError::refused(format!("there is no table `{}`", key.parent)))?;
+        let own = |place: &usize| format!("t.{}", quoted(&child.columns[*place].name));
+        let set: Vec<String> = key
+            .columns
+            .iter()
+            .map(|place| format!("{} IS NOT NULL", own(place)))
+            .collect();
+        let same: Vec<String> = key
+            .parent_columns
+            .iter()
+            .zip(&key.columns)
+            .map(|(parent, place)| format!("p.{} = {}", quoted(parent), own(place)))
+            .collect();
+        let from = format!(
+            "FROM {} AS t WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
+            self.name_of(child),
+            set.join(" AND "),
+            self.name_of(&parent),
+            same.join(" AND ")
+        );
+        let count = self.ask(&format!("SELECT COUNT(*) {from}"), &[])?;
+        let count = count.first().and_then(|row| row[0].int()).unwrap_or(0);
+        let reads = self.reads(child, 0..child.columns.len());
+        let rows = self.ask(&format!("SELECT {reads} {from} LIMIT {limit}"), &[])?;
+        Ok((count.unsigned_abs(), self.whole(child, rows)))
+    }
+
+    fn entries(&mut self, entity: i64, keys: &[&str]) -> Result<Vec<Option<Entry>>, StoreError> {
+        let sql = "SELECT k.n, i.entity, i.source, i.claim, i.target, i.gone, i.digest, i.sums, i.run, i.seq \
+                   FROM unnest($2::text[]) WITH ORDINALITY AS k (source, n) \
+                   JOIN switchback.ids i ON i.entity = $1 AND i.source = k.source";
+        self.entries_of(
+            sql,
+            &[(&entity, Type::INT8), (&keys, Type::TEXT_ARRAY)],
+            keys.len(),
+        )
+    }
+
+    fn claims(&mut self, claim: i64, targets: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
+        let sql = "SELECT k.n, i.entity, i.source, i.claim, i.target, i.gone, i.digest, i.sums, i.run, i.seq \
+                   FROM unnest($2::bytea[]) WITH ORDINALITY AS k (target, n) \
+                   JOIN switchback.ids i ON i.claim = $1 AND i.target = k.target ORDER BY i.gone DESC";
+        let targets: Vec<Cell> = targets.iter().map(target_bytes).collect();
+        self.entries_of(
+            sql,
+            &[(&claim, Type::INT8), (&targets, Type::BYTEA_ARRAY)],
+            targets.len(),
+        )
+    }
+
+    fn target_cell(&self, key: &Key) -> Cell {
+        target_bytes(key)
+    }
+
+    fn encode(&self, field: &Field, column: &Column, value: &Value) -> Result<Cell, String> {
+        self.cell_of(field, column, value)
+    }
+
+    fn misfit(&self, field: &Field, column: &Column) -> Option<String> {
+        self.unfit(field, column)
+    }
+
+    fn key_cell(&self, column: &Column, text: &str) -> Cell {
+        values::key_cell(self.type_of(column).kind, text)
+    }
+
+    fn canonical(&self, field: Option<&Field>, cell: &Cell) -> Cell {
+        values::canonical(field, cell)
+    }
+
+    fn describe(&self) -> String {
+        Postgres::describe(self)
+    }
+}
+
+impl Postgres {
+    /// Entries by the place of what they were asked by; the last of a place wins.
+    fn entries_of(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        count: usize,
+    ) -> Result<Vec<Option<Entry>>, StoreError> {
+        let mut found = vec![None; count];
+        for mut row in self.ask(sql, params)? {
+            let at = row
+                .remove(0)
+                .int()
+                .and_then(|n| usize::try_from(n - 1).ok());
+            if let Some(place) = at.and_then(|at| found.get_mut(at)) {
+                *place = Some(Entry::from_row(row)?);
+            }
+        }
+        Ok(found)
+    }
+}
