@@ -1,13 +1,15 @@
 //! Does a cell hold the value of a record? Written apart from the code that writes rows.
 
+use chrono::DateTime;
 use contract::plan::{Field, ListOut, Type};
 use serde_json::Value;
 use store::Cell;
 
-/// Tells whether a cell holds a value. `is_tag` tells list elements that runs have added, in the
-/// column that gets them.
+/// Tells whether a cell of a column that is declared so holds a value. `is_tag` tells list elements
+/// that runs have added, in the column that gets them.
 pub(crate) fn holds(
     field: &Field,
+    declared: &str,
     value: &Value,
     cell: &Cell,
     is_tag: Option<&dyn Fn(&str) -> bool>,
@@ -25,7 +27,7 @@ pub(crate) fn holds(
         (Type::Json, value) => cell
             .text()
             .and_then(parsed)
-            .is_some_and(|found| found == *value),
+            .is_some_and(|found| same_json(&found, value)),
         (Type::List, Value::Array(items)) => {
             !cell.is_null() && list_of(field, cell).is_some_and(|found| same_items(items, &found))
         }
@@ -40,13 +42,49 @@ pub(crate) fn holds(
             }
             _ => false,
         },
-        (_, Value::Bool(value)) => *cell == Cell::Int(i64::from(*value)),
-        (_, Value::Number(number)) => number_is(&number.to_string(), cell),
+        (_, Value::Bool(value)) => {
+            *cell == Cell::Int(i64::from(*value)) || cell.text() == Some(&value.to_string())
+        }
+        (_, Value::Number(number)) => {
+            let digits = number.to_string();
+            let same =
+                |found: &str| exact(found).is_some_and(|found| Some(found) == exact(&digits));
+            // PostgreSQL's numeric is text here, and keeps as many zeros as it is declared with.
+            number_is(&digits, cell)
+                || (declared.starts_with("numeric") && cell.text().is_some_and(same))
+        }
         (Type::Uuid, Value::String(text)) => cell
             .text()
             .is_some_and(|found| found.eq_ignore_ascii_case(text)),
-        (_, Value::String(text)) => cell.text() == Some(text),
+        (_, Value::String(text)) => {
+            cell.text() == Some(text)
+                || (declared.starts_with("timestamp")
+                    && cell.text().is_some_and(|found| same_moment(text, found)))
+        }
         _ => false,
+    }
+}
+
+/// Tells whether PostgreSQL's text of a timestamp, which is in UTC here, is an instant.
+fn same_moment(expected: &str, found: &str) -> bool {
+    let zoned = found.strip_suffix("+00").unwrap_or(found);
+    let found = DateTime::parse_from_rfc3339(&format!("{}Z", zoned.replacen(' ', "T", 1)));
+    DateTime::parse_from_rfc3339(expected).is_ok_and(|expected| Ok(expected) == found)
+}
+
+/// Numbers in JSON are equal by value, members in any order.
+fn same_json(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => exact(&a.to_string()) == exact(&b.to_string()),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_json(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, a)| b.get(name).is_some_and(|b| same_json(a, b)))
+        }
+        (a, b) => a == b,
     }
 }
 
@@ -165,6 +203,7 @@ mod tests {
     fn is(kind: Type, json: &str, cell: &Cell) -> bool {
         holds(
             &field(kind),
+            "",
             &serde_json::from_str(json).unwrap(),
             cell,
             None,
@@ -193,6 +232,47 @@ mod tests {
             Type::Integer,
             "9007199254740993",
             &Cell::Real(9_007_199_254_740_992.0)
+        ));
+    }
+
+    #[test]
+    fn what_postgresql_writes_its_own_way_is_compared_by_value() {
+        let holds = |kind, declared: &str, json: &str, text: &str| {
+            let value = serde_json::from_str(json).unwrap();
+            super::holds(&field(kind), declared, &value, &text.into(), None)
+        };
+        let at = r#""2024-01-15T08:00:00.120Z""#;
+        for (declared, text, same) in [
+            (
+                "timestamp(3) without time zone",
+                "2024-01-15 08:00:00.12",
+                true,
+            ),
+            (
+                "timestamp with time zone",
+                "2024-01-15 08:00:00.12+00",
+                true,
+            ),
+            (
+                "timestamp with time zone",
+                "2024-01-15 09:00:00.12+00",
+                false,
+            ),
+            ("timestamp without time zone", "2024-01-15 08:00:00", false),
+            ("text", "2024-01-15 08:00:00.12", false),
+        ] {
+            assert_eq!(holds(Type::Timestamp, declared, at, text), same, "{text}");
+        }
+        assert!(holds(Type::Decimal, "numeric(10,2)", "12.5", "12.50"));
+        assert!(!holds(Type::Decimal, "numeric(10,2)", "12.5", "12.51"));
+        assert!(!holds(Type::Decimal, "numeric", "12.5", "NaN"));
+        assert!(holds(Type::Boolean, "boolean", "true", "true"));
+        assert!(!holds(Type::Boolean, "boolean", "true", "false"));
+        assert!(holds(
+            Type::Json,
+            "jsonb",
+            r#"{"a":[1e3],"b":1.50}"#,
+            r#"{"b": 1.5, "a": [1000]}"#
         ));
     }
 
@@ -227,29 +307,38 @@ mod tests {
             ..Field::default()
         };
         let value: Value = serde_json::from_str(r#"["x","y"]"#).unwrap();
-        assert!(holds(&separated, &value, &"x;y".into(), None));
-        assert!(!holds(&separated, &value, &"y;x".into(), None));
+        assert!(holds(&separated, "", &value, &"x;y".into(), None));
+        assert!(!holds(&separated, "", &value, &"y;x".into(), None));
         let is_tag = |item: &str| item.starts_with("run:");
         let list = field(Type::List);
         assert!(holds(
             &list,
+            "",
             &value,
             &r#"["x","run:1","y"]"#.into(),
             Some(&is_tag)
         ));
         assert!(!holds(
             &list,
+            "",
             &value,
             &r#"["x","run:1"]"#.into(),
             Some(&is_tag)
         ));
         assert!(holds(
             &list,
+            "",
             &Value::Null,
             &r#"["run:1"]"#.into(),
             Some(&is_tag)
         ));
-        assert!(!holds(&list, &value, &r#"["x","run:1","y"]"#.into(), None));
+        assert!(!holds(
+            &list,
+            "",
+            &value,
+            &r#"["x","run:1","y"]"#.into(),
+            None
+        ));
         assert_eq!(
             without_tags(None, &r#"["run:1"]"#.into(), &is_tag),
             Cell::Null
