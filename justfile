@@ -48,10 +48,16 @@ migrate PLAN TARGET *OPTIONS:
     step=apply; run=$(apply "$base.bundle" $how "${production[@]}" --snapshot)
     step=verify; verify "$run" --bundle "$base.bundle"
 
-# Build the programs, then run all tests; a Rust toolchain is needed, and strace for the faults
-test *ARGS: crash
+# Build the programs, then run all tests; a Rust toolchain is needed, strace for the faults, and PostgreSQL
+test *ARGS: postgres crash
     cargo build --locked --workspace --bins
     cargo test --locked --workspace {{ARGS}}
+
+# Install a PostgreSQL server where none is found
+[private]
+postgres:
+    @ls "${PG_BIN:-.}/initdb" "$(pg_config --bindir 2>/dev/null)/initdb" /usr/lib/postgresql/*/bin/initdb 2>/dev/null \
+        | grep -q . || $(test "$(id -u)" = 0 || echo sudo) sh -c "apt-get -q update && apt-get -q install -y postgresql"
 
 # Build the programs with crash points (store/crash) and lay them aside, for the fault suite
 [private]

@@ -9,6 +9,7 @@
 
 mod bulk;
 pub mod db;
+pub mod postgres;
 mod process;
 mod room;
 mod seed;

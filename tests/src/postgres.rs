@@ -1,0 +1,257 @@
+//! A PostgreSQL server of the tests' own: one throwaway cluster a test program, one database a test,
+//! and a look into it by `psql` and `pg_dump`, which share no code with the programs.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The user and group that the server runs as where the tests run as root, which it refuses to.
+const NOBODY: u32 = 65534;
+
+/// A cluster; it lasts as long as the test program.
+#[derive(Debug)]
+struct Cluster {
+    bin: PathBuf,
+    /// The folder of the socket; there is a port on 127.0.0.1 too.
+    folder: PathBuf,
+    port: u16,
+}
+
+/// A database of a test's own.
+#[derive(Debug)]
+pub struct Database {
+    name: String,
+}
+
+/// Finds the folder of the server's programs.
+fn bin() -> PathBuf {
+    let named = std::env::var_os("PG_BIN").map(PathBuf::from);
+    let asked = || {
+        let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+        Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+    };
+    let listed = || {
+        let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path().join("bin"))
+            .collect();
+        found.sort();
+        found.pop()
+    };
+    let has = |path: &PathBuf| path.join("initdb").is_file() && path.join("postgres").is_file();
+    let candidates = [named, asked(), listed()];
+    candidates
+        .into_iter()
+        .flatten()
+        .find(has)
+        .expect("no PostgreSQL server: apt-get install -y postgresql, or name its folder of programs in $PG_BIN")
+}
+
+fn is_root(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(folder).unwrap().uid() == 0
+}
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let bin = bin();
+        // Short: the path of a socket has at most 107 bytes.
+        let folder = tempfile::Builder::new()
+            .prefix("sbpg")
+            .tempdir_in("/tmp")
+            .unwrap()
+            .keep();
+        let root = is_root(&folder);
+        if root {
+            chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let run = |command: &mut Command| {
+            if root {
+                command.uid(NOBODY).gid(NOBODY);
+            }
+            let output = command
+                .current_dir(&folder)
+                .env("HOME", &folder)
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{command:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        };
+        let data = folder.join("data");
+        run(Command::new(bin.join("initdb")).arg("-D").arg(&data).args([
+            "-U",
+            "app",
+            "--auth=trust",
+            "--no-sync",
+            "--no-instructions",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]));
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let options = format!(
+            "-p {port} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off \
+             -c synchronous_commit=off -c max_connections=200",
+            folder.display()
+        );
+        // Not by `pg_ctl start`: it would hold our pipes open.
+        let log = fs::File::create(folder.join("log")).unwrap();
+        let mut server = Command::new(bin.join("pg_ctl"));
+        server
+            .arg("-D")
+            .arg(&data)
+            .args(["-w", "-o", &options, "start"]);
+        server
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        if root {
+            server.uid(NOBODY).gid(NOBODY);
+        }
+        assert!(
+            server.status().unwrap().success(),
+            "the server did not start"
+        );
+        reap(&folder);
+        Cluster { bin, folder, port }
+    })
+}
+
+/// Leaves behind a process that stops the server and removes its folder once this program has ended,
+/// however it ends.
+fn reap(folder: &Path) {
+    let script = "{ while kill -0 $1 2>/dev/null; do sleep 0.5; done; \
+                  kill -QUIT $(head -n 1 \"$2/data/postmaster.pid\"); sleep 1; rm -rf \"$2\"; } &";
+    let mut reaper = Command::new("sh");
+    reaper.args(["-c", script, "sh", &std::process::id().to_string()]);
+    reaper.arg(folder).current_dir("/").process_group(0);
+    reaper
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    assert!(reaper.status().unwrap().success());
+}
+
+impl Database {
+    /// Makes a database and runs statements in it.
+    #[must_use]
+    #[track_caller]
+    pub fn with(sql: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let this = Self {
+            name: "postgres".into(),
+        };
+        this.sql(&format!("CREATE DATABASE {name}"));
+        let this = Self { name };
+        this.sql(sql);
+        this
+    }
+
+    /// Returns the URL, by TCP.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://app@127.0.0.1:{}/{}", cluster().port, self.name)
+    }
+
+    /// Returns the URL, by the socket.
+    #[must_use]
+    pub fn socket_url(&self) -> String {
+        let cluster = cluster();
+        format!(
+            "postgres://app@/{}?host={}&port={}",
+            self.name,
+            cluster.folder.display(),
+            cluster.port
+        )
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let cluster = cluster();
+        let mut command = Command::new(cluster.bin.join(program));
+        command.arg("-h").arg(&cluster.folder).args([
+            "-p",
+            &cluster.port.to_string(),
+            "-U",
+            "app",
+            "-d",
+            &self.name,
+        ]);
+        command
+    }
+
+    /// Runs statements, as somebody else would.
+    #[track_caller]
+    pub fn sql(&self, sql: &str) {
+        let _ = self.psql(sql);
+    }
+
+    /// Asks for one value, as text.
+    #[must_use]
+    #[track_caller]
+    pub fn ask(&self, sql: &str) -> String {
+        self.psql(sql).trim_end_matches('\n').to_owned()
+    }
+
+    #[track_caller]
+    fn psql(&self, sql: &str) -> String {
+        let mut command = self.client("psql");
+        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(sql.as_bytes())
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{sql}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Returns all that the database holds but the ledger: schema, rows and sequences, rows sorted.
+    #[must_use]
+    #[track_caller]
+    pub fn dump(&self) -> String {
+        let mut command = self.client("pg_dump");
+        let output = command
+            .args(["--inserts", "--exclude-schema=switchback"])
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        // Newer pg_dump guards its text by a word that is another each time.
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+        let mut lines: Vec<&str> = lines.collect();
+        // Where a row lies in its table is no content; values may span lines, which stay together
+        // well enough: both dumps are sorted alike.
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+}
