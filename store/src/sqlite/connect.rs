@@ -17,6 +17,8 @@ const BUSY: Duration = Duration::from_secs(5);
 pub struct Sqlite {
     pub(super) conn: Connection,
     pub(super) path: PathBuf,
+    /// Which file the path named when it was opened.
+    file: Option<(u64, u64)>,
     /// Whether triggers fire.
     pub(super) triggers: bool,
 }
@@ -102,9 +104,7 @@ impl Sqlite {
                     path.display()
                 ));
             }
-            StoreError::Unreachable {
-                message: format!("{}: {error}", path.display()),
-            }
+            said(path, error)
         };
         let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|error| failed(&error))?;
@@ -119,35 +119,67 @@ impl Sqlite {
         Ok(Self {
             conn,
             path: path.to_owned(),
+            file: identity(path),
             triggers: true,
         })
     }
 
-    pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
-        let message = error.to_string();
-        match error.sqlite_error_code() {
-            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
-                StoreError::Constraint { message }
-            }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                let message = format!(
-                    "{message}: another program writes to {}",
-                    self.path.display()
-                );
-                StoreError::Busy { message }
-            }
-            Some(ErrorCode::DiskFull) => StoreError::Unreachable {
-                message: format!("the volume of {} is full: {message}", self.path.display()),
-            },
-            _ => StoreError::Unreachable {
-                message: format!("{}: {message}", self.path.display()),
-            },
+    /// Makes sure that the path still names the file that is open: what is written to one that was
+    /// moved or removed is written for nobody.
+    pub(super) fn check_identity(&self) -> Result<(), StoreError> {
+        if identity(&self.path) == self.file {
+            return Ok(());
         }
+        Err(StoreError::Unreachable {
+            message: format!(
+                "{} was replaced by another file since it was opened",
+                self.path.display()
+            ),
+        })
+    }
+
+    pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
+        said(&self.path, error)
     }
 }
 
 fn extended(error: &rusqlite::Error) -> Option<i32> {
     Some(error.sqlite_error()?.extended_code)
+}
+
+/// Says in our words what SQLite said of a file.
+fn said(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let message = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+            StoreError::Constraint { message }
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            let message = format!("{message}: another program writes to {}", path.display());
+            StoreError::Busy { message }
+        }
+        Some(ErrorCode::DiskFull) => StoreError::Unreachable {
+            message: format!("the volume of {} is full: {message}", path.display()),
+        },
+        _ => StoreError::Unreachable {
+            message: format!("{}: {message}", path.display()),
+        },
+    }
+}
+
+/// Returns what tells a file from others, where the system says.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let file = std::fs::metadata(path).ok()?;
+        Some((file.dev(), file.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 impl ToSql for Cell {

@@ -30,7 +30,12 @@ impl Engine for Sqlite {
     const WAVE: usize = 1;
 
     fn begin(&mut self) -> Result<(), StoreError> {
-        self.batch("BEGIN IMMEDIATE")
+        self.batch("BEGIN IMMEDIATE")?;
+        let same = self.check_identity();
+        if same.is_err() {
+            self.rollback()?;
+        }
+        same
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
@@ -43,7 +48,7 @@ impl Engine for Sqlite {
                 Err(error)
             }
             Err(error) => Err(StoreError::Unknown {
-                message: error.to_string(),
+                message: self.error(&error).to_string(),
             }),
         }
     }
