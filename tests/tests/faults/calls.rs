@@ -152,9 +152,12 @@ fn apply_at_every_call(test: &str, program: &str, mode: &str, kinds: &[(&str, &[
         let place = lab.place(point);
         let apply = lab.apply_by(program, &place);
         let done = run(&mut inject(&apply, &paths(&place), point), None);
-        lab.judge(&place);
-        crate::steps::judge_exit(&done, point, &place);
-        lab.mend(&place);
+        // The copy is judged; the original is left as the fault left it, a hot journal and all, for
+        // the program that goes on to be the first to open it.
+        let twin = place.copy();
+        lab.judge(&twin);
+        crate::steps::judge_exit(&done, point, &twin);
+        lab.mend_beside(&place, &twin);
         place.remove();
     });
 }

@@ -173,17 +173,23 @@ impl Lab {
     /// Goes on with a run that a fault stopped, and takes it back; from a copy, takes it back at
     /// once. Ends where undisturbed runs end.
     pub fn mend(&self, place: &Place) {
-        let run_is_there = place.run_is_there();
-        if run_is_there {
-            let copy = place.copy();
-            self.take_back(&copy);
-        }
-        if !(run_is_there && place.status() == "completed") {
-            let _ = run(&mut self.go_on(place), None).code(0);
+        self.mend_beside(place, &place.copy());
+    }
+
+    /// The same with a copy that is there already.
+    pub fn mend_beside(&self, place: &Place, twin: &Place) {
+        let there = twin.run_is_there();
+        if !(there && twin.status() == "completed") {
+            let mut apply = self.apply(place);
+            apply.args(there.then_some("--resume"));
+            let _ = run(&mut apply, None).code(0);
         }
         assert_eq!(db::dump(&place.db()), self.after, "after resume");
         assert_eq!(ledger(&place.db()), self.ledger, "after resume");
         self.take_back(place);
+        if there {
+            self.take_back(twin);
+        }
     }
 
     /// Judges a database whose rollback was disturbed: what the ledger says is still to be undone

@@ -11,8 +11,11 @@
 
 mod bundles;
 mod calls;
+mod disk;
 mod lab;
+mod manners;
 mod migration;
 mod place;
 mod points;
+mod rivals;
 mod steps;

@@ -45,7 +45,7 @@ pub fn tally(test: &str, count: u64) {
 }
 
 /// Prints a line that the test runner does not keep to itself.
-fn say(line: &str) {
+pub fn say(line: &str) {
     io::stderr()
         .write_all(format!("{line}\n").as_bytes())
         .unwrap();

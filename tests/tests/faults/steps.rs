@@ -9,12 +9,23 @@ use tests::{Done, Seed};
 use crate::lab::{Lab, Place, run};
 use crate::points::{each, long};
 
-/// Runs a command that counts its steps, and returns how many there are.
-fn count(command: &mut Command, place: &Place) -> u64 {
+/// Runs a command that counts its steps, and returns their names.
+fn names(command: &mut Command, place: &Place) -> Vec<String> {
     let file = place.0.join("steps");
     let asked = format!("count:{}", file.display());
     let _ = run(command.env("SWITCHBACK_CRASH", asked), None).code(0);
-    fs::read_to_string(file).unwrap().lines().count() as u64
+    let steps = fs::read_to_string(file).unwrap();
+    steps.lines().map(str::to_owned).collect()
+}
+
+fn count(command: &mut Command, place: &Place) -> u64 {
+    names(command, place).len() as u64
+}
+
+/// Returns the steps of an undisturbed apply.
+pub fn steps(lab: &Lab) -> Vec<String> {
+    let place = lab.place("steps");
+    names(&mut lab.apply(&place), &place)
 }
 
 fn points(kind: &str, steps: u64) -> impl Iterator<Item = String> {
