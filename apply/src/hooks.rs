@@ -33,9 +33,8 @@ pub(crate) fn left(
         Some(Resume::Run(id)) => ledger::find_run(sql, &id.to_string())?,
         Some(Resume::Auto) | None => ledger::latest_run(sql)?,
     };
-    let mine = |run: &Run| {
-        run.bundle == bundle.id().to_string() && run.status == RunStatus::Completed
-    };
+    let mine =
+        |run: &Run| run.bundle == bundle.id().to_string() && run.status == RunStatus::Completed;
     let busy = ledger::holder(sql)?.is_some_and(|held| !held.void);
     let Some(run) = run.filter(mine).filter(|_| !busy) else {
         return Ok(None);

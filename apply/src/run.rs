@@ -41,7 +41,10 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             .into());
     }
     if let Some(run) = hooks::left(args, &bundle, target.sql(), talk).map_err(refused)? {
-        talk.say(format!("run {} is {}: its hooks were due, and were run", run.id, run.status));
+        talk.say(format!(
+            "run {} is {}: its hooks were due, and were run",
+            run.id, run.status
+        ));
         if !args.json {
             writeln!(out, "{}", run.id).ok();
         }
