@@ -110,10 +110,10 @@ pub fn content_hash(path: &Path) -> String {
 /// Asserts that two dumps are equal, showing the lines that differ.
 #[track_caller]
 pub fn same(now: &str, before: &str, why: &str) {
-    let only = |mark: &str, these: &str, those: &str| -> String {
+    let only = |mark: &str, these: &str, those: &str| {
         let there: std::collections::HashSet<&str> = those.lines().collect();
         let lines = these.lines().filter(|line| !there.contains(line)).take(8);
-        lines.map(|line| format!("{mark} {line}\n")).collect()
+        lines.fold(String::new(), |text, line| format!("{text}{mark} {line}\n"))
     };
     assert!(
         now == before,

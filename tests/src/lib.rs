@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::must_use_candidate,
     clippy::return_self_not_must_use,
     reason = "test helpers: a failure here is a failed test"
 )]

@@ -1,5 +1,6 @@
 //! README, help texts and exit codes say what the programs do.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
@@ -186,7 +187,7 @@ fn help_is_as_the_snapshot_says() {
     for name in PROGRAMS {
         let mut command = command(name, &room.path(""), ["--help"]);
         let done = finish(spawn(command.env("COLUMNS", "100")), None).code(0);
-        all.push_str(&format!("$ {name} --help\n{}\n", done.out));
+        writeln!(all, "$ {name} --help\n{}", done.out).unwrap();
     }
     let path = repository().join("tests/snapshots/help.txt");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {

@@ -300,7 +300,9 @@ fn main() -> ExitCode {
             .collect();
         let (first, last) = (peaks[0], peaks[peaks.len() - 1]);
         if last * 2 > first * 3 {
-            writeln!(io::stderr(), "bench: {stage}: {last} KiB for the most rows is over 1.5 times {first} KiB for the fewest").unwrap();
+            eprintln!(
+                "bench: {stage}: {last} KiB for the most rows is over 1.5 times {first} KiB for the fewest"
+            );
             code = ExitCode::FAILURE;
         }
     }

@@ -31,11 +31,7 @@ fn main() -> ExitCode {
             }
         }
         _ => {
-            writeln!(
-                io::stderr(),
-                "usage: dbtool load DB FILE… | hash DB | query DB SQL"
-            )
-            .unwrap();
+            eprintln!("usage: dbtool load DB FILE… | hash DB | query DB SQL");
             return ExitCode::from(2);
         }
     }
