@@ -48,16 +48,24 @@ migrate PLAN TARGET *OPTIONS:
     step=apply; run=$(apply "$base.bundle" $how "${production[@]}" --snapshot)
     step=verify; verify "$run" --bundle "$base.bundle"
 
-# Build the programs, then run all tests; a Rust toolchain is needed, strace for the faults, and PostgreSQL
-test *ARGS: postgres crash
+# Install what the tests need (strace, PostgreSQL), build the programs, run all tests
+test *ARGS: tools crash
     cargo build --locked --workspace --bins
     cargo test --locked --workspace {{ARGS}}
 
-# Install a PostgreSQL server where none is found
+# Install what the tests need and this machine lacks
 [private]
-postgres:
-    @ls "${PG_BIN:-.}/initdb" "$(pg_config --bindir 2>/dev/null)/initdb" /usr/lib/postgresql/*/bin/initdb 2>/dev/null \
-        | grep -q . || $(test "$(id -u)" = 0 || echo sudo) sh -c "apt-get -q update && apt-get -q install -y postgresql"
+tools:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    missing=()
+    command -v strace >/dev/null || missing+=(strace)
+    found=$(ls "${PG_BIN:-.}/initdb" "$(pg_config --bindir 2>/dev/null)/initdb" /usr/lib/postgresql/*/bin/initdb 2>/dev/null || true)
+    [ "$found" ] || missing+=(postgresql)
+    [ ${#missing[@]} = 0 ] && exit
+    root=$([ "$(id -u)" = 0 ] || echo sudo)
+    $root apt-get -q update
+    $root apt-get -q install -y --no-install-recommends "${missing[@]}"
 
 # Build the programs with crash points (store/crash) and lay them aside, for the fault suite
 [private]
@@ -67,7 +75,7 @@ crash:
     cd "${CARGO_TARGET_DIR:-target}/debug" && cp apply bundle rollback crash/
 
 # Put in every fault, the long form: more pairs, power cuts; as root, with strace and e2fsprogs
-faults *ARGS: crash
+faults *ARGS: tools crash
     cargo build --locked --workspace --bins
     SWITCHBACK_FAULTS=full cargo test --locked -p tests --test faults -- {{ARGS}}
 
