@@ -416,8 +416,11 @@ impl<'a> Job<'a> {
         self.talk
             .say(format!("taking run {} back, as --on-failure asks", run.id));
         let program = std::env::current_exe()?.with_file_name("rollback");
+        let allowed = self.args.allow_production.as_ref();
+        let allowed = allowed.map(|name| format!("--allow-production={name}"));
         let status = Command::new(&program)
             .arg(&run.id)
+            .args(allowed)
             .args([
                 "--to",
                 &self.args.to.to_string(),

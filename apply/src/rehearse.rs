@@ -69,12 +69,16 @@ pub(crate) fn rehearse(
         args.to
     ));
     let before = copy.contents().map_err(refused)?;
+    // A copy is never production, even where its path looks like it.
+    let environment = bundle.plan().plan.environment(&copy.descriptions());
+    let production = environment.filter(|environment| environment.production);
     let mut stage = Stage {
         copy: &copy,
+        production: production.map(|environment| environment.name.as_str()),
         verbose: args.verbose,
         steps: Vec::new(),
     };
-    let run = stage.run("apply", &apply_args(args, bundle, &copy, folder.path()))?;
+    let run = stage.run("apply", &apply_args(args, folder.path()))?;
     let path = args.bundle.to_string_lossy().into_owned();
     if !run.is_empty() {
         let of_run = [run.clone(), "--bundle".into(), path];
@@ -105,7 +109,7 @@ pub(crate) fn rehearse(
 }
 
 /// The live run's arguments, for the copy.
-fn apply_args(args: &Args, bundle: &Bundle, copy: &TargetUrl, folder: &Path) -> Vec<String> {
+fn apply_args(args: &Args, folder: &Path) -> Vec<String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut list = vec![
         text(&args.bundle),
@@ -124,16 +128,12 @@ fn apply_args(args: &Args, bundle: &Bundle, copy: &TargetUrl, folder: &Path) -> 
     if args.on_error == OnError::Record {
         list.push("--on-error=record".into());
     }
-    // A copy is never production, whatever its path looks like.
-    let environment = bundle.plan().plan.environment(&copy.descriptions());
-    if let Some(production) = environment.filter(|environment| environment.production) {
-        list.extend(["--allow-production".into(), production.name.clone()]);
-    }
     list
 }
 
 struct Stage<'a> {
     copy: &'a TargetUrl,
+    production: Option<&'a str>,
     verbose: bool,
     steps: Vec<Step>,
 }
@@ -147,6 +147,9 @@ impl Stage<'_> {
         command.args(args).arg("--to").arg(self.copy.to_string());
         if !self.verbose {
             command.arg("--quiet");
+        }
+        if let Some(name) = self.production.filter(|_| program != "verify") {
+            command.args(["--allow-production", name]);
         }
         let output = command
             .stdin(Stdio::null())

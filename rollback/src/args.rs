@@ -50,6 +50,9 @@ pub struct Args {
     /// Take the lock of another run whose process is gone or whose lease ran out; that run is failed
     #[arg(long)]
     pub take_over: bool,
+    /// Write to the production environment of this name, as the run's plan recognises it
+    #[arg(long, value_name = "NAME")]
+    pub allow_production: Option<String>,
     /// Who runs it [default: the login name]
     #[arg(long, value_name = "NAME")]
     operator: Option<String>,

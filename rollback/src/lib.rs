@@ -2,6 +2,7 @@
 
 mod args;
 mod evidence;
+mod guard;
 mod proof;
 mod report;
 mod run;

@@ -11,6 +11,7 @@ use store::{Sql, StoreError, TargetUrl};
 
 use crate::Args;
 use crate::evidence::Evidence;
+use crate::guard;
 use crate::proof::prove;
 use crate::report::Report;
 use crate::undo::{Ended, undo};
@@ -52,6 +53,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
                 .hint(format!("start one: rollback {}", run.id))
                 .into());
         }
+        guard::check(args, &url, &run)?;
         let scene = look(args, target.sql(), &run, &mut report)?;
         if let Some(failure) = report.in_the_way(&run) {
             return Err(failure.into());

@@ -192,6 +192,60 @@ fn production_is_written_only_when_asked_by_its_exact_name() {
 }
 
 #[test]
+fn a_run_is_taken_back_from_production_only_when_asked_by_name() {
+    let (room, url) = shop_in("live");
+    let rollback = |run: &str, more: &[&str]| {
+        let args: Vec<&str> = [run, "--to", &url].iter().chain(more).copied().collect();
+        room.run("rollback", &args)
+    };
+    let allow = ["--allow-production", "live"];
+    let run = room
+        .run("apply", &["second", "--to", &url, allow[0], allow[1]])
+        .code(0)
+        .id();
+    rollback(&run, &[])
+        .code(4)
+        .says(&["is live", "--allow-production live"]);
+    rollback(&run, &["--allow-production", "copies"]).code(4);
+    rollback(&run, &["--check"]).code(0);
+    let names = || {
+        tests::db::ask(
+            &room.path("live/t.db"),
+            "SELECT count(*) FROM Item WHERE name = 'new'",
+        )
+    };
+    assert_eq!(names(), "3");
+    rollback(&run, &allow).code(0);
+    assert_eq!(names(), "0");
+    // By itself, after a failure: the leave to write is the leave to take back.
+    tests::db::run(
+        &room.path("live/t.db"),
+        "CREATE TRIGGER no BEFORE UPDATE ON Item WHEN OLD.id = '3' BEGIN SELECT RAISE(ABORT, 'no'); END",
+    );
+    let args = [
+        "second",
+        "--to",
+        &url,
+        allow[0],
+        allow[1],
+        "--batch-size=1",
+        "--on-failure=rollback",
+    ];
+    room.run("apply", &args).code(1);
+    assert_eq!(names(), "0");
+}
+
+#[test]
+fn a_rehearsal_is_no_production_even_where_every_path_is() {
+    let room = shop("");
+    room.mend("migration.toml", "sqlite:*/live/*", "sqlite:*");
+    items(&room, 3, 0);
+    room.bundle("second");
+    room.on("apply", &["second"]).code(4);
+    room.on("apply", &["second", "--rehearse"]).code(0);
+}
+
+#[test]
 fn a_link_to_production_is_production() {
     let (room, _) = shop_in("live");
     std::os::unix::fs::symlink(room.path("live/t.db"), room.path("harmless.db")).unwrap();
