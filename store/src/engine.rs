@@ -124,6 +124,11 @@ pub trait Sql {
     /// What the target said.
     fn claims(&mut self, claim: i64, targets: &[Key]) -> Result<Vec<Option<Entry>>, StoreError>;
 
+    /// Returns a table's name, as the catalogue spells it, for a statement.
+    fn quoted(&self, table: &str) -> String {
+        format!("\"{}\"", table.replace('"', "\"\""))
+    }
+
     /// Returns the form in which the ledger's `target` columns hold a row's key.
     fn target_cell(&self, key: &Key) -> Cell {
         key.to_cell()

@@ -62,10 +62,7 @@ pub fn extents(sql: &mut dyn Sql, run: i64) -> Result<Vec<Extent>, StoreError> {
             sql,
             format!("{inserted} EXCEPT {}", touched(Action::Delete)),
         )?;
-        let now = sql.query(
-            &format!("SELECT COUNT(*) FROM \"{}\"", table.replace('"', "\"\"")),
-            &[],
-        )?;
+        let now = sql.query(&format!("SELECT COUNT(*) FROM {}", sql.quoted(&table)), &[])?;
         let now = now
             .first()
             .and_then(|row| row[0].int())

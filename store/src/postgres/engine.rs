@@ -106,7 +106,10 @@ impl Engine for Postgres {
             .iter()
             .map(|place| quoted(&table.columns[*place].name))
             .collect();
-        let (name, returned) = (self.name_of(table), self.reads(table, key.iter().copied()));
+        let (name, returned) = (
+            self.quoted(&table.name),
+            self.reads(table, key.iter().copied()),
+        );
         let arrays = self.arrays(table, columns, rows.iter().map(Vec::as_slice));
         let found = if columns.is_empty() {
             let sql = format!("INSERT INTO {name} AS t DEFAULT VALUES RETURNING {returned}");
@@ -167,7 +170,7 @@ impl Engine for Postgres {
         }
         let sql = format!(
             "DELETE FROM {} AS t USING {} WHERE {}",
-            self.name_of(table),
+            self.quoted(&table.name),
             unnest(key.len()),
             self.matches(table, key, 0)
         );
@@ -269,7 +272,7 @@ impl Postgres {
         let sets: Vec<String> = columns.iter().zip(typed).map(set).collect();
         let sql = format!(
             "UPDATE {} AS t SET {} FROM {} WHERE {}",
-            self.name_of(table),
+            self.quoted(&table.name),
             sets.join(", "),
             unnest(columns.len() + key.len()),
             self.matches(table, key, columns.len())
@@ -304,7 +307,7 @@ impl Postgres {
             self.batch("SET LOCAL session_replication_role = replica")?;
             return Ok(Some("SET LOCAL session_replication_role = origin".into()));
         }
-        let name = self.name_of(table);
+        let name = self.quoted(&table.name);
         let all = |verb: &str| -> String {
             let one = |trigger: &crate::Trigger| {
                 format!(

@@ -30,14 +30,6 @@ fn typed(params: &[Cell]) -> Vec<Param<'_>> {
 pub(super) type Arrays = Vec<Vec<Option<String>>>;
 
 impl Postgres {
-    /// The table as statements name it.
-    pub(super) fn name_of(&self, table: &Table) -> String {
-        self.names
-            .get(&table.name)
-            .cloned()
-            .unwrap_or_else(|| quoted(&table.name))
-    }
-
     /// The columns to be read, of the table that a statement calls `t`.
     pub(super) fn reads(&self, table: &Table, columns: impl Iterator<Item = usize>) -> String {
         let read = |place: usize| {
@@ -236,7 +228,7 @@ impl Sql for Postgres {
             "SELECT k.n, {} FROM {} JOIN {} AS t ON {} ORDER BY k.n {lock}",
             self.reads(table, 0..table.columns.len()),
             unnest(by.len()),
-            self.name_of(table),
+            self.quoted(&table.name),
             self.matches(table, by, 0)
         );
         let arrays = self.arrays(table, by, keys.iter().map(Vec::as_slice));
@@ -263,7 +255,7 @@ impl Sql for Postgres {
     ) -> Result<Vec<Vec<Row>>, StoreError> {
         let (reads, name) = (
             self.reads(table, 0..table.columns.len()),
-            self.name_of(table),
+            self.quoted(&table.name),
         );
         let ordered = listed(table, order);
         let find = |(key, after): &(Vec<Cell>, Option<Key>)| {
@@ -304,7 +296,7 @@ impl Sql for Postgres {
         let sql = format!(
             "SELECT {} FROM {} AS t {start} ORDER BY {ordered} LIMIT {limit}",
             self.reads(table, 0..table.columns.len()),
-            self.name_of(table)
+            self.quoted(&table.name)
         );
         Ok(self.whole(table, self.ask_texts(&sql, &texts)?))
     }
@@ -332,9 +324,9 @@ impl Sql for Postgres {
             .collect();
         let from = format!(
             "FROM {} AS t WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
-            self.name_of(child),
+            self.quoted(&child.name),
             set.join(" AND "),
-            self.name_of(&parent),
+            self.quoted(&parent.name),
             same.join(" AND ")
         );
         let count = self.ask(&format!("SELECT COUNT(*) {from}"), &[])?;
@@ -365,6 +357,13 @@ impl Sql for Postgres {
             &[(&claim, Type::INT8), (&targets, Type::BYTEA_ARRAY)],
             targets.len(),
         )
+    }
+
+    fn quoted(&self, table: &str) -> String {
+        self.names
+            .get(table)
+            .cloned()
+            .unwrap_or_else(|| quoted(table))
     }
 
     fn target_cell(&self, key: &Key) -> Cell {

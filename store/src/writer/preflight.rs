@@ -120,7 +120,7 @@ fn check_match(
     }
     let count = format!(
         "SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT {}) AS some",
-        quoted(&table.name),
+        sql.quoted(&table.name),
         SCAN_LIMIT + 1
     );
     let rows = sql
@@ -138,7 +138,7 @@ fn check_match(
             entity.name,
             table.name,
             quoted(&format!("{}_match", table.name)),
-            quoted(&table.name),
+            sql.quoted(&table.name),
             columns.join(", ")
         ));
     }
