@@ -162,3 +162,126 @@ fn a_password_shows_nowhere() {
         );
     }
 }
+
+/// Extreme values, NULLs and names beyond ASCII; the first row is there already.
+const TYPES: &str = r#"{"k":"alt","small":-32768,"big":9223372036854775807,"num":-0.000000000000000000000000000001,"words":["a","b c"]}
+{"k":"neu","small":32767,"big":-9223372036854775808,"num":12345678901234567890123456789.50,"money_like":9999999999.90,"f4":0.1,"f8":1.7976931348623157e99,"flag":false,"day":"1000-01-01","at":"9999-12-31T23:59:59.999Z","atz":"2024-03-31T02:30:00.000001+02:00","clock":"23:59:59.5","span":"36 hours","uid":"5A000000-0000-4000-8000-0000000000FF","raw":"\\x00ff5c","j":{"b":[1.50,null],"a":"ü\u2028"},"jb":{"z":1e3,"a":12345678901234567890.10},"words":["x, \"y\"","{}","NULL","\\","ü"],"ints":[1,-2147483648],"mood":"Ünfroh","cents":0,"short":"fünf5","code":"ab","address":"192.168.1.1/32","net":"10.0.0.0/8","mac":"08-00-2b-01-02-03","range":"[1,5]","search":"fat:2 cat:1","bits":"0110","pair":"(7,\"a b\")"}
+{"k":"nichts"}
+"#;
+
+#[test]
+fn every_type_goes_in_is_changed_and_comes_back() {
+    let database = Database::with(include_str!("postgres/types.sql"));
+    let room = Room::new();
+    room.write("migration.toml", include_str!("postgres/types.toml"));
+    room.write("a.ndjson", TYPES);
+    room.bundle("B");
+    let before = database.dump();
+    let sum = "3 records: 2 created, 1 updated, 0 unchanged";
+    let first = on(&room, &database, "apply", &["B"])
+        .code(0)
+        .says(&[sum])
+        .id();
+    let _ = on(&room, &database, "verify", &[&first]).code(0);
+    let again = "3 records: 0 created, 0 updated, 3 unchanged";
+    let _ = on(&room, &database, "apply", &["B"]).code(0).says(&[again]);
+
+    let between = database.dump();
+    room.mend("a.ndjson", "36 hours", "37 hours");
+    room.mend(
+        "a.ndjson",
+        "{\"k\":\"nichts\"}",
+        "{\"k\":\"nichts\",\"jb\":[],\"words\":[],\"raw\":\"\\\\x\",\"mood\":\"sad\"}",
+    );
+    room.bundle("C");
+    let sum = "3 records: 0 created, 2 updated, 1 unchanged";
+    let second = on(&room, &database, "apply", &["C"])
+        .code(0)
+        .says(&[sum])
+        .id();
+    let _ = on(&room, &database, "verify", &[&second]).code(0);
+
+    let _ = on(&room, &database, "rollback", &[&second]).code(0);
+    same(&database.dump(), &between, "the second run is taken back");
+    let _ = on(&room, &database, "rollback", &[&first]).code(0);
+    let content = |dump: &str| -> String {
+        let lines = dump
+            .lines()
+            .filter(|line| !line.contains("pg_catalog.setval"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    same(
+        &content(&database.dump()),
+        &content(&before),
+        "the first run is taken back",
+    );
+}
+
+#[test]
+fn a_value_that_the_target_would_change_fails_its_record() {
+    for (wrong, why) in [
+        (r#""money_like":1.005"#, "reads back"),
+        (r#""at":"2024-01-01T00:00:00.0001Z""#, "reads back"),
+        (r#""short":"sechs6""#, "too long"),
+        (r#""mood":"happy""#, "mood"),
+        (r#""cents":-1"#, "cents"),
+        (r#""small":32768"#, "out of range"),
+        (r#""range":"[5,1]""#, "range"),
+        (r#""address":"localhost""#, "inet"),
+    ] {
+        let database = Database::with(include_str!("postgres/types.sql"));
+        let room = Room::new();
+        room.write("migration.toml", include_str!("postgres/types.toml"));
+        room.write(
+            "a.ndjson",
+            format!("{{\"k\":\"gut\"}}\n{{\"k\":\"schlecht\",{wrong}}}\n"),
+        );
+        room.bundle("B");
+        let before = database.ask("SELECT count(*) FROM \"Göttinger Schule\".\"Typen \"\" alle\"");
+        let _ = on(&room, &database, "apply", &["B"])
+            .code(3)
+            .says(&["a.ndjson:2", why]);
+        let after = database.ask("SELECT count(*) FROM \"Göttinger Schule\".\"Typen \"\" alle\"");
+        assert_eq!(after, before, "the batch is undone");
+    }
+}
+
+#[test]
+fn the_application_goes_on_after_explicit_ids() {
+    let database = Database::with(
+        "CREATE TABLE item (id serial PRIMARY KEY, name text NOT NULL); INSERT INTO item (name) VALUES ('a')",
+    );
+    let room = Room::new();
+    room.write(
+        "migration.toml",
+        "name = \"n\"\nsystem = \"s\"\n[[entity]]\nname = \"item\"\ntable = \"item\"\nid = { column = \"id\", from = \"key\" }\n\
+         [entity.source]\nformat = \"csv\"\nfiles = [\"a.csv\"]\nkey = \"id\"\n[entity.fields]\nname = { from = \"name\" }\n",
+    );
+    room.write("a.csv", "id,name\n7,b\n9,c\n");
+    room.bundle("B");
+    let run = on(&room, &database, "apply", &["B"]).code(0).id();
+    assert_eq!(
+        database.ask("INSERT INTO item (name) VALUES ('d') RETURNING id"),
+        "10"
+    );
+    let _ = on(&room, &database, "rollback", &[&run]).code(0);
+    assert_eq!(
+        database.ask("SELECT string_agg(name, '' ORDER BY id) FROM item"),
+        "ad"
+    );
+}
+
+#[test]
+fn a_view_and_a_trigger_that_writes_elsewhere_are_refused_before_the_first_write() {
+    let (room, database) = members();
+    database.sql(
+        "CREATE TABLE log (at timestamptz); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN INSERT INTO log VALUES (now()); RETURN NEW; END';
+         CREATE TRIGGER note BEFORE INSERT ON \"Event\" FOR EACH ROW EXECUTE FUNCTION note();
+         ALTER TABLE \"EventTag\" RENAME TO tags; CREATE VIEW \"EventTag\" AS SELECT * FROM tags;",
+    );
+    let _ = on(&room, &database, "apply", &["B"])
+        .code(4)
+        .says(&["`note`", "EventTag is a view"]);
+    assert_eq!(database.ask("SELECT count(*) FROM log"), "0");
+}
