@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use clap::Parser;
 use contract::talk::ProgressMode;
 use contract::{Exit, Failure, Talk};
@@ -21,7 +22,8 @@ use store::undo::Choice;
     reason = "flags of a command line are bools"
 )]
 pub struct Args {
-    /// The run; without it the runs are listed, and nothing is done
+    /// The run; without it the runs are listed, and nothing is done. `prune` gives up what the plans'
+    /// retention does not keep any more
     pub run: Option<String>,
     /// The target: sqlite:PATH
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
@@ -29,7 +31,7 @@ pub struct Args {
     /// Check alone: 0 where nothing is in the way, 1 where something is
     #[arg(long, conflicts_with_all = ["resume", "take_over"])]
     pub check: bool,
-    /// Go on with a rollback that was interrupted; running it again does the same
+    /// Go on with a rollback that was interrupted or failed
     #[arg(long)]
     pub resume: bool,
     /// Leave in place what can't simply be reversed, and reverse the rest
@@ -38,6 +40,30 @@ pub struct Args {
     /// The same, but reverse also rows that were changed since in a column that the run wrote
     #[arg(long)]
     pub force: bool,
+    /// Take the whole target back to a snapshot, which loses what anybody wrote since; the history stays
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "skip_conflicts", "force"])]
+    pub snapshot: Option<PathBuf>,
+    /// Take back a run that ended longer ago than its window
+    #[arg(long)]
+    pub outside_window: bool,
+    /// Settle by hand a rollback that failed for good: say what was done instead
+    #[arg(long, value_name = "NOTE", requires = "run", conflicts_with_all = ["check", "resume", "snapshot"])]
+    pub resolve: Option<String>,
+    /// Write the inverse of the run as record lines on standard output, and change nothing
+    #[arg(long, requires = "run", conflicts_with_all = ["check", "resume", "snapshot", "resolve", "json"])]
+    pub export: bool,
+    /// Write the sources that the run's bundle holds into a folder, and change nothing else
+    #[arg(long, value_name = "DIR", requires = "run", conflicts_with_all = ["check", "resume", "snapshot", "resolve", "export"])]
+    pub hand_back: Option<PathBuf>,
+    /// With --hand-back: replace files that differ
+    #[arg(long, requires = "hand_back")]
+    pub overwrite: bool,
+    /// With prune: say what would be given up, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The time it is, RFC 3339, for tests
+    #[arg(long, value_name = "TIME", hide = true)]
+    now: Option<DateTime<Utc>>,
     /// The run's bundle, to show what the run wrote [default: where it was applied from]
     #[arg(long, value_name = "DIR")]
     pub bundle: Option<PathBuf>,
@@ -53,6 +79,9 @@ pub struct Args {
     /// Write to the production environment of this name, as the run's plan recognises it
     #[arg(long, value_name = "NAME")]
     pub allow_production: Option<String>,
+    /// Run none of the plan's hooks; --resume without this runs them later
+    #[arg(long)]
+    pub no_hooks: bool,
     /// Who runs it [default: the login name]
     #[arg(long, value_name = "NAME")]
     operator: Option<String>,
@@ -110,6 +139,11 @@ impl Args {
             .unwrap_or_else(|| "unknown".into())
     }
 
+    /// Returns the time it is.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.now.unwrap_or_else(Utc::now)
+    }
+
     pub(crate) fn choice(&self) -> Choice {
         Choice {
             skip: self.skip_conflicts,
@@ -124,13 +158,19 @@ Examples:
   rollback $run --check      --to sqlite:club.db
   rollback $run              --to sqlite:club.db --reason 'wrong export'
   rollback $run --resume     --to sqlite:club.db
+  rollback --snapshot .switchback/snapshots/club.db.$run.snapshot --to sqlite:club.db
+  rollback $run --export     --to sqlite:club.db > inverse.ndjson
+  rollback $run --hand-back recovered --to sqlite:club.db
+  rollback prune --dry-run   --to sqlite:club.db
 
 Exit codes:
   0    the run is rolled back, or was already; --check: nothing is in the way
-  1    rows are in the way (nothing was written), or the proof found a row that is not as it was
+  1    rows are in the way (nothing was written), or the proof found a row that is not as it was;
+       --check: it can't be rolled back, for the reason given
   2    wrong usage
   3    stopped part-way: rollback --resume goes on
-  4    refused before any write: no such run, a bundle or ledger that does not add up
+  4    refused before any write: no such run, a bundle or ledger that does not add up, the window is
+       closed, a snapshot that the ledger does not know, another rollback that failed
   5    the target could not be reached, read or written, before any write
   11   another run holds the lock: who, where, since when
   130  stopped by SIGINT, 143 by SIGTERM: the batch in hand was finished; --resume goes on";

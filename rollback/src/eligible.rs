@@ -23,7 +23,9 @@ pub(crate) struct Eligibility {
     /// Why it can't be taken back.
     pub reason: Option<String>,
     /// Whether it is older than its window: asked for twice, it can still be taken back.
-    pub outside: bool,
+    outside: bool,
+    /// Whether that alone is the reason.
+    asked: bool,
     days_since: i64,
     window: u32,
     seconds: u64,
@@ -51,17 +53,21 @@ impl Eligibility {
             ))
         } else if let Some(failed) = failed(sql, run)? {
             Some(failed)
-        } else if outside && !args.outside_window {
-            Some(format!(
-                "run {} ended {days_since} days ago, outside its window of {window} days",
-                run.id
-            ))
         } else {
             None
         };
+        let asked = reason.is_none() && outside && !args.outside_window;
+        let window_closed = || {
+            format!(
+                "run {} ended {days_since} days ago, outside its window of {window} days",
+                run.id
+            )
+        };
+        let reason = reason.or_else(|| asked.then(window_closed));
         Ok(Self {
             reason,
             outside,
+            asked,
             days_since,
             window,
             seconds: seconds(sql, run, completed)?,
@@ -97,7 +103,7 @@ impl Eligibility {
             return Ok(());
         };
         let failure = Failure::new(Exit::Refused, reason.clone());
-        if !self.outside {
+        if !self.asked {
             return Err(failure.hint(hint(run)));
         }
         if io::stdin().is_terminal() && io::stderr().is_terminal() {

@@ -42,6 +42,11 @@ impl Evidence {
         })
     }
 
+    /// Returns the bundle, if there is one.
+    pub fn bundle(&self) -> Option<&Bundle> {
+        self.bundle.as_ref()
+    }
+
     /// Finds records in the bundle, in one pass.
     pub fn records(&self, wanted: &[Identity]) -> anyhow::Result<HashMap<Identity, Record>> {
         let mut found = HashMap::new();

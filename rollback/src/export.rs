@@ -121,21 +121,25 @@ impl Export {
             message: "it is missing".into(),
         };
         let last = ledger::change(sql, run.seq, seq)?.ok_or_else(missing)?;
-        if last.later.is_some() || matches!(last.action, Action::Map | Action::Keep) {
+        if last.later.is_some() {
             return Ok(None);
         }
         let shape = self.shape(sql, last.shape)?;
-        let mut before = last.before.0.clone();
-        let (mut first, mut action) = (last.clone(), last.action);
-        while let Some(seq) = first.earlier {
-            first = ledger::change(sql, run.seq, seq)?.ok_or_else(missing)?;
-            if first.action != Action::Map {
-                action = first.action;
-                before.retain(|(place, _)| first.before.get(*place).is_none());
-                before.extend(first.before.0.iter().cloned());
-            }
+        let (mut before, mut actions) = (last.before.0.clone(), vec![last.action]);
+        let mut at = last.earlier;
+        while let Some(seq) = at {
+            let change = ledger::change(sql, run.seq, seq)?.ok_or_else(missing)?;
+            // What was there before the first of them counts.
+            before.retain(|(place, _)| change.before.get(*place).is_none());
+            before.extend(change.before.0);
+            actions.push(change.action);
+            at = change.earlier;
         }
-        if action == Action::Insert && last.action == Action::Delete {
+        actions.retain(|action| !matches!(action, Action::Map | Action::Keep));
+        let (Some(newest), Some(action)) = (actions.first(), actions.last().copied()) else {
+            return Ok(None);
+        };
+        if action == Action::Insert && *newest == Action::Delete {
             return Ok(None);
         }
         before.sort_by_key(|(place, _)| *place);

@@ -47,6 +47,11 @@ pub(crate) struct TableProof {
 }
 
 impl TableProof {
+    /// How many rows have their values back.
+    pub fn restored(&self) -> u64 {
+        self.as_before + self.elsewhere.count
+    }
+
     pub fn to_json(&self) -> Value {
         let mut line = json!({
             "table": self.table, "rows": self.rows, "as_before": self.as_before, "elsewhere": self.elsewhere.count,
@@ -75,15 +80,18 @@ impl Proof {
 
     /// How many rows were taken back.
     pub fn reversed(&self) -> u64 {
-        self.tables
-            .iter()
-            .map(|table| table.as_before + table.elsewhere.count)
-            .sum()
+        self.tables.iter().map(TableProof::restored).sum()
     }
 }
 
-/// Compares every row that the run touched with what it was before.
-pub(crate) fn prove(sql: &mut dyn Sql, run: &Run, fingerprints: bool) -> Result<Proof, StoreError> {
+/// Compares every row that the run touched with what it was before; `done` hears how many changes more
+/// were looked at.
+pub(crate) fn prove(
+    sql: &mut dyn Sql,
+    run: &Run,
+    fingerprints: bool,
+    done: &mut dyn FnMut(u64),
+) -> Result<Proof, StoreError> {
     let mut prover = Prover {
         kept: kept(sql, run)?,
         plan: contract::plan::LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone())
@@ -101,6 +109,7 @@ pub(crate) fn prove(sql: &mut dyn Sql, run: &Run, fingerprints: bool) -> Result<
         let page = ledger::page_changes(sql, run.seq, before, PAGE)?;
         let Some(last) = page.last() else { break };
         before = last.seq;
+        done(page.len() as u64);
         let firsts = page
             .into_iter()
             .filter(|change| change.earlier.is_none())

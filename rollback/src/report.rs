@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use contract::talk::Progress;
 use contract::{Exit, Failure, Record, Talk};
 use serde_json::{Value, json};
 use store::StoreError;
@@ -10,6 +9,8 @@ use store::ledger::{Action, Run};
 use store::undo::{Choice, Dependents, Differs, Finding, RunsValue, Verdict};
 
 use crate::Args;
+use crate::course::Course;
+use crate::eligible::Eligibility;
 use crate::evidence::{Evidence, Identity, says};
 use crate::proof::{Proof, TableProof};
 
@@ -22,7 +23,9 @@ pub(crate) struct Report<'a> {
     pub(crate) talk: &'a Talk,
     json: bool,
     choice: Choice,
-    progress: Option<(Progress, &'static str, u64)>,
+    pub(crate) course: Course,
+    /// Whether the outcome was told.
+    told: bool,
     /// Rows in the way that were not told yet.
     waiting: Vec<Finding>,
     rows: u64,
@@ -30,6 +33,8 @@ pub(crate) struct Report<'a> {
     /// Rows that are left in place or stop everything.
     conflicts: u64,
     forced: u64,
+    /// Rows of others that depend on these.
+    dependents: u64,
     later_runs: Vec<String>,
 }
 
@@ -40,32 +45,32 @@ impl<'a> Report<'a> {
             talk,
             json: args.json,
             choice: args.choice(),
-            progress: None,
+            course: Course::new(talk),
+            told: false,
             waiting: Vec::new(),
             rows: 0,
             gone: 0,
             conflicts: 0,
             forced: 0,
+            dependents: 0,
             later_runs: Vec::new(),
         }
     }
 
     /// Starts a part of the work that deals with so many changes.
     pub fn begin(&mut self, stage: &'static str, total: u64) {
-        self.progress = Some((self.talk.progress(Some(total)), stage, 0));
+        self.course.begin(stage, total);
     }
 
     /// So many changes more are dealt with.
     pub fn done(&mut self, count: u64) {
-        if let Some((progress, stage, done)) = &mut self.progress {
-            *done += count;
-            progress.at(stage, *done, "changes", &[]);
-        }
+        self.course.done(count);
     }
 
     /// Starts to count anew.
     pub fn forget(&mut self) {
         (self.rows, self.gone, self.conflicts, self.forced) = (0, 0, 0, 0);
+        self.dependents = 0;
     }
 
     pub fn conflicts(&self) -> u64 {
@@ -93,6 +98,9 @@ impl<'a> Report<'a> {
         {
             self.later_runs.push(run.clone());
         }
+        if let Verdict::DependedOn(dependents) = &finding.verdict {
+            self.dependents += dependents.iter().map(|one| one.count).sum::<u64>();
+        }
         if self.choice.takes(&finding.verdict) {
             self.forced += 1;
         } else {
@@ -109,7 +117,7 @@ impl<'a> Report<'a> {
 
     /// Tells of the rows in the way, with what the run's bundle says of them.
     pub fn conclude(&mut self, evidence: &mut Evidence) -> anyhow::Result<()> {
-        self.progress = None;
+        self.course.hide();
         let waiting = std::mem::take(&mut self.waiting);
         let wanted: Vec<Identity> = waiting
             .iter()
@@ -160,16 +168,15 @@ impl<'a> Report<'a> {
     }
 
     /// The answer of `--check`.
-    pub fn checked(&mut self, run: &Run) {
-        let can = self.in_the_way(run).is_none();
-        self.line(&json!({
-            "run": run.id,
-            "status": run.status.word(),
-            "canRollback": can,
-            "rows": self.rows,
-            "gone": self.gone,
-            "conflicts": self.conflicts,
-        }));
+    pub fn checked(&mut self, run: &Run, eligible: &Eligibility) {
+        let reason = self.in_the_way(run).map(|failure| failure.message);
+        let can = reason.is_none();
+        let mut line = eligible.to_json(run, reason.as_deref());
+        line["rows"] = json!(self.rows);
+        line["gone"] = json!(self.gone);
+        line["conflicts"] = json!(self.conflicts);
+        line["dependents"] = json!(self.dependents);
+        self.line(&line);
         if run.last_seq == 0 {
             self.talk.say(format!(
                 "run {} wrote nothing: there is nothing to roll back",
@@ -234,14 +241,52 @@ impl<'a> Report<'a> {
             ));
         }
         let tables: Vec<Value> = proof.tables.iter().map(TableProof::to_json).collect();
-        self.line(&json!({
+        let restored: serde_json::Map<String, Value> = proof
+            .tables
+            .iter()
+            .map(|table| (table.table.clone(), table.restored().into()))
+            .collect();
+        let status = match (proof.holds(), run.kept) {
+            (false, _) => "FAILED",
+            (true, 0) => "SUCCESS",
+            (true, _) => "PARTIAL",
+        };
+        let error = (!proof.holds()).then_some("the proof fails: rows are not what they were");
+        let mut line = json!({
             "run": run.id,
             "status": run.status.word(),
             "reversed": proof.reversed(),
             "kept": run.kept,
             "proved": proof.holds(),
+            "restored": restored,
+            "conflicts": self.conflicts,
             "tables": tables,
-        }));
+        });
+        self.told = true;
+        self.course.end(error);
+        extend(&mut line, self.course.to_json(status, error));
+        self.line(&line);
+    }
+
+    /// The outcome, where it was not told yet: it stopped before its end.
+    pub fn end(&mut self, id: &str, ended: &anyhow::Result<Exit>) {
+        let error = match ended {
+            _ if self.told => return,
+            Ok(Exit::Done) => return,
+            Ok(_) => "stopped by a signal".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        self.told = true;
+        let exit = ended.as_ref().map_or_else(contract::code_of, |exit| *exit);
+        let wrote = !matches!(
+            exit,
+            Exit::No | Exit::Usage | Exit::Refused | Exit::Unreachable | Exit::Locked
+        );
+        let status = if wrote { "PARTIAL" } else { "FAILED" };
+        self.course.end(Some(&error));
+        let mut line = json!({"run": id, "conflicts": self.conflicts});
+        extend(&mut line, self.course.to_json(status, Some(&error)));
+        self.line(&line);
     }
 
     /// Writes a line of JSON, where it is asked for.
@@ -250,6 +295,13 @@ impl<'a> Report<'a> {
             writeln!(self.out, "{value}").ok();
             self.out.flush().ok();
         }
+    }
+}
+
+/// Adds the members of an object to another.
+fn extend(line: &mut Value, more: Value) {
+    if let (Value::Object(line), Value::Object(more)) = (line, more) {
+        line.extend(more);
     }
 }
 

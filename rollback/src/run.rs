@@ -7,13 +7,19 @@ use contract::{Exit, Failure, Talk};
 use serde_json::json;
 use store::ledger::{self, Run, RunStatus};
 use store::undo::{Scene, check};
-use store::{Sql, StoreError, TargetUrl};
+use store::{Sql, StoreError, TargetUrl, hooks};
 
 use crate::Args;
+use crate::eligible::{Eligibility, is_begun};
 use crate::evidence::Evidence;
+use crate::export::export;
 use crate::guard;
+use crate::handback::hand_back;
 use crate::proof::prove;
+use crate::prune::prune;
 use crate::report::Report;
+use crate::restore::restore;
+use crate::settle::resolve;
 use crate::undo::{Ended, undo};
 
 /// Takes a run back, or says why not.
@@ -24,27 +30,54 @@ use crate::undo::{Ended, undo};
 pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit> {
     let signals = Signals::listen()?;
     let url = args.target()?;
-    let Some(id) = &args.run else {
-        return list(&url, talk);
+    if let Some(file) = &args.snapshot {
+        return restore(args, &url, file, out, talk);
+    }
+    let id = match args.run.as_deref() {
+        None => return list(&url, talk),
+        Some("prune") => return prune(args, &url, out, talk),
+        Some(id) => id,
     };
+    if args.dry_run {
+        let message = "--dry-run is for prune; --check says what a rollback would do";
+        return Err(Failure::new(Exit::Usage, message).into());
+    }
+    if let Some(note) = &args.resolve {
+        return resolve(args, &url, id, note, talk);
+    }
+    if args.export || args.hand_back.is_some() {
+        return give(args, &url, id, out, talk);
+    }
     let mut report = Report::new(args, out, talk);
-    let run = if args.check {
+    if args.check {
         let mut sql = url.read().map_err(refused)?;
-        let run = find(sql.as_mut(), id)?;
+        let run = known(sql.as_mut(), id)?;
         return checked(args, sql.as_mut(), &run, &mut report);
-    } else {
+    }
+    let ended = take_back(args, &url, id, &signals, &mut report);
+    report.end(id, &ended);
+    ended
+}
+
+/// Takes the run back, and proves it.
+fn take_back(
+    args: &Args,
+    url: &TargetUrl,
+    id: &str,
+    signals: &Signals,
+    report: &mut Report<'_>,
+) -> anyhow::Result<Exit> {
+    let run = {
         // Opened for writing, the file is mended first where a crash left it half written.
         let mut target = url.open_to_undo().map_err(refused)?;
         let run = find(target.sql(), id)?;
-        if Scene::is_done(&run) {
+        let told =
+            run.status == RunStatus::RolledBack && hooks_of(args, target.sql(), &run, report);
+        if Scene::is_done(&run) || (told && args.resume) {
             report.already(&run);
             return Ok(Exit::Done);
         }
-        let begun = matches!(
-            run.status,
-            RunStatus::RollingBack | RunStatus::RollbackFailed
-        );
-        if args.resume && !begun {
+        if args.resume && !is_begun(&run) {
             let message = format!(
                 "run {} is {}: no rollback of it was interrupted",
                 run.id, run.status
@@ -53,12 +86,24 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
                 .hint(format!("start one: rollback {}", run.id))
                 .into());
         }
-        guard::check(args, &url, &run)?;
-        let scene = look(args, target.sql(), &run, &mut report)?;
+        if run.status == RunStatus::RollbackFailed && !args.resume {
+            let message = format!(
+                "the rollback of run {0} failed for good: {1}",
+                run.id,
+                run.reason.as_deref().unwrap_or("no reason is kept")
+            );
+            return Err(Failure::new(Exit::Refused, message)
+                .hint(mend(&run.id))
+                .into());
+        }
+        guard::check(args, url, &run)?;
+        let eligible = Eligibility::of(args, target.sql(), &run).map_err(refused)?;
+        eligible.demand(&run, report.talk)?;
+        let scene = look(args, target.sql(), &run, report)?;
         if let Some(failure) = report.in_the_way(&run) {
             return Err(failure.into());
         }
-        match undo(args, &url, target, scene, &signals, &mut report)? {
+        match undo(args, url, target, scene, signals, report)? {
             Ended::RolledBack(run) => run,
             Ended::Already(run) => {
                 report.already(&run);
@@ -68,19 +113,61 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
         }
     };
     let mut sql = url.read().map_err(after)?;
-    let proof = prove(sql.as_mut(), &run, args.fingerprint).map_err(after)?;
+    report.begin("VERIFYING", u64::try_from(run.last_seq).unwrap_or_default());
+    let proof = prove(sql.as_mut(), &run, args.fingerprint, &mut |count| {
+        report.done(count)
+    });
+    let proof = proof.map_err(after)?;
     report.rolled_back(&run, &proof);
+    drop(sql);
+    let mut target = url.open_to_undo().map_err(after)?;
+    hooks_of(args, target.sql(), &run, report);
     Ok(if proof.holds() { Exit::Done } else { Exit::No })
 }
 
-/// Finds the run and makes sure that nobody is at work.
-fn find(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
+/// Runs the hooks of the run that are due. Tells whether there were any.
+fn hooks_of(args: &Args, sql: &mut dyn Sql, run: &Run, report: &Report<'_>) -> bool {
+    !args.no_hooks && hooks::run(sql, &run.id, &args.operator(), report.talk) > 0
+}
+
+/// What to do about a rollback that failed for good.
+pub(crate) fn mend(id: &str) -> String {
+    format!(
+        "mend what is in the way and go on with: rollback {id} --resume; or do the rest by hand (rollback {id} --export \
+         says what it is) and settle it: rollback {id} --resolve \"what was done\""
+    )
+}
+
+/// What of a run is for people: its inverse as lines, or its sources.
+fn give(
+    args: &Args,
+    url: &TargetUrl,
+    id: &str,
+    out: &mut dyn Write,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
+    let mut sql = url.read().map_err(refused)?;
+    let run = known(sql.as_mut(), id)?;
+    let Some(folder) = &args.hand_back else {
+        return export(sql.as_mut(), &run, out, talk);
+    };
+    let evidence = Evidence::open(args.bundle.as_deref(), &run)?;
+    hand_back(&evidence, &run, folder, args.overwrite, talk)
+}
+
+/// Finds the run.
+fn known(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
     let unknown = || Failure::new(Exit::Refused, format!("Migration run {id} not found"));
     if ledger::version(sql).map_err(refused)?.is_none() {
         return Err(unknown().into());
     }
     let run = ledger::find_run(sql, id).map_err(refused)?;
-    let run = run.ok_or_else(unknown)?;
+    Ok(run.ok_or_else(unknown)?)
+}
+
+/// Finds the run and makes sure that nobody is at work.
+pub(crate) fn find(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
+    let run = known(sql, id)?;
     if let Some(held) = ledger::holder(sql).map_err(refused)?
         && !held.void
     {
@@ -132,16 +219,19 @@ fn checked(
     run: &Run,
     report: &mut Report<'_>,
 ) -> anyhow::Result<Exit> {
-    if Scene::is_done(run) {
-        report.already(run);
-        return Ok(Exit::Done);
+    let mut eligible = Eligibility::of(args, sql, run).map_err(refused)?;
+    if let Some(held) = ledger::holder(sql).map_err(refused)?
+        && !held.void
+    {
+        let failure = locked(sql, &held.holder.run, &held.holder.to_string());
+        eligible.reason = Some(failure.message);
     }
-    if !run.status.may_become(RunStatus::RollingBack) {
-        let message = format!("run {} is {}: it can't be rolled back", run.id, run.status);
-        return Err(Failure::new(Exit::Refused, message).into());
+    if let Some(reason) = &eligible.reason {
+        report.line(&eligible.to_json(run, None));
+        return Err(Failure::new(Exit::No, format!("{reason}; nothing was written")).into());
     }
     look(args, sql, run, report)?;
-    report.checked(run);
+    report.checked(run, &eligible);
     match report.in_the_way(run) {
         Some(failure) => Err(failure.into()),
         None => Ok(Exit::Done),
@@ -157,11 +247,17 @@ fn list(url: &TargetUrl, talk: &Talk) -> anyhow::Result<Exit> {
     };
     for run in &runs {
         let started = chrono::DateTime::from_timestamp_millis(run.started).unwrap_or_default();
-        let kept = if run.kept > 0 {
+        let mut kept = if run.kept > 0 {
             format!(", {} kept", run.kept)
         } else {
             String::new()
         };
+        if ledger::pruned(sql.as_mut(), &run.id)
+            .map_err(refused)?
+            .is_some()
+        {
+            kept += ", pruned";
+        }
         talk.say(format!(
             "{}  {}  {}{kept}  {}  by {}: {} created, {} updated, {} deleted",
             run.id,
@@ -187,7 +283,11 @@ fn list(url: &TargetUrl, talk: &Talk) -> anyhow::Result<Exit> {
 /// An error of the target before any write.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(crate) fn refused(error: StoreError) -> Failure {
-    Failure::new(error.exit(), error.to_string())
+    let failure = Failure::new(error.exit(), error.to_string());
+    if matches!(error, StoreError::Damaged { .. }) {
+        return failure.hint("what can still be reversed: rollback RUN --export; or go back to a snapshot: rollback --snapshot FILE");
+    }
+    failure
 }
 
 /// An error of the target after a write.

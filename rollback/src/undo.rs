@@ -4,13 +4,13 @@ use contract::signals::Signals;
 use contract::{Exit, Failure};
 use store::TargetUrl;
 use store::ledger::{self, Holder, Lease, Run};
-use store::undo::{Begun, Scene, Step, Undo};
+use store::undo::{Begun, Scene, Step, Undo, Verdict, give_up};
 use store::{StoreError, undo};
 
 use crate::Args;
 use crate::evidence::Evidence;
 use crate::report::Report;
-use crate::run::{after, locked, refused};
+use crate::run::{after, locked, mend, refused};
 
 /// Fewer changes in a batch cost more waiting for the disk than they are worth.
 const LEAST: usize = 500;
@@ -64,13 +64,26 @@ pub(crate) fn undo(
         }
         match work.step(signals) {
             Ok(Step::Done(count)) => report.done(count),
-            Ok(Step::End) => break,
+            Ok(Step::End) => {
+                report.course.retries = work.scene.retries;
+                break;
+            }
             Ok(Step::Stopped) => {
                 let exit = signals.stop().unwrap_or(Exit::Partial);
                 return work.pause(exit, report);
             }
             Ok(Step::Conflict(findings)) => {
-                work.target.pause(lease).map_err(after)?;
+                let refused = findings.iter().find_map(|finding| match &finding.verdict {
+                    Verdict::Failed(why) => {
+                        Some(format!("{} {}: {why}", finding.table, finding.key))
+                    }
+                    _ => None,
+                });
+                match &refused {
+                    Some(why) => give_up(work.target.as_mut(), &id, lease, &holder, why),
+                    None => work.target.pause(lease),
+                }
+                .map_err(after)?;
                 report.forget();
                 for finding in findings {
                     report.finding(finding, true).map_err(after)?;
@@ -82,9 +95,20 @@ pub(crate) fn undo(
                      stand",
                     report.conflicts()
                 );
-                return Err(Failure::new(Exit::Partial, message)
-                    .hint(format!("look at them, then: rollback --resume {id}"))
-                    .into());
+                let hint = match refused {
+                    Some(_) => mend(&id),
+                    None => format!("look at them, then: rollback --resume {id}"),
+                };
+                return Err(Failure::new(Exit::Partial, message).hint(hint).into());
+            }
+            Err(
+                error @ (StoreError::Damaged { .. }
+                | StoreError::Refused { .. }
+                | StoreError::Constraint { .. }),
+            ) => {
+                let why = error.to_string();
+                give_up(work.target.as_mut(), &id, lease, &holder, &why).map_err(after)?;
+                return Err(after(error).hint(mend(&id)).into());
             }
             Err(error) => {
                 // What was undone stands in the ledger; the lock is void once this process is gone.
@@ -125,7 +149,9 @@ impl Work<'_> {
             message: "the run is missing".into(),
         })?;
         let (choice, again) = (self.scene.choice(), self.scene.again());
+        let retries = self.scene.retries + 1;
         self.scene = undo::Scene::read(self.target.sql(), run, choice, again)?;
+        self.scene.retries = retries;
         self.target
             .step(&mut self.scene, self.lease, self.limit, &|| {
                 signals.at_once()

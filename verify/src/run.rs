@@ -40,6 +40,15 @@ fn check(
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
     let mut scene = Scene::new(sql, id, args.bundle.as_deref(), talk)?;
+    if store::ledger::pruned(scene.sql.as_mut(), &scene.run.id)
+        .map_err(target_error)?
+        .is_some()
+    {
+        talk.warn(format!(
+            "run {} is pruned: what it changed is not kept any more, and it can't be rolled back",
+            scene.run.id
+        ));
+    }
     let sample = match (&scene.bundle, args.sample) {
         (Some(bundle), Some(size)) => Some(Sample::draw(bundle, size, args.seed)?),
         (None, Some(_)) => {

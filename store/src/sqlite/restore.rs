@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
 use super::connect::Sqlite;
-use super::snapshot::{Temporary, make_folder, real, unreachable, usual_folder, whole};
+use super::snapshot::{Temporary, beside, make_folder, real, unreachable, usual_folder, whole};
 use crate::ledger::{self, Run, RunStatus};
 use crate::{Cell, Engine as _, Snapshot, Sql as _, StoreError};
 
@@ -91,12 +91,6 @@ pub(crate) fn restore(path: &Path, wish: &Restore<'_>) -> Result<Restored, Store
     temporary.commit(&path)?;
     drop(held);
     Ok(restored)
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
 }
 
 /// Locks everybody else out, empties the write-ahead log, and tells whether there is one.

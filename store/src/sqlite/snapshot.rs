@@ -41,8 +41,17 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // After the rename there is nothing of this name any more.
-        fs::remove_file(&self.path).ok();
+        for end in ["", "-journal", "-wal", "-shm"] {
+            fs::remove_file(beside(&self.path, end)).ok();
+        }
     }
+}
+
+/// Returns the path whose name goes on like this.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
 }
 
 pub(super) fn unreachable(path: &Path, error: &std::io::Error) -> StoreError {
@@ -88,7 +97,7 @@ pub(crate) fn folders(path: &Path) -> Vec<PathBuf> {
 /// Tells for how many days a file of such a folder is kept, if it is one of these.
 pub(crate) fn leftover(path: &Path, name: &str, keep: Retention) -> Option<u32> {
     let (_, database) = real(path).ok()?;
-    if name.starts_with(&format!(".{database}.")) && name.ends_with(".tmp") {
+    if name.starts_with(&format!(".{database}.")) && name.contains(".tmp") {
         return Some(keep.dry_run_days);
     }
     let safety = name.starts_with(&format!("{database}.before-restore-"));
