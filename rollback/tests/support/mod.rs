@@ -181,7 +181,7 @@ impl Club {
             operator: "ann".into(),
             tool: "test".into(),
             batch_size: 50,
-            started: 1_700_000_000_000,
+            started: 4_070_000_000_000,
             reason: None,
             records: records.len() as u64,
             environment: None,
@@ -236,7 +236,7 @@ impl Club {
                 batches: usize::try_from(no).unwrap(),
                 interrupted: false,
                 reason: None,
-                at: 1_700_000_001_000,
+                at: 4_070_000_001_000,
             })
             .unwrap();
         id

@@ -1,0 +1,139 @@
+//! What is kept long enough is given up, and everything says so.
+
+use serde_json::Value;
+use tests::db::same;
+use tests::{Bulk, Room};
+
+fn applied() -> (Room, String, String) {
+    let room = Bulk::room(20);
+    room.bundle("B");
+    let run = room
+        .on(
+            "apply",
+            &["B", "--snapshot", "--now", "2024-06-01T12:00:00Z"],
+        )
+        .code(0)
+        .id();
+    let json = room.ask("SELECT snapshot FROM switchback_runs");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    (room, run, json["path"].as_str().unwrap().to_owned())
+}
+
+fn prune(room: &Room, now: &str, more: &[&str]) -> Value {
+    let args: Vec<&str> = ["prune", "--json", "--now", now]
+        .iter()
+        .chain(more)
+        .copied()
+        .collect();
+    serde_json::from_str(room.on("rollback", &args).code(0).out.trim()).unwrap()
+}
+
+#[test]
+fn a_run_inside_its_window_keeps_all() {
+    let (room, run, snapshot) = applied();
+    let said = prune(&room, "2024-06-08T12:00:00Z", &[]);
+    assert_eq!(
+        (&said["runs"], &said["snapshots"]),
+        (&Value::Array(vec![]), &Value::Array(vec![]))
+    );
+    assert!(std::path::Path::new(&snapshot).exists());
+    let args = [&run, "--check", "--now", "2024-06-08T12:00:00Z"];
+    let _ = room.on("rollback", &args).code(0);
+}
+
+#[test]
+fn a_dry_run_says_what_would_go_and_writes_nothing() {
+    let (room, run, snapshot) = applied();
+    let file = std::fs::read(room.path("t.db")).unwrap();
+    let said = prune(&room, "2024-08-01T12:00:00Z", &["--dry-run"]);
+    assert_eq!(
+        (&said["runs"][0], &said["snapshots"][0]),
+        (&run.into(), &snapshot.clone().into())
+    );
+    assert_eq!(std::fs::read(room.path("t.db")).unwrap(), file);
+    assert!(std::path::Path::new(&snapshot).exists());
+}
+
+#[test]
+fn what_is_pruned_cannot_be_rolled_back_and_everything_says_so() {
+    let (room, run, snapshot) = applied();
+    let before = room.dump();
+    let said = prune(&room, "2024-06-09T12:00:00Z", &[]);
+    assert_eq!(said["runs"][0], run.as_str());
+    assert_eq!(
+        said["snapshots"],
+        Value::Array(vec![]),
+        "30 days are not over"
+    );
+    same(&room.dump(), &before, "the data stays");
+    assert_eq!(room.ask("SELECT count(*) FROM switchback_changes"), "0");
+    let _ = room
+        .on("rollback", &[&run, "--outside-window"])
+        .code(4)
+        .says(&["is pruned", &snapshot]);
+    let check = room
+        .on("rollback", &[&run, "--check", "--json", "--outside-window"])
+        .code(1);
+    let check: Value = serde_json::from_str(check.out.trim()).unwrap();
+    assert!(check["reason"].as_str().unwrap().contains("is pruned"));
+    assert_eq!(check["backupAvailable"], true);
+    let _ = room.on("rollback", &[]).code(2).says(&["pruned"]);
+    assert!(room.on("verify", &[&run]).err.contains("is pruned"));
+    assert_eq!(
+        prune(&room, "2024-06-09T12:00:00Z", &[])["runs"],
+        Value::Array(vec![]),
+        "once"
+    );
+    let _ = room.on("rollback", &["--snapshot", &snapshot]).code(0);
+}
+
+#[test]
+fn snapshots_go_after_30_days_and_the_audit_trail_never_does() {
+    let (room, _, snapshot) = applied();
+    let entries = room.ask("SELECT count(*) FROM switchback_audit");
+    let said = prune(&room, "2034-06-09T12:00:00Z", &[]);
+    assert_eq!(said["snapshots"][0], snapshot.as_str());
+    assert!(!std::path::Path::new(&snapshot).exists());
+    let _ = room
+        .on("rollback", &["--snapshot", &snapshot])
+        .code(4)
+        .says(&["No such file"]);
+    let now = room.ask("SELECT count(*) FROM switchback_audit WHERE action NOT LIKE '%pruned'");
+    assert_eq!(now, entries, "not even after ten years");
+    let _ = room.run("verify", &["audit", "--to", &room.url()]).code(0);
+}
+
+#[test]
+fn the_plan_says_how_long_a_snapshot_is_kept() {
+    let room = Bulk::room(10);
+    let table =
+        "[retention]\nwindow_days = 60\nsnapshot_days = 40\n\n[[entity]]\nname = \"person\"";
+    room.mend("migration.toml", "[[entity]]\nname = \"person\"", table);
+    room.bundle("B");
+    let args = ["B", "--snapshot", "--now", "2024-06-01T12:00:00Z"];
+    let _ = room.on("apply", &args).code(0);
+    let inside = prune(&room, "2024-07-20T12:00:00Z", &[]);
+    assert_eq!(
+        inside["snapshots"],
+        Value::Array(vec![]),
+        "older than 40 days, inside the window"
+    );
+    let outside = prune(&room, "2024-08-20T12:00:00Z", &[]);
+    assert_eq!(outside["snapshots"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn copies_that_a_crash_left_half_made_go_after_7_days() {
+    let (room, _, _) = applied();
+    room.write(".switchback/snapshots/.t.db.x.snapshot.1.tmp", "half");
+    room.write(".switchback/snapshots/other.tmp", "somebody else's");
+    let now = "2999-01-01T00:00:00Z";
+    let said = prune(&room, now, &[]);
+    assert_eq!(said["files"].as_array().unwrap().len(), 1);
+    assert!(room.path(".switchback/snapshots/other.tmp").exists());
+    assert!(
+        !room
+            .path(".switchback/snapshots/.t.db.x.snapshot.1.tmp")
+            .exists()
+    );
+}

@@ -1,0 +1,290 @@
+//! Level 2: snapshots, going back to them, and what stops that.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tests::db::{self, same};
+use tests::{Bulk, Room, command, finish, spawn};
+
+/// Where the ledger says that a run's snapshot is.
+fn kept(room: &Room, run: &str) -> Value {
+    let json = room.ask(&format!(
+        "SELECT snapshot FROM switchback_runs WHERE id = '{run}'"
+    ));
+    serde_json::from_str(&json).unwrap()
+}
+
+/// A room with a run that has a snapshot; the dump is of before it.
+fn applied() -> (Room, String, String, String) {
+    let room = Bulk::room(40);
+    room.bundle("B");
+    let before = room.dump();
+    let run = room.on("apply", &["B", "--snapshot"]).code(0).id();
+    let path = kept(&room, &run)["path"].as_str().unwrap().to_owned();
+    (room, run, path, before)
+}
+
+/// Applies what changes every person's name.
+fn second(room: &Room) -> String {
+    let csv = room.read("people.csv").replace("\"Person", "\"Human");
+    room.write("people.csv", csv);
+    room.bundle("C");
+    room.apply("C")
+}
+
+fn folder(room: &Room) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(room.path(".switchback/snapshots")) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_snapshot_is_recorded_with_the_run_and_private() {
+    let (room, run, path, before) = applied();
+    let kept = kept(&room, &run);
+    assert_eq!(kept["bytes"], fs::metadata(&path).unwrap().len());
+    assert!(kept["taken"].is_number());
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    same(
+        &db::dump(path.as_ref()),
+        &before,
+        "it holds what was before",
+    );
+    let other = room.path("elsewhere");
+    let given = format!("--snapshot={}", other.display());
+    let csv = room.read("people.csv").replace("\"Person", "\"Human");
+    room.write("people.csv", csv);
+    room.bundle("C");
+    let _ = room
+        .on("apply", &["C", &given])
+        .code(0)
+        .says(&["elsewhere", "sha256"]);
+    assert_eq!(fs::read_dir(other).unwrap().count(), 1);
+}
+
+#[test]
+fn level_2_restores_the_data_and_keeps_the_history() {
+    let (room, run, path, before) = applied();
+    let later = second(&room);
+    room.sql("INSERT INTO leaver VALUES (900, 'by hand', NULL, 1.5)");
+    let now = room.dump();
+    fs::set_permissions(room.path("t.db"), fs::Permissions::from_mode(0o640)).unwrap();
+    let _ = room
+        .on("rollback", &["--snapshot", &path, "--check"])
+        .code(0)
+        .says(&[&run, &later, "nothing was written"]);
+    same(&room.dump(), &now, "--check writes nothing");
+    let done = room
+        .on(
+            "rollback",
+            &["--snapshot", &path, "--reason", "wrong export", "--json"],
+        )
+        .code(0)
+        .says(&["restored", &run, &later]);
+    same(&room.dump(), &before, "the data is the snapshot's");
+    let mode = fs::metadata(room.path("t.db"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o640);
+    assert_eq!(
+        room.ask("SELECT group_concat(status || kept) FROM switchback_runs"),
+        "rolled-back0,rolled-back0"
+    );
+    assert_eq!(room.ask("SELECT count(*) FROM switchback_ids"), "0");
+    let line: Value = serde_json::from_str(done.out.trim()).unwrap();
+    let safety = line["safetyCopy"].as_str().unwrap();
+    same(
+        &db::dump(safety.as_ref()),
+        &now,
+        "the present was kept first",
+    );
+    let audit: Value = serde_json::from_str(
+        &room.ask("SELECT detail FROM switchback_audit WHERE action = 'migration:rollback:level2'"),
+    )
+    .unwrap();
+    assert_eq!(audit["backup_file"], path);
+    assert!(audit["restore_time"].is_string());
+    assert_eq!(audit["reason"], "wrong export");
+    let _ = room.run("verify", &["audit", "--to", &room.url()]).code(0);
+    // What was there is applied anew, and taken back.
+    let again = room.apply("C");
+    let _ = room.on("rollback", &[&again]).code(0);
+    same(&room.dump(), &before, "work goes on after a restore");
+}
+
+#[test]
+fn a_run_that_was_rolled_back_since_stands_again_and_can_be_taken_back() {
+    let room = Bulk::room(40);
+    room.bundle("B");
+    let before = room.dump();
+    let first = room.apply("B");
+    let after_first = room.dump();
+    room.write(
+        "people.csv",
+        "id,email,name,sponsor\nq1,q1@example.org,Quin,\n",
+    );
+    for key in ["id", "no"] {
+        let (found, empty) = (
+            format!("key = \"{key}\" }}"),
+            format!("key = \"{key}\", allow_empty = true }}"),
+        );
+        room.mend("migration.toml", &found, &empty);
+    }
+    room.write("visits.csv", "id,person,day\n");
+    room.write("leavers.csv", "no\n");
+    room.bundle("C");
+    let run = room.on("apply", &["C", "--snapshot"]).code(0).id();
+    let path = kept(&room, &run)["path"].as_str().unwrap().to_owned();
+    let _ = room.on("rollback", &[&first]).code(0);
+    let _ = room
+        .on("rollback", &["--snapshot", &path])
+        .code(0)
+        .says(&[&first, "stand again"]);
+    same(&room.dump(), &after_first, "as it was at the snapshot");
+    let _ = room.on("rollback", &[&first]).code(0);
+    same(&room.dump(), &before, "the first run is taken back again");
+}
+
+#[test]
+fn a_corrupt_missing_or_unknown_snapshot_is_refused_and_others_are_offered() {
+    let (room, _, path, _) = applied();
+    let csv = room.read("people.csv").replace("\"Person", "\"Human");
+    room.write("people.csv", csv);
+    room.bundle("C");
+    let other = room.on("apply", &["C", "--snapshot"]).code(0).id();
+    let other = kept(&room, &other)["path"].as_str().unwrap().to_owned();
+    let now = room.dump();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[5000] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let offer = format!("rollback --snapshot {other}");
+    let refused = |file: &str, why: &str| {
+        let _ = room.on("rollback", &["--snapshot", file]).code(4).says(&[
+            why,
+            "this one can be used",
+            &offer,
+        ]);
+    };
+    refused(&path, "is corrupt");
+    fs::remove_file(&path).unwrap();
+    refused(&path, "No such file");
+    room.write("foreign.db", "something else");
+    refused("foreign.db", "no run of");
+    same(&room.dump(), &now, "nothing was written");
+    assert_eq!(folder(&room).len(), 1, "and nothing was left behind");
+    let _ = room.on("rollback", &["--snapshot", &other]).code(0);
+}
+
+#[test]
+fn a_database_with_a_log_behind_a_link_stays_one() {
+    let room = Bulk::room(20);
+    room.sql("PRAGMA journal_mode = WAL");
+    room.bundle("B");
+    let before = room.dump();
+    fs::create_dir(room.path("data")).unwrap();
+    fs::rename(room.path("t.db"), room.path("data/real.db")).unwrap();
+    symlink("data/real.db", room.path("t.db")).unwrap();
+    let run = room.on("apply", &["B", "--snapshot"]).code(0).id();
+    let path = kept(&room, &run)["path"].as_str().unwrap().to_owned();
+    assert!(
+        path.contains("data/.switchback/snapshots/real.db."),
+        "{path}"
+    );
+    // A program that uses the target keeps it from being replaced.
+    let user = rusqlite::Connection::open(room.path("t.db")).unwrap();
+    user.execute_batch("BEGIN; SELECT count(*) FROM person")
+        .unwrap();
+    let busy = room.on("rollback", &["--snapshot", &path]).code(5);
+    assert!(busy.err.contains("busy"), "{}", busy.err);
+    drop(user);
+    let _ = room.on("rollback", &["--snapshot", &path]).code(0);
+    assert!(
+        fs::symlink_metadata(room.path("t.db"))
+            .unwrap()
+            .is_symlink()
+    );
+    same(&room.dump(), &before, "restored through the link");
+    assert_eq!(room.ask("PRAGMA journal_mode"), "wal");
+}
+
+#[test]
+fn a_snapshot_that_was_killed_or_had_no_room_is_never_usable() {
+    let room = Bulk::room(10);
+    room.sql(
+        "CREATE TABLE big AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
+         SELECT i, randomblob(2000) FROM n",
+    );
+    room.bundle("B");
+    let before = room.dump();
+    let url = room.url();
+    // A limit on the size of files stands for a full disk: the copy is larger, nothing else is.
+    let mut full = std::process::Command::new("bash");
+    let apply = tests::program("apply");
+    full.arg("-c").arg(format!(
+        "trap '' XFSZ; ulimit -f 8000; exec '{}' B --to '{url}' --snapshot",
+        apply.display()
+    ));
+    full.current_dir(room.path("."))
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let done = finish(spawn(&mut full), None).code(5);
+    assert!(done.err.contains("snapshot"), "{}", done.err);
+    assert_eq!(folder(&room), [""; 0], "no copy is left");
+    let mut killed = 0;
+    for _ in 0..5 {
+        let args = ["B", "--to", &url, "--snapshot"];
+        let mut child = spawn(&mut command("apply", &room.path("."), args));
+        let began = Instant::now();
+        while !folder(&room).iter().any(|name| name.ends_with(".tmp")) {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "no snapshot was begun"
+            );
+        }
+        child.kill().unwrap();
+        let done = finish(child, None);
+        killed += i32::from(done.code == 137 && done.out.is_empty());
+        let whole: Vec<String> = folder(&room);
+        let whole = whole.iter().filter(|name| name.ends_with(".snapshot"));
+        assert_eq!(whole.count(), 0, "a copy that was not finished has no name");
+        for name in folder(&room) {
+            fs::remove_file(room.path(".switchback/snapshots").join(name)).unwrap();
+        }
+    }
+    assert!(killed > 0);
+    same(&room.dump(), &before, "nothing was written");
+    let run = room.on("apply", &["B", "--snapshot"]).code(0).id();
+    let path = kept(&room, &run)["path"].as_str().unwrap().to_owned();
+    let _ = room.on("rollback", &["--snapshot", &path]).code(0);
+    same(&room.dump(), &before, "the next one is good");
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_the_present_or_the_past_and_can_be_repeated() {
+    let (room, _, path, before) = applied();
+    let url = room.url();
+    let now = room.dump();
+    for delay in [0, 5, 10, 20, 30, 40, 60, 80, 120] {
+        let args = ["--snapshot", &path, "--to", &url];
+        let mut child = spawn(&mut command("rollback", &room.path("."), args));
+        std::thread::sleep(Duration::from_millis(delay));
+        child.kill().ok();
+        let _ = finish(child, None);
+        let found = room.dump();
+        assert!(found == now || found == before, "neither before nor after");
+        let status = room.ask("SELECT status FROM switchback_runs");
+        assert_eq!(status == "rolled-back", found == before, "{status}");
+    }
+    let _ = room.on("rollback", &["--snapshot", &path]).code(0);
+    same(&room.dump(), &before, "the last one ends it");
+}

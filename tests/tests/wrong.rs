@@ -1,0 +1,164 @@
+//! "When things go wrong": each of its commands is run where its symptom is.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tests::db::same;
+use tests::{Bulk, Done, Room, finish, program, repository, spawn};
+
+/// Runs the commands that the page gives for a symptom.
+fn follow(room: &Room, symptom: &str, run: &str, snapshot: &str) -> Done {
+    let page = fs::read_to_string(repository().join("docs/when-things-go-wrong.md")).unwrap();
+    let fence = format!("```sh {symptom}\n");
+    let (_, rest) = page
+        .split_once(&fence)
+        .unwrap_or_else(|| panic!("no {symptom}"));
+    let (commands, _) = rest.split_once("```").unwrap();
+    let programs = program("apply");
+    let path = std::env::var("PATH").unwrap();
+    let mut shell = Command::new("bash");
+    shell
+        .args(["-eu", "-o", "pipefail", "-c", commands])
+        .current_dir(room.path("."))
+        .env(
+            "PATH",
+            format!("{}:{path}", programs.parent().unwrap().display()),
+        )
+        .env("DATABASE_URL", room.url())
+        .env("run", run)
+        .env("snapshot", snapshot)
+        .env_remove("MIGRATION_PLAN")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    finish(spawn(&mut shell), None).code(0)
+}
+
+fn room() -> (Room, String) {
+    let room = Bulk::room(120);
+    room.bundle("members.bundle");
+    let before = room.dump();
+    (room, before)
+}
+
+/// A run that stopped half-way, at a person whom the target refuses.
+fn stopped(room: &Room) -> String {
+    room.sql("CREATE TRIGGER stop BEFORE INSERT ON person WHEN NEW.email = 'p77@example.org' BEGIN SELECT RAISE(ABORT, 'not yet'); END");
+    let run = room.on("apply", &["members.bundle"]).code(3).id();
+    room.sql("DROP TRIGGER stop");
+    run
+}
+
+#[test]
+fn partial_import() {
+    let (room, _) = room();
+    let run = stopped(&room);
+    let done = follow(&room, "partial-import", &run, "");
+    assert!(done.out.contains("failed"), "{}", done.out);
+    assert_eq!(room.ask("SELECT status FROM switchback_runs"), "completed");
+}
+
+#[test]
+fn wrong_mapping() {
+    let (room, _) = room();
+    let run = room.apply("members.bundle");
+    room.mend(
+        "migration.toml",
+        "name = { from = \"name\"",
+        "name = { from = \"email\"",
+    );
+    let _ = follow(&room, "wrong-mapping", &run, "");
+    assert_eq!(
+        room.ask("SELECT count(*) FROM person WHERE name = email"),
+        "120"
+    );
+}
+
+#[test]
+fn bad_values() {
+    let (room, _) = room();
+    let run = room.apply("members.bundle");
+    room.mend("people.csv", "\"Person, 5\"", "\"Penelope\"");
+    let done = follow(&room, "bad-values", &run, "");
+    assert!(done.err.contains("1 updated"), "{}", done.err);
+    assert_eq!(
+        room.ask("SELECT name FROM person WHERE email = 'p5@example.org'"),
+        "Penelope"
+    );
+}
+
+#[test]
+fn duplicates() {
+    const PLAN: &str = r#"
+name = "people"
+system = "club"
+[[entity]]
+name = "person"
+source = { format = "csv", files = ["people.csv"], key = "id" }
+table = "person"
+id = { column = "id", from = "uuid" }
+[entity.fields]
+email = { from = "email", required = true }
+"#;
+    let schema = "CREATE TABLE person (id TEXT PRIMARY KEY, email TEXT); CREATE INDEX mail ON person (email);
+                  INSERT INTO person VALUES ('1', 'ann@example.org');";
+    let sources = [(
+        "people.csv",
+        "id,email\na,ann@example.org\nb,bo@example.org\n",
+    )];
+    let room = Room::with(PLAN, &sources, schema);
+    room.bundle("members.bundle");
+    let run = room.apply("members.bundle");
+    let twice = "SELECT count(*) - count(DISTINCT email) FROM person";
+    assert_eq!(room.ask(twice), "1");
+    let id = "from = \"uuid\" }\n";
+    let matched = format!("{id}match = [\"email\"]\non_match = \"update\"\n");
+    room.mend("migration.toml", id, &matched);
+    let _ = follow(&room, "duplicates", &run, "");
+    assert_eq!(room.ask(twice), "0");
+    assert_eq!(room.ask("SELECT count(*) FROM person"), "2");
+}
+
+#[test]
+fn wrong_environment() {
+    let (room, before) = room();
+    let run = room.apply("members.bundle");
+    let _ = follow(&room, "wrong-environment", &run, "");
+    same(&room.dump(), &before, "as if it had never been");
+}
+
+#[test]
+fn crash_in_rollback() {
+    let (room, before) = room();
+    let run = room.apply("members.bundle");
+    room.sql("CREATE TRIGGER stop BEFORE DELETE ON person WHEN OLD.email = 'p7@example.org' BEGIN SELECT RAISE(ABORT, 'not yet'); END");
+    let _ = room.on("rollback", &[&run, "--batch-size", "10"]).code(3);
+    room.sql("DROP TRIGGER stop");
+    let _ = follow(&room, "crash-in-rollback", &run, "");
+    same(&room.dump(), &before, "the rest is undone");
+}
+
+#[test]
+fn lost_checkpoint() {
+    let (room, _) = room();
+    let run = stopped(&room);
+    let _ = follow(&room, "lost-checkpoint", &run, "");
+    assert_eq!(room.ask("SELECT status FROM switchback_runs"), "completed");
+}
+
+#[test]
+fn corrupt_snapshot() {
+    let (room, before) = room();
+    let run = room
+        .on("apply", &["members.bundle", "--snapshot"])
+        .code(0)
+        .id();
+    let path = room.ask("SELECT json_extract(snapshot, '$.path') FROM switchback_runs");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.truncate(5000);
+    fs::write(Path::new(&path), bytes).unwrap();
+    let done = follow(&room, "corrupt-snapshot", &run, &path);
+    assert!(done.err.contains("is corrupt"), "{}", done.err);
+    same(&room.dump(), &before, "the run is taken back without it");
+}
