@@ -51,10 +51,8 @@ impl Eligibility {
                 run.id,
                 pruned.format("%Y-%m-%dT%H:%M:%SZ")
             ))
-        } else if let Some(failed) = failed(sql, run)? {
-            Some(failed)
         } else {
-            None
+            failed(sql, run)?
         };
         let asked = reason.is_none() && outside && !args.outside_window;
         let window_closed = || {

@@ -2,6 +2,7 @@
 //! alone, and makes do with a damaged one.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 
 use contract::digest::HashingWriter;
@@ -212,7 +213,11 @@ fn value(cell: Cell) -> Value {
             .map_or_else(|| json!(number.to_string()), Value::Number),
         Cell::Text(text) => Value::String(text),
         Cell::Blob(bytes) => {
-            json!({"hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()})
+            let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+                write!(hex, "{byte:02x}").ok();
+                hex
+            });
+            json!({"hex": hex})
         }
     }
 }

@@ -41,9 +41,8 @@ pub(crate) fn hand_back(
         let place = folder.join(&source.file);
         match digest_of(&place) {
             Ok((sha256, _)) if sha256 == source.sha256 => continue,
-            Ok(_) => other.push(place.display().to_string()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) => other.push(place.display().to_string()),
+            Ok(_) | Err(_) => other.push(place.display().to_string()),
         }
         wanted.push((&source.file, place));
     }

@@ -1,5 +1,6 @@
 //! Level 2: going back to a snapshot.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
@@ -150,11 +151,13 @@ fn whose<'a>(runs: &'a [Run], file: &Path, url: &TargetUrl) -> anyhow::Result<(&
     let mut hint = "no other snapshot can be used; rollback RUN takes back one run".to_owned();
     for (place, (run, snapshot)) in usable.iter().enumerate() {
         let taken = chrono::DateTime::from_timestamp_millis(snapshot.taken).unwrap_or_default();
-        message += &format!(
+        write!(
+            message,
             "\nthis one can be used: {} of {}, before run {run}",
             snapshot.path,
             taken.format("%Y-%m-%dT%H:%M:%SZ")
-        );
+        )
+        .ok();
         if place == 0 {
             hint = format!("rollback --snapshot {} --to {url}", snapshot.path);
         }

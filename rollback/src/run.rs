@@ -115,7 +115,7 @@ fn take_back(
     let mut sql = url.read().map_err(after)?;
     report.begin("VERIFYING", u64::try_from(run.last_seq).unwrap_or_default());
     let proof = prove(sql.as_mut(), &run, args.fingerprint, &mut |count| {
-        report.done(count)
+        report.done(count);
     });
     let proof = proof.map_err(after)?;
     report.rolled_back(&run, &proof);
