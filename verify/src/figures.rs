@@ -1,7 +1,6 @@
 //! Figures and times in words.
 
 use chrono::{DateTime, SecondsFormat};
-use store::ledger::Counts;
 
 /// A time of the ledger, in UTC.
 pub(crate) fn moment(millis: i64) -> String {
