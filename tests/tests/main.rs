@@ -3,6 +3,8 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::similar_names,
+    clippy::format_push_string,
     reason = "tests: a failure here is a failed test"
 )]
 
