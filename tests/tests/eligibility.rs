@@ -1,6 +1,7 @@
 //! Whether a run may be taken back: `--check`, the window, a rollback that failed, what people get.
 
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 use tests::db::same;
 use tests::{Bulk, Room};
 
@@ -283,7 +284,6 @@ fn the_sources_are_handed_back_byte_for_byte() {
     for (name, bytes) in names.iter().zip(&bytes) {
         let path = room.path("back").join(name);
         assert_eq!(&std::fs::read(&path).unwrap(), bytes);
-        use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
