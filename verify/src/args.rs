@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::{Parser, Subcommand};
 use contract::talk::ProgressMode;
 use contract::{Exit, Failure, Talk};
@@ -64,6 +65,18 @@ pub(crate) enum What {
         /// List the entries of this run alone; the chain is checked as a whole
         #[arg(long, value_name = "RUN")]
         run: Option<String>,
+        /// List runs that were taken back alone
+        #[arg(long)]
+        rollbacks: bool,
+        /// With --rollbacks: of the last so many days
+        #[arg(long, value_name = "N", default_value_t = 30, requires = "rollbacks")]
+        days: u32,
+        /// Sum up runs and seconds by operator
+        #[arg(long, conflicts_with_all = ["run", "rollbacks"])]
+        by_operator: bool,
+        /// With --by-operator: from this day on, UTC
+        #[arg(long, value_name = "YYYY-MM-DD", requires = "by_operator")]
+        since: Option<NaiveDate>,
     },
 }
 

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use store::Sql;
 use store::ledger::{self, AuditEntry};
 
-use crate::args::Args;
+use crate::args::{Args, What};
 use crate::figures::moment;
 use crate::finding::{Check, Fault};
+use crate::operators::{Work, by_operator, is_rollback};
 use crate::scene::{find_run, target_error};
 
 /// Checks the chain.
@@ -30,11 +31,21 @@ pub(crate) fn check(sql: &mut dyn Sql) -> Result<Check, Failure> {
 /// Checks the chain and lists its entries.
 pub(crate) fn show(
     sql: &mut dyn Sql,
-    run: Option<&str>,
+    question: &What,
     args: &Args,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let run = run.map(|run| find_run(sql, run)).transpose()?;
+    let What::Audit {
+        run,
+        rollbacks,
+        days,
+        by_operator: by,
+        since,
+    } = question
+    else {
+        return Ok(Exit::Done);
+    };
+    let run = run.as_deref().map(|run| find_run(sql, run)).transpose()?;
     let (check, mut entries) = if ledger::version(sql).map_err(target_error)?.is_some() {
         (check(sql)?, ledger::list_audit(sql).map_err(target_error)?)
     } else {
@@ -44,7 +55,15 @@ pub(crate) fn show(
     if let Some(run) = &run {
         entries.retain(|entry| entry.run.as_ref() == Some(&run.id));
     }
-    if args.json {
+    if *rollbacks {
+        let from = sql.now().map_err(target_error)? - i64::from(*days) * 86_400_000;
+        entries.retain(|entry| entry.at >= from && is_rollback(&entry.action));
+    }
+    if *by {
+        let midnight = since.and_then(|day| day.and_hms_opt(0, 0, 0));
+        let since = midnight.map_or(i64::MIN, |time| time.and_utc().timestamp_millis());
+        operators(&by_operator(&entries, since), &check, args, out)?;
+    } else if args.json {
         let entries: Vec<Value> = entries.iter().map(to_json).collect();
         writeln!(out, "{}", json!({"check": check, "entries": entries}))?;
     } else {
@@ -65,6 +84,22 @@ pub(crate) fn show(
     }
     out.flush()?;
     Ok(if check.passed { Exit::Done } else { Exit::No })
+}
+
+/// Prints what each operator did.
+fn operators(all: &[Work], check: &Check, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    if args.json {
+        writeln!(out, "{}", json!({"check": check, "operators": all}))?;
+        return Ok(());
+    }
+    for work in all {
+        writeln!(
+            out,
+            "{}: {} runs, {} s, {} rollbacks",
+            work.operator, work.runs, work.seconds, work.rollbacks
+        )?;
+    }
+    Ok(crate::print::check(check, args.verbose, out)?)
 }
 
 fn to_json(entry: &AuditEntry) -> Value {

@@ -10,6 +10,7 @@ mod compare;
 mod figures;
 mod finding;
 mod lineage;
+mod operators;
 mod print;
 mod run;
 mod runs;

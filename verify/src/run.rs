@@ -27,7 +27,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     match (&args.what, &args.run) {
         (Some(What::Runs), _) => runs::show(sql.as_mut(), args, out),
         (Some(What::Report { run }), _) => summary::show(sql.as_mut(), run, args, out),
-        (Some(What::Audit { run }), _) => audit::show(sql.as_mut(), run.as_deref(), args, out),
+        (Some(question @ What::Audit { .. }), _) => audit::show(sql.as_mut(), question, args, out),
         (None, run) => check(sql, run.as_deref().unwrap_or_default(), args, out, talk),
     }
 }
