@@ -71,6 +71,8 @@ impl<'a> Report<'a> {
     pub fn forget(&mut self) {
         (self.rows, self.gone, self.conflicts, self.forced) = (0, 0, 0, 0);
         self.dependents = 0;
+        self.waiting.clear();
+        self.later_runs.clear();
     }
 
     pub fn conflicts(&self) -> u64 {

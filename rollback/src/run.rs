@@ -99,7 +99,10 @@ fn take_back(
         guard::check(args, url, &run)?;
         let eligible = Eligibility::of(args, target.sql(), &run).map_err(refused)?;
         eligible.demand(&run, report.talk)?;
-        let scene = look(args, target.sql(), &run, report)?;
+        let Some(scene) = look(args, target.sql(), &run, report)? else {
+            report.forget();
+            return take_back(args, url, id, signals, report);
+        };
         if let Some(failure) = report.in_the_way(&run) {
             return Err(failure.into());
         }
@@ -193,13 +196,14 @@ pub(crate) fn locked(sql: &mut dyn Sql, run: &str, holder: &str) -> Failure {
     )
 }
 
-/// Judges every row, and keeps what is in the way for the report.
+/// Judges every row, and keeps what is in the way for the report. Nothing comes of it where somebody
+/// else worked on the run meanwhile: what was found may not be so.
 fn look(
     args: &Args,
     sql: &mut dyn Sql,
     run: &Run,
     report: &mut Report<'_>,
-) -> anyhow::Result<Scene> {
+) -> anyhow::Result<Option<Scene>> {
     let again = run.status == RunStatus::RolledBack;
     let mut evidence = Evidence::open(args.bundle.as_deref(), run)?;
     let mut scene = Scene::read(sql, run.clone(), args.choice(), again).map_err(refused)?;
@@ -208,8 +212,11 @@ fn look(
         report.finding(finding, new)
     });
     looked.map_err(refused)?;
+    if find(sql, &run.id)? != *run {
+        return Ok(None);
+    }
     report.conclude(&mut evidence)?;
-    Ok(scene)
+    Ok(Some(scene))
 }
 
 /// The answer of `--check`.
