@@ -249,8 +249,7 @@ fn the_inverse_is_written_as_sealed_lines() {
         let mark = format!("{table}: ");
         dump.lines()
             .filter(|line| line.starts_with(&mark))
-            .map(|line| format!("{line}\n"))
-            .collect::<String>()
+            .fold(String::new(), |lines, line| lines + line + "\n")
     };
     for table in ["person", "visit", "leaver"] {
         same(&rows(&room.dump(), table), &rows(&before, table), table);
