@@ -1,8 +1,10 @@
 //! What the demo and the README need of SQLite, for machines without its shell.
 //!
-//!     dbtool load DB FILE.sql…    run the statements of the files
-//!     dbtool hash DB              SHA-256 of all that DB holds but the ledger
-//!     dbtool query DB SQL         rows, values parted by |
+//! ```text
+//! dbtool load DB FILE.sql…    run the statements of the files
+//! dbtool hash DB              SHA-256 of all that DB holds but the ledger
+//! dbtool query DB SQL         rows, values parted by |
+//! ```
 #![allow(
     clippy::unwrap_used,
     reason = "a tool for tests: it may end with a panic"
