@@ -22,6 +22,21 @@ talk() {
     sed "s/^$1: //" "$room/talk" | sed -nE "$2" | sed '2,$s/^/           /'
 }
 
+# Kills apply in the middle of a commit: the system ends a program that outgrows a file's limit (KiB).
+crash() {
+    (ulimit -f 300; apply members.bundle >/dev/null 2>"$room/talk") 2>/dev/null && exit 1
+    echo "  crash    apply is killed in the middle of a commit; --resume=auto goes on with its run:"
+}
+
+# Edits a row that the run wrote: rollback names it and writes nothing.
+conflict() {
+    dbtool query members.db "UPDATE Member SET phone = '(805) 555-0000' WHERE email = 'tamsin.oakapple@example.org'"
+    printf '  conflict '
+    rollback "$run" >/dev/null 2>"$room/talk" && exit 1
+    talk rollback 's/^warning: //p'
+    echo "           nothing was written; --force restores that row too:"
+}
+
 demo() {
     local example=$1 title=$2 before after again run
     cp -r "examples/$example" "$room/$example"
@@ -41,14 +56,16 @@ demo() {
 
     step 'dry run' out apply "$example.bundle" --dry-run
     talk apply '/nothing written/p'
-    step apply run apply "$example.bundle"
+    if [ "$example" = members ]; then crash; fi
+    step apply run apply "$example.bundle" --resume=auto
     run=$(cat run)
-    talk apply '/^[0-9]+ records: |^run .* into/p'
+    talk apply '/^[0-9]+ (records: |batches stand)|^run .* into/p'
     step again out apply "$example.bundle"
     talk apply '/^[0-9]+ records: /p'
     step verify out verify "$run"
     sed -n '$p' out
-    step rollback out rollback "$run"
+    if [ "$example" = members ]; then conflict; fi
+    step rollback out rollback "$run" --force
     talk rollback '/^Rolled back|what they were/p'
 
     after=$(dbtool hash "$example.db")
