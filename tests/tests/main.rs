@@ -32,5 +32,6 @@ mod repairs;
 mod reproducible;
 mod retention;
 mod rivals;
+mod rollback_properties;
 mod snapshots;
 mod wrong;

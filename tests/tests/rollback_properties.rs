@@ -1,0 +1,379 @@
+//! Rollback of any run, after anything that others did: what they left alone is what it was, what they
+//! changed stays, and exactly that is listed. `SEED=…` repeats a failure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use tests::db::rows;
+use tests::{Room, Seed};
+
+const TABLES: [&str; 3] = ["a", "b", "c"];
+/// What records may write; `updated` is the triggers'.
+const WRITTEN: [&str; 4] = ["name", "n", "own", "other"];
+
+/// Table and id -> name, n, own, other, updated.
+type State = BTreeMap<(String, String), Vec<String>>;
+
+fn state(room: &Room) -> State {
+    let mut state = State::new();
+    for table in TABLES {
+        let sql = format!(
+            "SELECT id, quote(name), quote(n), quote(own), quote(other), quote(updated) FROM {table}"
+        );
+        for mut row in rows(&room.path("t.db"), &sql) {
+            let id = row.remove(0);
+            state.insert((table.to_owned(), id), row);
+        }
+    }
+    state
+}
+
+fn chance(seed: &mut Seed, percent: u64) -> bool {
+    seed.below(100) < percent
+}
+
+fn pick<'a>(seed: &mut Seed, from: &'a [&'a str]) -> &'a str {
+    from[usize::try_from(seed.below(from.len() as u64)).unwrap()]
+}
+
+/// Tables in a ring, each also referring to itself, with touch triggers on some.
+fn schema(seed: &mut Seed) -> String {
+    let mut sql = String::new();
+    for (place, table) in TABLES.iter().enumerate() {
+        let next = TABLES[(place + 1) % TABLES.len()];
+        let mut action = || {
+            pick(
+                seed,
+                &[
+                    "",
+                    "ON DELETE CASCADE",
+                    "ON DELETE SET NULL",
+                    "ON DELETE RESTRICT",
+                ],
+            )
+        };
+        let (own, other) = (action(), action());
+        let unique = pick(seed, &["", "UNIQUE"]);
+        write!(
+            sql,
+            "CREATE TABLE {table} (id TEXT PRIMARY KEY, name TEXT, n INTEGER {unique}, own TEXT REFERENCES {table} (id) {own}, \
+             other TEXT REFERENCES {next} (id) {other}, updated TEXT NOT NULL DEFAULT 'made');
+             CREATE INDEX {table}_own ON {table} (own); CREATE INDEX {table}_other ON {table} (other);"
+        )
+        .unwrap();
+        if chance(seed, 70) {
+            write!(
+                sql,
+                "CREATE TRIGGER {table}_touch AFTER UPDATE ON {table} WHEN NEW.updated IS OLD.updated BEGIN
+                 UPDATE {table} SET updated = OLD.updated || '+' WHERE id = NEW.id; END;"
+            )
+            .unwrap();
+        }
+    }
+    sql
+}
+
+fn plan() -> String {
+    let mut plan = String::from("name = \"any\"\nsystem = \"any\"\n");
+    for (place, table) in TABLES.iter().enumerate() {
+        let next = TABLES[(place + 1) % TABLES.len()];
+        write!(
+            plan,
+            r#"
+[[entity]]
+name = "{table}"
+source = {{ format = "csv", files = ["{table}.csv"], key = "id", allow_empty = true }}
+table = "{table}"
+id = {{ column = "id", from = "key" }}
+match = ["id"]
+on_match = "update"
+[entity.fields]
+name = {{ from = "name" }}
+n = {{ from = "n", type = "integer" }}
+own = {{ from = "own", ref = "{table}", late = true }}
+other = {{ from = "other", ref = "{next}", late = true }}
+[[entity]]
+name = "{table}_gone"
+source = {{ format = "csv", files = ["{table}_gone.csv"], key = "id", allow_empty = true }}
+table = "{table}"
+id = {{ column = "id", from = "key" }}
+op = "delete"
+target = "id"
+"#
+        )
+        .unwrap();
+    }
+    plan
+}
+
+/// Ids 0 to 9 may be there before, 4 to 13 come with the bundle; `n` tells rows apart.
+fn before(seed: &mut Seed) -> String {
+    let mut sql = String::new();
+    for table in TABLES {
+        for id in 0..10 {
+            if chance(seed, 70) {
+                write!(
+                    sql,
+                    "INSERT INTO {table} (id, name, n) VALUES ('{id}', 'old {id}', {id});"
+                )
+                .unwrap();
+            }
+        }
+    }
+    for (place, table) in TABLES.iter().enumerate() {
+        let next = TABLES[(place + 1) % TABLES.len()];
+        for id in 0..10 {
+            let (own, other) = (seed.below(10), seed.below(10));
+            write!(
+                sql,
+                "UPDATE {table} SET own = (SELECT id FROM {table} WHERE id = '{own}'), \
+                 other = (SELECT id FROM {next} WHERE id = '{other}') WHERE id = '{id}' AND {};",
+                seed.below(2)
+            )
+            .unwrap();
+        }
+    }
+    sql
+}
+
+fn sources(seed: &mut Seed) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut keys: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for table in TABLES {
+        keys.insert(table, (4..14).filter(|_| chance(seed, 60)).collect());
+    }
+    for (place, table) in TABLES.iter().enumerate() {
+        let next = TABLES[(place + 1) % TABLES.len()];
+        let reference = |seed: &mut Seed, to: &str| {
+            let known = &keys[to];
+            let some = known.get(usize::try_from(seed.below(12)).unwrap());
+            some.map_or_else(String::new, u64::to_string)
+        };
+        let mut csv = String::from("id,name,n,own,other\n");
+        for id in &keys[table] {
+            let name = pick(seed, &["new", "other", "old 5"]);
+            let (own, other) = (reference(seed, table), reference(seed, next));
+            writeln!(
+                csv,
+                "{id},{name},{},{own},{other}",
+                id + 100 * seed.below(2)
+            )
+            .unwrap();
+        }
+        files.push((format!("{table}.csv"), csv));
+        let mut gone = String::from("id\n");
+        for id in 0..4 {
+            if chance(seed, 40) {
+                writeln!(gone, "{id}").unwrap();
+            }
+        }
+        files.push((format!("{table}_gone.csv"), gone));
+    }
+    files
+}
+
+/// What others do between the run and its rollback: some of it is refused by the target.
+fn edits(seed: &mut Seed, room: &Room) {
+    for _ in 0..seed.below(8) {
+        let place = usize::try_from(seed.below(3)).unwrap();
+        let (table, next) = (TABLES[place], TABLES[(place + 1) % 3]);
+        let (id, to) = (seed.below(14), seed.below(14));
+        let sql = match seed.below(6) {
+            0 => format!("UPDATE {table} SET name = 'edited' WHERE id = '{id}'"),
+            1 => format!("UPDATE {table} SET n = 500 + {id} WHERE id = '{id}'"),
+            2 => format!(
+                "UPDATE {table} SET other = (SELECT id FROM {next} WHERE id = '{to}') WHERE id = '{id}'"
+            ),
+            3 => format!("DELETE FROM {table} WHERE id = '{id}'"),
+            4 => format!(
+                "INSERT INTO {table} (id, name, n, own) VALUES ('x{id}', 'theirs', {to}, (SELECT id FROM {table} WHERE id = '{to}'))"
+            ),
+            _ => format!(
+                "INSERT OR IGNORE INTO {table} (id, name, n) VALUES ('{id}', 'again', {id})"
+            ),
+        };
+        let connection = rusqlite::Connection::open(room.path("t.db")).unwrap();
+        connection
+            .pragma_update(None, "foreign_keys", true)
+            .unwrap();
+        connection.execute_batch(&sql).ok();
+    }
+}
+
+/// The rows that rollback lists as left in place.
+fn kept(room: &Room) -> BTreeSet<(String, String)> {
+    let sql = "SELECT detail FROM switchback_kept WHERE reason <> 'gone'";
+    let detail = rows(&room.path("t.db"), sql);
+    let place = |row: &Vec<String>| {
+        let detail: Value = serde_json::from_str(&row[0]).unwrap();
+        let key = detail["key"]
+            .as_str()
+            .map_or_else(|| detail["key"][0].to_string(), str::to_owned);
+        (
+            detail["table"].as_str().unwrap().to_owned(),
+            key.trim_matches('"').to_owned(),
+        )
+    };
+    detail.iter().map(place).collect()
+}
+
+/// Returns how many rows the run inserted, updated and deleted, and how many were left in place.
+fn one(number: u64) -> [usize; 4] {
+    let mut seed = Seed::fixed(number);
+    let why = format!("SEED={number}");
+    let sql = format!("{}{}", schema(&mut seed), before(&mut seed));
+    let files = sources(&mut seed);
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (&**name, &**text))
+        .collect();
+    let room = Room::with(&plan(), &files, &sql);
+    room.bundle("B");
+    let before = state(&room);
+    let size = (1 + seed.below(7)).to_string();
+    // What a delete would leave dangling fails its batch: the rest is a run all the same.
+    let applied = room.on(
+        "apply",
+        &[
+            "B",
+            "--batch-size",
+            &size,
+            "--continue-on-error",
+            "--max-failed-percent",
+            "100",
+        ],
+    );
+    assert!(matches!(applied.code, 0 | 3), "{why}: {}", applied.err);
+    let run = applied.id();
+    let left = state(&room);
+    edits(&mut seed, &room);
+    let edited = state(&room);
+    let size = (1 + seed.below(9)).to_string();
+    let back = room.on(
+        "rollback",
+        &[&run, "--skip-conflicts", "--json", "--batch-size", &size],
+    );
+    assert_eq!(back.code, 0, "{why}: {}", back.err);
+    let last: Value = serde_json::from_str(back.out.lines().last().unwrap()).unwrap();
+    let after = state(&room);
+    let kept = kept(&room);
+    if edited == left {
+        assert!(
+            after == before && kept.is_empty(),
+            "{why}: all is what it was\n{}",
+            back.err
+        );
+    }
+    assert_eq!(
+        last["proved"],
+        Value::from(after_is_proved(
+            &before, &left, &edited, &after, &kept, &why, &back.err
+        )),
+        "{why}"
+    );
+    let dangling = rows(&room.path("t.db"), "PRAGMA foreign_key_check");
+    assert!(dangling.is_empty(), "{why}: {dangling:?}");
+    let inserted = left.keys().filter(|place| !before.contains_key(place));
+    let deleted = before.keys().filter(|place| !left.contains_key(place));
+    let updated = left
+        .iter()
+        .filter(|(place, row)| before.get(place).is_some_and(|was| was != *row));
+    [
+        inserted.count(),
+        updated.count(),
+        deleted.count(),
+        kept.len(),
+    ]
+}
+
+/// Checks each row by what it was, what the run left, and what others made of it.
+fn after_is_proved(
+    before: &State,
+    left: &State,
+    edited: &State,
+    after: &State,
+    kept: &BTreeSet<(String, String)>,
+    why: &str,
+    err: &str,
+) -> bool {
+    let places: BTreeSet<_> = [before, left, edited, after]
+        .into_iter()
+        .flat_map(BTreeMap::keys)
+        .collect();
+    for place in places {
+        let [was, ran, now, is] = [before, left, edited, after].map(|state| state.get(place));
+        let say = format!(
+            "{why}: {place:?}: {was:?}, the run left {ran:?}, others {now:?}, now {is:?}\n{err}"
+        );
+        if was == ran {
+            assert_eq!(is, now, "the run did not touch it\n{say}");
+        } else if kept.contains(place) {
+            assert!(edited != left, "listed for no reason\n{say}");
+            assert_eq!(
+                is.map(|row| &row[..4]),
+                now.map(|row| &row[..4]),
+                "listed, and touched\n{say}"
+            );
+        } else if ran == now {
+            assert_eq!(
+                is, was,
+                "others left it alone, and it is not what it was\n{say}"
+            );
+        } else {
+            column_by_column(was, ran, now, is, &say);
+        }
+    }
+    true
+}
+
+/// A row that others touched where the run did not, or took away.
+fn column_by_column(
+    was: Option<&Vec<String>>,
+    ran: Option<&Vec<String>>,
+    now: Option<&Vec<String>>,
+    is: Option<&Vec<String>>,
+    say: &str,
+) {
+    let (Some(was), Some(ran), Some(now), Some(is)) = (was, ran, now, is) else {
+        assert!(
+            now.is_none() || is == was,
+            "neither listed nor restored\n{say}"
+        );
+        return;
+    };
+    for (at, column) in WRITTEN.iter().enumerate() {
+        if was[at] == ran[at] {
+            assert_eq!(is[at], now[at], "{column}: theirs\n{say}");
+        } else {
+            assert_eq!(
+                now[at], ran[at],
+                "{column}: changed since, and not listed\n{say}"
+            );
+            assert_eq!(is[at], was[at], "{column}: the run's\n{say}");
+        }
+    }
+}
+
+#[test]
+fn rollback_restores_what_others_left_alone_and_lists_exactly_the_rest() {
+    if let Some(given) = std::env::var("SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
+        one(given);
+        return;
+    }
+    let cases = std::env::var("CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(25);
+    let mut all = [0; 4];
+    for number in 1..=cases {
+        for (sum, count) in all.iter_mut().zip(one(number)) {
+            *sum += count;
+        }
+    }
+    eprintln!("inserted, updated, deleted, left in place: {all:?}");
+    assert!(all.iter().all(|sum| *sum > 0), "{all:?}");
+}
