@@ -43,7 +43,7 @@ fn no_bundle(room: &Room, stream: Vec<u8>) {
     let before = names(room);
     room.feed("bundle", &["-o", "B"], stream)
         .code(4)
-        .says(&["bundle: ", "seal"]);
+        .says(&["bundle: ", "cut"]);
     assert_eq!(names(room), before);
 }
 
