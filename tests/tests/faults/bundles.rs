@@ -231,3 +231,44 @@ fn ndjson_cut_at_every_byte_never_makes_a_bundle() {
         2 * cuts as u64,
     );
 }
+
+/// Two who write to one place: one whole bundle stands; who comes second with another is refused.
+#[test]
+fn two_bundlers_of_one_place_leave_one_whole_bundle() {
+    let press = Press::new();
+    let text = String::from_utf8(press.stream.clone()).unwrap();
+    let fewer: String = text
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("\"v4\""))
+        .collect();
+    for round in 0..30 {
+        let place = press.place(&format!("race{round}"), false);
+        let streams = [
+            press.stream.clone(),
+            if round % 2 == 0 {
+                fewer.clone().into()
+            } else {
+                press.stream.clone()
+            },
+        ];
+        let output = place.join("B");
+        let makers = streams.map(|stream| {
+            let mut make = command("bundle", press.lab.root(), ["-o", output.to_str().unwrap()]);
+            let child = tests::spawn(make.stdin(Stdio::piped()));
+            std::thread::spawn(move || tests::finish(child, Some(stream)))
+        });
+        let mut codes = makers.map(|maker| maker.join().unwrap().code);
+        codes.sort_unstable();
+        assert!(
+            codes == [0, 0] && round % 2 == 1 || matches!(codes, [0, 4 | 5]),
+            "{codes:?}"
+        );
+        let id = check(&press.lab, &output);
+        assert!(id == press.id || id == press.other);
+        assert_eq!(
+            fs::read_dir(&place).unwrap().count(),
+            1,
+            "what else is left"
+        );
+    }
+}

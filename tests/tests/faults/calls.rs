@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tests::db;
 
@@ -201,15 +201,7 @@ fn apply_with_a_commit_a_batch_at_every_system_call() {
 fn rollback_killed_at_every_system_call() {
     let lab = Lab::new();
     let place = lab.copy_of("after.db", "count");
-    let rollback = |place: &Place| {
-        let mut plain = tests::command(
-            "rollback",
-            &place.0,
-            [crate::lab::RUN, "--to", &place.url()],
-        );
-        plain.args(["--batch-size", "3"]);
-        plain
-    };
+    let rollback = |place: &Place| Lab::rollback_by("rollback", place, crate::lab::RUN);
     let kinds = [("KILL", KILL)];
     let counted = count(
         &rollback(&place),
@@ -228,5 +220,76 @@ fn rollback_killed_at_every_system_call() {
             lab.take_back(&place);
             place.remove();
         },
+    );
+}
+
+/// A filter that meets an error ends with 5 and without a seal; talk that is lost is no error.
+fn filter_at_every_call(
+    test: &str,
+    program: &str,
+    paths: &[PathBuf],
+    kinds: &[(&str, &[&str])],
+    input: Option<&[u8]>,
+) {
+    let lab = Lab::new();
+    let paths: Vec<PathBuf> = paths.iter().map(|path| lab.root().join(path)).collect();
+    let filter = tests::command(program, lab.root(), ["--rejects", "rejects.ndjson"]);
+    let whole = run(
+        traced(&filter, &[], &["-o", "/dev/null"]).stdin(Stdio::piped()),
+        input.map(<[u8]>::to_vec),
+    )
+    .code(0);
+    let calls: Vec<&str> = kinds
+        .iter()
+        .flat_map(|(_, calls)| calls.iter().copied())
+        .collect();
+    let counted = count(
+        &filter,
+        &paths,
+        &calls,
+        &lab.path("log"),
+        input.map(<[u8]>::to_vec),
+    );
+    each(test, points(kinds, &counted), |point| {
+        let done = run(
+            &mut inject(&filter, &paths, point),
+            Some(input.unwrap_or_default().to_vec()),
+        );
+        match done.code {
+            0 => assert_eq!(done.out, whole.out),
+            // A seal stands only behind all that it speaks of.
+            5 => assert!(
+                !done.out.contains("{\"end\"") || done.out == whole.out,
+                "{}",
+                done.err
+            ),
+            other => panic!("exit {other}: {}", done.err),
+        }
+    });
+}
+
+#[test]
+fn parse_given_an_error_at_every_read() {
+    let sources = ["people.csv", "visits.csv", "leavers.csv"].map(PathBuf::from);
+    let kinds: [(&str, &[&str]); 1] = [("EIO", &["read", "openat"])];
+    filter_at_every_call(
+        "calls::parse_given_an_error_at_every_read",
+        "parse",
+        &sources,
+        &kinds,
+        None,
+    );
+}
+
+#[test]
+fn validate_given_an_error_at_every_write() {
+    let stream = Lab::new().stream();
+    let kinds: [(&str, &[&str]); 1] = [("ENOSPC", &["write", "fsync", "rename"])];
+    filter_at_every_call(
+        "calls::validate_given_an_error_at_every_write",
+        "validate",
+        &[],
+        &kinds,
+        Some(&stream),
     );
 }

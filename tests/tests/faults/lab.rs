@@ -135,8 +135,14 @@ impl Lab {
 
     /// A command that takes the run back, three changes at a time.
     pub fn rollback(place: &Place) -> Command {
-        let mut rollback = command("crash/rollback", &place.0, [RUN, "--to", &place.url()]);
-        rollback.args(["--batch-size", "3"]);
+        Self::rollback_by("crash/rollback", place, RUN)
+    }
+
+    /// The same by another program, or of another run. Its window is over: the clock of its start is
+    /// fixed.
+    pub fn rollback_by(program: &str, place: &Place, run: &str) -> Command {
+        let mut rollback = command(program, &place.0, [run, "--to", &place.url()]);
+        rollback.args(["--batch-size", "3", "--outside-window"]);
         rollback
     }
 

@@ -14,6 +14,7 @@ mod calls;
 mod disk;
 mod lab;
 mod manners;
+mod matrix;
 mod migration;
 mod place;
 mod points;

@@ -113,11 +113,7 @@ fn apply_and_rollback_finish_when_nobody_can_hear_them() {
         let apply = lab.apply_by("apply", &place);
         let _ = run(&mut redirected(&apply, how), None).code(0);
         assert_eq!(db::dump(&place.db()), lab.after, "apply {how}");
-        let rollback = command(
-            "rollback",
-            &place.0,
-            [crate::lab::RUN, "--to", &place.url()],
-        );
+        let rollback = Lab::rollback_by("rollback", &place, crate::lab::RUN);
         let _ = run(&mut redirected(&rollback, how), None).code(0);
         assert_eq!(db::dump(&place.db()), lab.before, "rollback {how}");
     }

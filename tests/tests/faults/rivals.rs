@@ -181,11 +181,7 @@ fn a_process_stopped_past_its_lease_writes_nothing_more() {
     let status = format!("SELECT status FROM switchback_runs WHERE id = '{RUN}'");
     assert_eq!(db::ask(&place.db(), &status), "failed");
     for taken in [OTHER, RUN] {
-        let _ = run(
-            &mut tests::command("rollback", &place.0, [taken, "--to", &place.url()]),
-            None,
-        )
-        .code(0);
+        let _ = run(&mut Lab::rollback_by("rollback", &place, taken), None).code(0);
     }
     assert_eq!(db::dump(&place.db()), lab.before);
 }

@@ -1,0 +1,66 @@
+//! `docs/faults.md` names the tests; here it is held to what is there.
+
+use std::fs;
+use std::path::Path;
+
+use tests::repository;
+
+/// Adds the names of all tests below a folder.
+fn tests_below(folder: &Path, names: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests_below(&path, names);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = fs::read_to_string(path).unwrap();
+            let tests = text.split("#[test]").skip(1);
+            let name = |test: &str| {
+                test.split_once("fn ")?
+                    .1
+                    .split('(')
+                    .next()
+                    .map(str::to_owned)
+            };
+            names.extend(tests.filter_map(name));
+        }
+    }
+}
+
+#[test]
+fn every_row_of_the_matrix_names_a_test_that_is_there() {
+    let root = repository();
+    let mut names = Vec::new();
+    for room in [
+        "contract", "store", "parse", "validate", "bundle", "apply", "rollback", "verify", "tests",
+    ] {
+        for folder in ["src", "tests"] {
+            let folder = root.join(room).join(folder);
+            if folder.is_dir() {
+                tests_below(&folder, &mut names);
+            }
+        }
+    }
+    let doc = fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let mut rows = Vec::new();
+    for line in doc.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let Some(number) = cells.first().and_then(|cell| cell.parse::<u32>().ok()) else {
+            continue;
+        };
+        rows.push(number);
+        let tests = cells[3];
+        let cited: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(
+            !cited.is_empty() || tests.starts_with("moot"),
+            "row {number} names nothing"
+        );
+        for name in cited {
+            assert!(
+                names.iter().any(|test| test == name),
+                "row {number}: there is no test {name}"
+            );
+        }
+    }
+    let expected: Vec<u32> = (1..=28).chain(45..=63).chain(67..=70).collect();
+    assert_eq!(rows, expected);
+}
