@@ -147,3 +147,21 @@ fn a_run_that_succeeds_is_not_taken_back() {
     room.on("apply", &["B", "--on-failure", "rollback"]).code(0);
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "101");
 }
+
+#[test]
+fn a_record_set_aside_comes_back_mended_as_a_follow_up() {
+    let room = room(1, "");
+    room.on("apply", &["B", "--on-error", "record"])
+        .code(3)
+        .says(&["99 created", "1 failed"]);
+    room.mend(".migration-failures.json", "\"level\":-1", "\"level\":7");
+    let mended = room
+        .run("validate", &["--from-rejects", ".migration-failures.json"])
+        .code(0);
+    let _ = room.feed("bundle", &["-o", "F"], mended.out).code(0);
+    room.on("apply", &["F"]).code(0).says(&["1 created"]);
+    assert_eq!(
+        room.ask("SELECT count(*) || ' ' || sum(level = 7) FROM reading"),
+        "101 1"
+    );
+}
