@@ -76,7 +76,8 @@ pub struct Args {
     /// Take the lock of another run whose process is gone or whose lease ran out; that run is failed
     #[arg(long)]
     pub take_over: bool,
-    /// Write to the production environment of this name, as the run's plan recognises it
+    /// Write to the production environment of this name, as the runs' plans recognise it; --snapshot, --resolve
+    /// and prune ask too
     #[arg(long, value_name = "NAME")]
     pub allow_production: Option<String>,
     /// Run none of the plan's hooks; --resume without this runs them later

@@ -13,6 +13,7 @@ use store::{Snapshot, Sql, TargetUrl};
 
 use crate::Args;
 use crate::eligible::retention;
+use crate::guard;
 use crate::run::{locked, refused};
 
 const DAY: i64 = 86_400_000;
@@ -38,8 +39,12 @@ pub(crate) fn prune(
         talk.say(format!("{url} has no runs: there is nothing to prune"));
         return Ok(Exit::Done);
     }
-    let pruning = look(sql.as_mut(), url, now)?;
+    let runs = ledger::list_runs(sql.as_mut()).map_err(refused)?;
+    let pruning = look(sql.as_mut(), url, &runs, now)?;
     drop(sql);
+    if !args.dry_run {
+        guard::check_all(args, url, &runs)?;
+    }
     let would = if args.dry_run { "would be " } else { "" };
     for run in &pruning.runs {
         talk.say(format!(
@@ -80,14 +85,14 @@ pub(crate) fn prune(
     Ok(Exit::Done)
 }
 
-fn look(sql: &mut dyn Sql, url: &TargetUrl, now: i64) -> anyhow::Result<Pruning> {
+fn look(sql: &mut dyn Sql, url: &TargetUrl, runs: &[Run], now: i64) -> anyhow::Result<Pruning> {
     let mut pruning = Pruning::default();
     let mut longest = Retention::default();
-    for run in ledger::list_runs(sql).map_err(refused)? {
-        let keep = retention(&run).map_err(refused)?;
+    for run in runs {
+        let keep = retention(run).map_err(refused)?;
         longest.snapshot_days = longest.snapshot_days.max(keep.snapshot_days);
         longest.dry_run_days = longest.dry_run_days.max(keep.dry_run_days);
-        let completed = ledger::completed(sql, &run).map_err(refused)?;
+        let completed = ledger::completed(sql, run).map_err(refused)?;
         let settled = matches!(
             run.status,
             RunStatus::Completed | RunStatus::Failed | RunStatus::RolledBack
@@ -98,7 +103,7 @@ fn look(sql: &mut dyn Sql, url: &TargetUrl, now: i64) -> anyhow::Result<Pruning>
         if !outside {
             continue;
         }
-        if let Some(snapshot) = Snapshot::of(&run).map_err(refused)? {
+        if let Some(snapshot) = Snapshot::of(run).map_err(refused)? {
             if snapshot.pruned.is_some() {
                 // A crash may have come between the note and the deed.
                 let path = PathBuf::from(&snapshot.path);
@@ -108,7 +113,7 @@ fn look(sql: &mut dyn Sql, url: &TargetUrl, now: i64) -> anyhow::Result<Pruning>
             }
         }
         if run.last_seq > 0 && ledger::pruned(sql, &run.id).map_err(refused)?.is_none() {
-            pruning.runs.push(run);
+            pruning.runs.push(run.clone());
         }
     }
     for folder in url.snapshot_folders() {

@@ -10,6 +10,7 @@ use store::ledger::{self, Holder, Run};
 use store::{Restore, Snapshot, TargetUrl, digest_of};
 
 use crate::Args;
+use crate::guard;
 use crate::run::{after, locked, refused};
 
 /// Puts the snapshot in the place of the target; with `--check` only says what that would do.
@@ -63,6 +64,7 @@ pub(crate) fn restore(
         );
         return Ok(Exit::Done);
     }
+    guard::check_all(args, url, runs.iter().filter(|later| later.seq >= run.seq))?;
     let operator = args.operator();
     let host = Holder::here(&operator, &run.id).host;
     let wish = Restore {

@@ -6,6 +6,7 @@ use store::ledger::Holder;
 use store::undo;
 
 use crate::Args;
+use crate::guard;
 use crate::run::refused;
 
 /// Says in the ledger that people have dealt with what rollback could not do.
@@ -17,7 +18,8 @@ pub(crate) fn resolve(
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
     let mut target = url.open_to_undo().map_err(refused)?;
-    crate::run::find(target.sql(), id)?;
+    let run = crate::run::find(target.sql(), id)?;
+    guard::check(args, url, &run)?;
     let holder = Holder::here(&args.operator(), id);
     let run = undo::resolve(target.as_mut(), id, &holder, note).map_err(refused)?;
     talk.say(format!(

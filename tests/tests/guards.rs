@@ -235,6 +235,58 @@ fn a_run_is_taken_back_from_production_only_when_asked_by_name() {
     assert_eq!(names(), "0");
 }
 
+/// What writes to production beside a rollback by run ID asks for its name too; what only looks does not.
+#[test]
+fn a_restore_a_settlement_and_prune_ask_for_the_name_of_production_too() {
+    let (room, url) = shop_in("live");
+    let path = room.path("live/t.db");
+    let allow = ["--allow-production", "live"];
+    let run = ["second", "--snapshot", "--to", &url, allow[0], allow[1]];
+    let run = room.run("apply", &run).code(0).id();
+    let snapshot =
+        format!("SELECT json_extract(snapshot, '$.path') FROM switchback_runs WHERE id = '{run}'");
+    let snapshot = tests::db::ask(&path, &snapshot);
+    let bytes = || std::fs::read(&path).unwrap();
+    let asks = |args: &[&str], looks: Option<&str>| {
+        let rollback = |more: &[&str]| {
+            let args: Vec<&str> = args
+                .iter()
+                .chain(&["--to", &url])
+                .chain(more)
+                .copied()
+                .collect();
+            room.run("rollback", &args)
+        };
+        let before = bytes();
+        let _ = rollback(&[])
+            .code(4)
+            .says(&["is live", "--allow-production live"]);
+        let _ = rollback(&["--allow-production", "copies"]).code(4);
+        if let Some(looks) = looks {
+            let _ = rollback(&[looks]).code(0);
+        }
+        assert!(bytes() == before, "{args:?} wrote");
+        assert!(std::path::Path::new(&snapshot).exists());
+        let _ = rollback(&allow).code(0);
+        assert!(bytes() != before, "{args:?} did nothing");
+    };
+    tests::db::run(
+        &path,
+        "UPDATE switchback_runs SET status = 'rollback-failed' WHERE seq = 2",
+    );
+    asks(&[&run, "--resolve", "by hand"], None);
+    asks(&["--snapshot", &snapshot], Some("--check"));
+    // The newest plan does not call it production; that of an earlier run does.
+    room.mend("migration.toml", "production = true", "");
+    items(&room, 5, 0);
+    room.bundle("third");
+    room.run("apply", &["third", "--to", &url]).code(0);
+    asks(
+        &["prune", "--now", "2999-01-01T00:00:00Z"],
+        Some("--dry-run"),
+    );
+}
+
 #[test]
 fn a_rehearsal_is_no_production_even_where_every_path_is() {
     let room = shop("");
