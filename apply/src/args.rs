@@ -49,6 +49,10 @@ pub struct Args {
     /// .switchback/snapshots beside the target]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with = "dry_run")]
     pub snapshot: Option<Option<PathBuf>>,
+    /// Note what every table that the plan names holds before the run, for `rollback --fingerprint`;
+    /// without it that is noted of tables of up to 1,000 rows
+    #[arg(long)]
+    pub fingerprint: bool,
     /// Write to the production environment of this name, as the plan recognises it
     #[arg(long, value_name = "NAME")]
     pub allow_production: Option<String>,

@@ -80,6 +80,7 @@ fn new_run(args: &Args, bundle: &Bundle, environment: Option<String>) -> NewRun 
             .sum(),
         environment,
         snapshot: None,
+        fingerprint: args.fingerprint,
     }
 }
 

@@ -19,6 +19,16 @@ pub enum ProgressMode {
     Off,
 }
 
+/// Returns a number with what it counts: `1 row`, `2 rows`, `1 entry`, `2 entries`.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    match (count, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
 /// A stage's voice on stderr.
 #[derive(Debug, Clone)]
 pub struct Talk {

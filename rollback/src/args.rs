@@ -67,7 +67,7 @@ pub struct Args {
     /// The run's bundle, to show what the run wrote [default: where it was applied from]
     #[arg(long, value_name = "DIR")]
     pub bundle: Option<PathBuf>,
-    /// Print the content hash of every touched table
+    /// Compare also every touched table as a whole with what apply noted of it before the run
     #[arg(long)]
     pub fingerprint: bool,
     /// Changes undone together [default: the run's batch size, at least 500]

@@ -42,8 +42,8 @@ pub(crate) struct TableProof {
     pub gone: u64,
     pub marked: Named,
     pub wrong: Named,
-    /// Of the whole table now, and whether it equals the one before the run, where that is known.
-    pub fingerprint: Option<(Fingerprint, Option<bool>)>,
+    /// Of the whole table now, and before the run where that was noted.
+    pub fingerprint: Option<(Fingerprint, Option<String>)>,
 }
 
 impl TableProof {
@@ -57,9 +57,11 @@ impl TableProof {
             "table": self.table, "rows": self.rows, "as_before": self.as_before, "elsewhere": self.elsewhere.count,
             "kept": self.kept, "gone": self.gone, "marked": self.marked.count, "wrong": self.wrong.count,
         });
-        if let Some((now, equal)) = &self.fingerprint {
-            line["fingerprint"] = json!(now.to_string());
-            line["equal"] = json!(equal);
+        if let Some((now, before)) = &self.fingerprint {
+            let now = now.to_string();
+            line["equal"] = json!(before.as_ref().map(|before| *before == now));
+            line["fingerprint"] = json!(now);
+            line["fingerprint_before"] = json!(before);
         }
         line
     }
@@ -122,9 +124,8 @@ pub(crate) fn prove(
         for proof in &mut tables {
             if let Some(table) = sql.table(&proof.table)? {
                 let now = fingerprint(sql, &table)?;
-                let before = noted.get(&proof.table);
-                let equal = before.map(|before| before.as_str() == Some(&now.to_string()));
-                proof.fingerprint = Some((now, equal));
+                let before = noted.get(&proof.table).and_then(Value::as_str);
+                proof.fingerprint = Some((now, before.map(str::to_owned)));
             }
         }
     }
@@ -150,15 +151,13 @@ fn kept(sql: &mut dyn Sql, run: &Run) -> Result<BTreeMap<i64, String>, StoreErro
 
 /// The fingerprints that apply noted before the run, by table.
 fn noted(sql: &mut dyn Sql, run: &Run) -> Result<serde_json::Map<String, Value>, StoreError> {
-    let entries = ledger::list_audit(sql)?;
-    let started = entries
-        .iter()
-        .find(|entry| entry.action == "migration:started" && entry.run.as_deref() == Some(&run.id));
-    let detail: Option<Value> =
-        started.and_then(|started| serde_json::from_str(&started.detail).ok());
+    let started = "SELECT detail FROM ledger.audit WHERE run = ?1 AND action = 'migration:started'";
+    let rows = sql.query(started, &[run.id.as_str().into()])?;
+    let detail = rows.first().and_then(|row| row[0].text());
+    let detail: Option<Value> = detail.and_then(|detail| serde_json::from_str(detail).ok());
     Ok(
-        match detail.as_ref().map(|detail| &detail["fingerprints"]) {
-            Some(Value::Object(noted)) => noted.clone(),
+        match detail.map(|mut detail| detail["fingerprints"].take()) {
+            Some(Value::Object(noted)) => noted,
             _ => serde_json::Map::new(),
         },
     )

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use contract::talk::counted;
 use contract::{Exit, Failure, Record, Talk};
 use serde_json::{Value, json};
 use store::StoreError;
@@ -308,9 +309,15 @@ fn extend(line: &mut Value, more: Value) {
 }
 
 fn table_line(table: &TableProof) -> String {
+    let of = counted(table.rows, "row");
+    let are = if table.rows == 1 {
+        "is what it was"
+    } else {
+        "are what they were"
+    };
     let mut parts = vec![format!(
-        "{}: {} of {} rows are what they were",
-        table.table, table.as_before, table.rows
+        "{}: {} of {of} {are}",
+        table.table, table.as_before
     )];
     for (count, what) in [
         (table.elsewhere.count, "back, edited elsewhere since"),
@@ -324,13 +331,18 @@ fn table_line(table: &TableProof) -> String {
         }
     }
     let line = parts.join(", ");
-    match &table.fingerprint {
-        None => line,
-        Some((now, None)) => format!("{line}; now {now}"),
-        Some((now, Some(true))) => format!("{line}; table equal ({now})"),
-        Some((now, Some(false))) => {
-            format!("{line}; the table also differs by changes outside the run ({now})")
-        }
+    let Some((now, before)) = &table.fingerprint else {
+        return line;
+    };
+    match before {
+        None => format!("{line}; the table is {now}, what it was before the run was not noted"),
+        Some(before) if *before == now.to_string() => format!("{line}; table equal ({now})"),
+        Some(before) if table.restored() == table.rows => format!(
+            "{}: this run's {of} {} back; the table also differs by changes outside the run ({now}; before: {before})",
+            table.table,
+            if table.rows == 1 { "is" } else { "are" }
+        ),
+        Some(before) => format!("{line}; the table differs ({now}; before: {before})"),
     }
 }
 

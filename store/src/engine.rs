@@ -152,6 +152,10 @@ pub trait Sql {
     /// layout, lists by element, decimals by value where the plan says so, others as they are.
     fn canonical(&self, field: Option<&Field>, cell: &Cell) -> Cell;
 
+    /// Returns the form of a cell that every target shares, for [`crate::fingerprint`]: only json loses
+    /// anything by it, its layout. `FORMAT.md` says it in words.
+    fn portable(&self, column: &Column, cell: Cell) -> Cell;
+
     /// Returns the name of the target for people, without a password.
     fn describe(&self) -> String;
 }

@@ -1,17 +1,18 @@
-//! The content of a whole table in one number: independent of the order of rows and of any setting
-//! of the session.
+//! The content of a whole table in one number: independent of the order of rows, of any setting of
+//! the session, and of the kind of target.
 
 use std::fmt;
 
 use contract::Digest;
+use contract::talk::counted;
 
 use crate::cell::encode_all;
-use crate::{Key, Sql, StoreError, Table};
+use crate::{Key, Row, Sql, StoreError, Table};
 
 /// How many rows are read at a time.
 const PAGE: usize = 1000;
 
-/// What a table holds: the SHA-256 of each row's canonical bytes, added up mod 2^256, and the number
+/// What a table holds: the SHA-256 of each row's portable bytes, added up mod 2^256, and the number
 /// of rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -38,7 +39,7 @@ impl fmt::Display for Fingerprint {
         self.sum
             .iter()
             .try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        write!(f, ", {} rows", self.rows)
+        write!(f, ", {}", counted(self.rows, "row"))
     }
 }
 
@@ -48,22 +49,46 @@ impl fmt::Display for Fingerprint {
 ///
 /// The table has no key by which it can be read in order; what the target said.
 pub fn fingerprint(sql: &mut dyn Sql, table: &Table) -> Result<Fingerprint, StoreError> {
+    let all = fingerprint_up_to(sql, table, u64::MAX)?;
+    all.ok_or_else(|| {
+        StoreError::refused(format!("{} has no unique key to read it by", table.name))
+    })
+}
+
+/// Reads a whole table of at most so many rows; `None` of a larger one, and of one that has no key by
+/// which it can be read in order.
+///
+/// # Errors
+///
+/// What the target said.
+pub(crate) fn fingerprint_up_to(
+    sql: &mut dyn Sql,
+    table: &Table,
+    most: u64,
+) -> Result<Option<Fingerprint>, StoreError> {
     let whole = |key: &&Vec<usize>| {
         **key == table.primary_key || key.iter().all(|place| table.columns[*place].not_null)
     };
-    let key = table.uniques.iter().find(whole).ok_or_else(|| {
-        StoreError::refused(format!("{} has no unique key to read it by", table.name))
-    })?;
+    let Some(key) = table.uniques.iter().find(whole) else {
+        return Ok(None);
+    };
     let mut found = Fingerprint::default();
     let mut after: Option<Key> = None;
     loop {
         let page = sql.page(table, key, after.as_ref(), PAGE)?;
         let Some(last) = page.last() else {
-            return Ok(found);
+            return Ok(Some(found));
         };
         after = Some(Key(key.iter().map(|place| last[*place].clone()).collect()));
-        for row in &page {
-            found.add(Digest::of(&encode_all(row)));
+        for row in page {
+            let cells = table.columns.iter().zip(row);
+            let cells: Row = cells
+                .map(|(column, cell)| sql.portable(column, cell))
+                .collect();
+            found.add(Digest::of(&encode_all(&cells)));
+        }
+        if found.rows > most {
+            return Ok(None);
         }
     }
 }

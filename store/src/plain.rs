@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::Cell;
+
 /// The shortest decimal that reads back as the same float.
 pub(crate) fn shortest(number: f64) -> String {
     format!("{number}")
@@ -37,6 +39,30 @@ pub(crate) fn sorted(value: Value) -> Value {
                 .collect();
             members.sort_by(|a, b| a.0.cmp(&b.0));
             Value::Object(members.into_iter().collect())
+        }
+        other => other,
+    }
+}
+
+/// JSON without layout, members sorted, equal numbers written alike; text that is none stays.
+pub(crate) fn json(text: String) -> Cell {
+    Cell::Text(match serde_json::from_str(&text) {
+        Ok(value) => numbers(sorted(value)).to_string(),
+        Err(_) => text,
+    })
+}
+
+/// Writes equal numbers alike: jsonb keeps their value, not their digits.
+pub(crate) fn numbers(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(numbers).collect()),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(key, value)| (key, numbers(value)))
+            .collect(),
+        Value::Number(number) => {
+            let text = plain(&number.to_string());
+            serde_json::from_str(&text).unwrap_or(Value::Number(number))
         }
         other => other,
     }

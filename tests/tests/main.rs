@@ -34,4 +34,5 @@ mod retention;
 mod rivals;
 mod rollback_properties;
 mod snapshots;
+mod whole_tables;
 mod wrong;

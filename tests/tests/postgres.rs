@@ -246,6 +246,73 @@ fn a_value_that_the_target_would_change_fails_its_record() {
     }
 }
 
+/// The same rows, as each of the two keeps them.
+const BOTH: &str = r#"{"k":"one","n":9007199254740993,"flag":true,"amount":12.50,"at":"2024-03-31T02:30:00.120+02:00","day":"1000-01-01","doc":{"b":[1.50,null],"a":"ü"},"tags":["x, \"y\"","NULL","{}"],"uid":"5A000000-0000-4000-8000-0000000000FF","note":""}
+{"k":"two","n":-1,"flag":false,"at":"2024-01-15T08:00:00Z","tags":[]}
+"#;
+
+#[test]
+fn both_databases_give_the_same_hash_for_the_same_rows() {
+    let fields = "type = \"integer\" n, type = \"boolean\" flag, type = \"decimal\" amount, type = \"timestamp\" at, \
+                  type = \"date\" day, type = \"json\" doc, type = \"list\" tags, type = \"uuid\" uid, empty = \"text\" note";
+    let field = |field: &str| {
+        let (kind, name) = field.rsplit_once(' ').unwrap();
+        format!("{name} = {{ from = \"{name}\", {} }}\n", kind.trim())
+    };
+    let plan = format!(
+        "name = \"n\"\nsystem = \"s\"\nzone = \"UTC\"\n[[entity]]\nname = \"e\"\ntable = \"thing\"\nid = {{ column = \"id\", from = \"key\" }}\n\
+         source = {{ format = \"json\", files = [\"a.ndjson\"], key = \"k\" }}\n[entity.fields]\n{}",
+        fields.split(", ").map(field).collect::<String>()
+    );
+    let columns = "id TEXT PRIMARY KEY, n BIGINT, flag BOOLEAN, amount DEC, at STAMP, day DATE, doc JSONB, tags LIST, uid UUID, \
+                   note TEXT, ratio DOUBLE PRECISION, raw BYTES";
+    let with = |types: [&str; 4]| {
+        let names = ["DEC", "STAMP", "LIST", "BYTES"];
+        let columns = names
+            .iter()
+            .zip(types)
+            .fold(columns.to_owned(), |text, (name, kind)| {
+                text.replace(name, kind)
+            });
+        format!("CREATE TABLE thing ({columns});")
+    };
+    let sources = [("a.ndjson", BOTH)];
+    let room = Room::with(&plan, &sources, &with(["TEXT", "TEXT", "TEXT", "BLOB"]));
+    let database = Database::with(&with(["NUMERIC", "TIMESTAMPTZ", "TEXT[]", "BYTEA"]));
+    for setting in [
+        "TimeZone TO 'Asia/Kathmandu'",
+        "DateStyle TO 'German'",
+        "extra_float_digits TO -5",
+    ] {
+        database.sql(&format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {}', current_database()); END $$",
+            setting.replace('\'', "''")
+        ));
+    }
+    room.bundle("B");
+    let mut hashes = Vec::new();
+    let urls = [room.url(), database.url()];
+    for url in &urls {
+        let _ = room.run("apply", &["B", "--to", url]).code(0);
+    }
+    let others = "UPDATE thing SET ratio = 0.1, raw = ";
+    room.sql(&format!("{others} x'00ff' WHERE id = 'one'"));
+    database.sql(&format!("{others} '\\x00ff' WHERE id = 'one'"));
+    room.write("a.ndjson", format!("{BOTH}{{\"k\":\"three\"}}\n"));
+    room.bundle("C");
+    for url in &urls {
+        let run = room.run("apply", &["C", "--to", url]).code(0).id();
+        let back = room
+            .run("rollback", &[&run, "--to", url, "--fingerprint"])
+            .code(0)
+            .says(&["thing: 1 of 1 row is what it was; table equal (sha256 "]);
+        let hash = back.err.split("sha256 ").nth(1).unwrap();
+        hashes.push(hash.split(')').next().unwrap().to_owned());
+    }
+    assert!(hashes[0].ends_with(", 2 rows"), "{hashes:?}");
+    assert_eq!(hashes[0], hashes[1]);
+}
+
 #[test]
 fn the_application_goes_on_after_explicit_ids() {
     let database = Database::with(

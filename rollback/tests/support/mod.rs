@@ -186,6 +186,7 @@ impl Club {
             records: records.len() as u64,
             environment: None,
             snapshot: None,
+            fingerprint: false,
         };
         let start = Start {
             run: Which::New(Box::new(new)),

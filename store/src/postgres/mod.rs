@@ -5,6 +5,7 @@ mod catalogue;
 mod connect;
 mod engine;
 mod error;
+mod portable;
 mod sql;
 mod tls;
 mod triggers;

@@ -386,6 +386,10 @@ impl Sql for Postgres {
         values::canonical(field, cell)
     }
 
+    fn portable(&self, column: &Column, cell: Cell) -> Cell {
+        super::portable::portable(self.type_of(column).kind, cell)
+    }
+
     fn describe(&self) -> String {
         Postgres::describe(self)
     }

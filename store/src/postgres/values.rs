@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::arrays;
 use super::connect::Postgres;
 use crate::catalogue::Column;
-use crate::plain::{plain, shortest, sorted};
+use crate::plain::{json, plain, shortest};
 use crate::{Cell, Row, StoreError};
 
 /// What a column's type means to a cell. A domain is what its base is.
@@ -291,12 +291,7 @@ impl Postgres {
 pub(super) fn canonical(field: Option<&Field>, cell: &Cell) -> Cell {
     let number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
     match (field.map(|field| field.kind), cell) {
-        (Some(Type::Json | Type::List | Type::Vector), Cell::Text(text)) => {
-            match serde_json::from_str::<Value>(text) {
-                Ok(value) => Cell::Text(numbers(sorted(value)).to_string()),
-                Err(_) => cell.clone(),
-            }
-        }
+        (Some(Type::Json | Type::List | Type::Vector), Cell::Text(text)) => json(text.clone()),
         (Some(Type::Decimal), Cell::Real(number)) => Cell::Text(plain(&shortest(*number))),
         (Some(Type::Decimal), Cell::Int(number)) => Cell::Text(plain(&number.to_string())),
         (Some(Type::Decimal | Type::Integer), Cell::Text(text)) if number(text) => {
@@ -304,22 +299,6 @@ pub(super) fn canonical(field: Option<&Field>, cell: &Cell) -> Cell {
         }
         (Some(Type::Uuid), Cell::Text(text)) => Cell::Text(text.to_ascii_lowercase()),
         _ => cell.clone(),
-    }
-}
-
-/// Writes equal numbers alike: jsonb keeps their value, not their digits.
-fn numbers(value: Value) -> Value {
-    match value {
-        Value::Array(items) => Value::Array(items.into_iter().map(numbers).collect()),
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(key, value)| (key, numbers(value)))
-            .collect(),
-        Value::Number(number) => {
-            let text = plain(&number.to_string());
-            serde_json::from_str(&text).unwrap_or(Value::Number(number))
-        }
-        other => other,
     }
 }
 

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::connect::{Sqlite, cell, quoted};
+use super::values;
 use crate::cell::encode_all;
 use crate::{Cell, Fingerprint, Row, StoreError};
 
@@ -52,13 +53,18 @@ impl Sqlite {
         let mut statement = self
             .conn
             .prepare(&format!("SELECT * FROM {}", quoted(table)))?;
-        let width = statement.column_count();
+        let columns: Vec<rusqlite::Column<'_>> = statement.columns().collect();
+        let declared =
+            |column: &rusqlite::Column<'_>| column.decl_type().unwrap_or_default().to_owned();
+        let declared: Vec<String> = columns.iter().map(declared).collect();
         let mut rows = statement.query([])?;
         let mut found = Fingerprint::default();
         while let Some(row) = rows.next()? {
-            let cells: rusqlite::Result<Row> = (0..width)
-                .map(|place| row.get_ref(place).map(cell))
-                .collect();
+            let read = |(place, declared): (usize, &String)| {
+                let cell = cell(row.get_ref(place)?);
+                Ok(values::portable(declared, cell))
+            };
+            let cells: rusqlite::Result<Row> = declared.iter().enumerate().map(read).collect();
             found.add(Digest::of(&encode_all(&cells?)));
         }
         Ok(found)

@@ -270,6 +270,10 @@ impl Sql for Sqlite {
         values::canonical(field, cell)
     }
 
+    fn portable(&self, column: &Column, cell: Cell) -> Cell {
+        values::portable(&column.declared, cell)
+    }
+
     fn describe(&self) -> String {
         // The same however it was written.
         let path = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());

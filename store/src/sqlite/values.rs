@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::Cell;
 use crate::catalogue::Column;
-use crate::plain::{plain, shortest, sorted};
+use crate::plain::{json, plain, shortest, sorted};
 
 /// The affinity of a declared type (SQLite: datatype3.html, section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +180,14 @@ pub(super) fn canonical(field: Option<&Field>, cell: &Cell) -> Cell {
             Cell::Int(*number as i64)
         }
         _ => cell.clone(),
+    }
+}
+
+/// The form that every target shares.
+pub(super) fn portable(declared: &str, cell: Cell) -> Cell {
+    match cell {
+        Cell::Text(text) if declared.to_ascii_uppercase().contains("JSON") => json(text),
+        cell => cell,
     }
 }
 

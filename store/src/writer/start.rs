@@ -1,11 +1,14 @@
 //! Starting and resuming a run.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use contract::Digest;
 use contract::plan::{HookEvent, LoadedPlan};
 use serde_json::json;
 
 use super::{Bound, Writer, lookups, preflight};
 use crate::binding::{claim_name, entity_name};
+use crate::fingerprint::fingerprint_up_to;
 use crate::ledger::{self, Counts, Holder, Run, RunStatus};
 use crate::{Binding, Engine, StoreError};
 
@@ -34,7 +37,12 @@ pub struct NewRun {
     pub environment: Option<String>,
     /// The snapshot that was taken before it, as JSON.
     pub snapshot: Option<String>,
+    /// Whether to note what every table held before it; else only what small ones did.
+    pub fingerprint: bool,
 }
+
+/// Tables of so many rows are noted whether that is asked for or not: one page.
+const SMALL: u64 = 1000;
 
 /// Which run to start.
 #[derive(Debug, Clone)]
@@ -128,6 +136,11 @@ impl<E: Engine> Writer<E> {
                 new.id
             )));
         }
+        let fingerprints = match new.fingerprint {
+            _ if self.dry => BTreeMap::new(),
+            true => self.fingerprints(plan, u64::MAX)?,
+            false => self.fingerprints(plan, SMALL)?,
+        };
         let mut run = Run {
             seq: 0,
             id: new.id,
@@ -158,8 +171,10 @@ impl<E: Engine> Writer<E> {
             reason: new.reason,
         };
         ledger::insert_run(&mut self.engine, &mut run)?;
-        let detail =
-            json!({"bundle": run.bundle, "records": new.records, "batch_size": run.batch_size});
+        let detail = json!({
+            "bundle": run.bundle, "records": new.records, "batch_size": run.batch_size,
+            "fingerprints": fingerprints,
+        });
         self.audit(&run, run.started, "migration:started", holder, &detail)?;
         ledger::note_hooks(
             &mut self.engine,
@@ -168,6 +183,26 @@ impl<E: Engine> Writer<E> {
             HookEvent::Started,
         )?;
         Ok(run)
+    }
+
+    /// What the plan's tables of at most so many rows hold.
+    fn fingerprints(
+        &mut self,
+        plan: &LoadedPlan,
+        most: u64,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        let names = plan.plan.entity.iter().map(|entity| &entity.table);
+        let names = names.chain(plan.plan.metadata.iter().map(|metadata| &metadata.table));
+        let mut found = BTreeMap::new();
+        for name in names.collect::<BTreeSet<_>>() {
+            let Some(table) = self.engine.table(name)? else {
+                continue;
+            };
+            if let Some(print) = fingerprint_up_to(&mut self.engine, &table, most)? {
+                found.insert(table.name, print.to_string());
+            }
+        }
+        Ok(found)
     }
 
     fn resumed(&mut self, id: &str, holder: &Holder) -> Result<Run, StoreError> {

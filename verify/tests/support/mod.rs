@@ -321,6 +321,7 @@ fn start(
         records: records as u64,
         environment: None,
         snapshot: None,
+        fingerprint: false,
     };
     let start = Start {
         run: Which::New(Box::new(new)),
