@@ -219,12 +219,13 @@ fn the_tag_alone_goes_from_a_list_that_others_changed() {
 fn secret_values_are_not_shown() {
     let club = Club::new();
     let run = club.apply(&ALL[4..5]);
-    club.sql("UPDATE Member SET phone = '555' WHERE id = 'm2'");
+    club.sql("UPDATE Member SET phone = '5550100' WHERE id = 'm2'");
     let said = club.rollback(&[&run, "--json"]);
     assert_eq!(said.code, 1);
-    let all = said.out + &said.err;
+    // A run ID may hold any digits.
+    let all = (said.out + &said.err).replace(&run, "RUN");
     assert!(
-        all.contains("phone") && !all.contains("555") && !all.contains("222"),
+        all.contains("phone") && !all.contains("5550100") && !all.contains("222"),
         "{all}"
     );
 }
