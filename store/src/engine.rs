@@ -134,13 +134,34 @@ pub trait Sql {
         key.to_cell()
     }
 
-    /// Makes the cell that a value of a record becomes in a column: PostgreSQL is asked for the text
-    /// of types that it alone knows, SQLite never.
+    /// Makes the cell that each value of a record becomes in a column, or says in words why the column
+    /// can't hold it exactly. PostgreSQL is asked for the text of types that it alone knows, SQLite
+    /// never.
     ///
     /// # Errors
     ///
-    /// In words, why the column can't hold it exactly.
-    fn encode(&self, field: &Field, column: &Column, value: &Value) -> Result<Cell, String>;
+    /// What the target said.
+    fn encode(
+        &self,
+        field: &Field,
+        column: &Column,
+        values: &[&Value],
+    ) -> Result<Vec<Result<Cell, String>>, StoreError>;
+
+    /// The same for one value.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn encode_one(
+        &self,
+        field: &Field,
+        column: &Column,
+        value: &Value,
+    ) -> Result<Result<Cell, String>, StoreError> {
+        let cell = self.encode(field, column, &[value])?.pop();
+        cell.ok_or_else(|| StoreError::damaged("a value has no cell"))
+    }
 
     /// Says why a column is no place for what a field holds, if so: before the first write.
     fn misfit(&self, field: &Field, column: &Column) -> Option<String>;
@@ -164,6 +185,10 @@ pub trait Sql {
 pub trait Engine: Sql {
     /// How many records are resolved and written together.
     const WAVE: usize;
+
+    /// Whether batches share a commit unless asked otherwise: not where rows stay locked meanwhile
+    /// that others want to write.
+    const GATHERS: bool;
 
     /// Starts a transaction that keeps other writers out of the rows it touches.
     ///
@@ -253,6 +278,13 @@ pub trait Engine: Sql {
     ///
     /// What the target said.
     fn put_changes(&mut self, run: i64, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// Notes of changes that a later one of the same run touched the same row: both by sequence.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn supersede(&mut self, run: i64, pairs: &[(i64, i64)]) -> Result<(), StoreError>;
 
     /// Writes id-map entries: each identity gets the entry, or none.
     ///

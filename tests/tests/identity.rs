@@ -344,12 +344,12 @@ fn show_9_a_delete_whose_children_the_run_does_not_deal_with_is_refused() {
         room.sql("INSERT INTO child VALUES (2, 'a')");
         let before = room.dump();
         let done = room.on("apply", &["B", "--dry-run"]).code(1);
-        done.says(&["leavers.csv:2", "1 rows of child"]);
+        done.says(&["leavers.csv:2", "1 row of child"]);
         let done = room.on("apply", &["B"]).code(3);
         done.says(&[
             "leavers.csv:2",
             "leaver a",
-            "1 rows of child depend on it by parent",
+            "1 row of child depends on it by parent",
         ]);
         same(&room.dump(), &before, action);
     }

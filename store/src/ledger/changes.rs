@@ -70,6 +70,26 @@ impl Change {
     /// The columns of the ledger's table, in the order of [`Change::from_row`].
     pub const COLUMNS: &'static str = "seq, batch, shape, action, target, entity, source, before, after, hash, earlier, later, entry";
 
+    /// Makes a change of which nothing is known yet but its place.
+    #[must_use]
+    pub fn new(seq: i64, batch: i64, shape: i64, action: Action, target: Key) -> Self {
+        Self {
+            seq,
+            batch,
+            shape,
+            action,
+            target,
+            identity: None,
+            before: Image::default(),
+            after: Image::default(),
+            sums: vec![],
+            hash: [0; 16],
+            earlier: None,
+            later: None,
+            entry: None,
+        }
+    }
+
     /// Reads a row of the ledger.
     ///
     /// # Errors
@@ -239,17 +259,6 @@ pub fn changes_at(sql: &mut dyn Sql, run: i64, seqs: &[i64]) -> Result<Vec<Chang
         }
     }
     Ok(found)
-}
-
-/// Notes that a later change of the same run touched the same row.
-///
-/// # Errors
-///
-/// What the target said.
-pub fn supersede(sql: &mut dyn Sql, run: i64, seq: i64, later: i64) -> Result<(), StoreError> {
-    let statement = "UPDATE ledger.changes SET later = ?3 WHERE run = ?1 AND seq = ?2";
-    sql.execute(statement, &[run.into(), seq.into(), later.into()])
-        .map(|_| ())
 }
 
 /// Returns the newest later run, by number, that touched the row and is not rolled back.

@@ -19,7 +19,7 @@ pub use batches::{
 };
 pub use changes::{
     Action, Change, Kept, add_kept, change, changes_at, kept, later_touch, page as page_changes,
-    remove_kept, supersede,
+    remove_kept,
 };
 pub use entries::{Entry, page as page_entries};
 pub use extent::{Extent, extents};

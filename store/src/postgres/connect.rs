@@ -2,6 +2,7 @@
 
 use std::cell::{Cell as Flag, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Write;
 use std::time::Duration;
 
 use postgres::config::{SslMode, TargetSessionAttrs};
@@ -52,8 +53,8 @@ pub struct Postgres {
     pub(super) deferred: BTreeSet<String>,
     /// The highest id that was given to a sequence's column in this transaction.
     pub(super) given: BTreeMap<String, i64>,
-    /// The server's texts of values, by type and text.
-    pub(super) texts: RefCell<HashMap<(String, String), Result<String, String>>>,
+    /// How many temporary tables were made.
+    pub(super) stages: Flag<u64>,
     /// Whether a transaction is open, and whether it writes.
     pub(super) open: Flag<bool>,
     pub(super) writes: bool,
@@ -121,7 +122,7 @@ impl Postgres {
             sequences: HashMap::new(),
             deferred: BTreeSet::new(),
             given: BTreeMap::new(),
-            texts: RefCell::default(),
+            stages: Flag::new(0),
             open: Flag::new(false),
             writes: false,
             broken: Flag::new(false),
@@ -192,6 +193,24 @@ impl Postgres {
     ) -> Result<u64, StoreError> {
         let done = self.client.borrow_mut().execute_typed(sql, params);
         done.map_err(|error| self.error(&error))
+    }
+
+    /// Sends data for a COPY.
+    pub(super) fn copy(
+        &self,
+        sql: &str,
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<(), StoreError> {
+        let mut client = self.client.borrow_mut();
+        let mut copy = client.copy_in(sql).map_err(|error| self.error(&error))?;
+        write(&mut copy).map_err(|error| {
+            self.broken.set(true);
+            let message = format!("{}: {error}", self.describe());
+            StoreError::Unreachable { message }
+        })?;
+        copy.finish()
+            .map(|_| ())
+            .map_err(|error| self.error(&error))
     }
 
     fn row(&self, row: &postgres::Row) -> Result<Row, StoreError> {

@@ -1,17 +1,18 @@
 //! Writing to PostgreSQL.
 
-use postgres::types::{ToSql, Type};
+use postgres::types::Type;
 
-use super::connect::{Postgres, quoted, type_of};
+use super::connect::{Postgres, quoted};
 use super::error::is_refusal;
-use super::sql::{Param, array_params, spelled, target_bytes, unnest};
+use super::sql::spelled;
 use crate::catalogue::Table;
 use crate::engine::Engine;
 use crate::ledger::{Change, Entry, statements};
 use crate::{Cell, Key, Sql, StoreError};
 
 impl Engine for Postgres {
-    const WAVE: usize = 1;
+    const WAVE: usize = 10_000;
+    const GATHERS: bool = false;
 
     fn begin(&mut self) -> Result<(), StoreError> {
         // What somebody did to a table meanwhile is seen.
@@ -110,19 +111,19 @@ impl Engine for Postgres {
             self.quoted(&table.name),
             self.reads(table, key.iter().copied()),
         );
-        let arrays = self.arrays(table, columns, rows.iter().map(Vec::as_slice));
         let found = if columns.is_empty() {
             let sql = format!("INSERT INTO {name} AS t DEFAULT VALUES RETURNING {returned}");
             let each = rows.iter().map(|_| self.ask(&sql, &[]));
             each.collect::<Result<Vec<_>, _>>()?.concat()
         } else {
+            let source = self.source(self.sent(table, columns, rows.iter().map(Vec::as_slice)))?;
             let sql = format!(
                 "INSERT INTO {name} AS t ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ORDER BY k.n RETURNING {returned}",
                 names.join(", "),
                 self.typed_columns(table, columns, 0).join(", "),
-                unnest(columns.len())
+                source.from
             );
-            self.ask(&sql, &array_params(&arrays))?
+            self.ask(&sql, &source.params())?
         };
         if found.len() != rows.len() {
             let message = format!("a trigger of {} kept a row from being inserted", table.name);
@@ -168,57 +169,27 @@ impl Engine for Postgres {
         if keys.is_empty() {
             return Ok(());
         }
+        let source = self.source(self.sent(table, key, keys.iter().map(|key| key.0.as_slice())))?;
         let sql = format!(
             "DELETE FROM {} AS t USING {} WHERE {}",
             self.quoted(&table.name),
-            unnest(key.len()),
+            source.from,
             self.matches(table, key, 0)
         );
-        let arrays = self.arrays(table, key, keys.iter().map(|key| key.0.as_slice()));
-        let count = self.run(&sql, &array_params(&arrays))?;
+        let count = self.run(&sql, &source.params())?;
         touched(table, count, keys)
     }
 
     fn put_changes(&mut self, run: i64, changes: &[Change]) -> Result<(), StoreError> {
-        let sql = format!(
-            "INSERT INTO switchback.changes (run, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-            Change::COLUMNS
-        );
-        for change in changes {
-            let mut row = change.to_row();
-            // Of Change::COLUMNS the fifth.
-            row[4] = target_bytes(&change.target);
-            row.insert(0, run.into());
-            let params: Vec<Param<'_>> = row
-                .iter()
-                .map(|cell| (cell as &(dyn ToSql + Sync), type_of(cell)))
-                .collect();
-            self.run(&sql, &params)?;
-        }
-        Ok(())
+        self.write_changes(run, changes)
+    }
+
+    fn supersede(&mut self, run: i64, pairs: &[(i64, i64)]) -> Result<(), StoreError> {
+        self.write_later(run, pairs)
     }
 
     fn put_entries(&mut self, entries: &[(i64, String, Option<Entry>)]) -> Result<(), StoreError> {
-        const PUT: &str = "INSERT INTO switchback.ids (entity, source, claim, target, gone, digest, sums, run, seq) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (entity, source) DO UPDATE SET \
-            claim = excluded.claim, target = excluded.target, gone = excluded.gone, digest = excluded.digest, \
-            sums = excluded.sums, run = excluded.run, seq = excluded.seq";
-        const DELETE: &str = "DELETE FROM switchback.ids WHERE entity = $1 AND source = $2";
-        for (entity, source, entry) in entries {
-            if let Some(entry) = entry {
-                let mut row = entry.to_row();
-                // Of Entry::COLUMNS the fourth.
-                row[3] = target_bytes(&entry.target);
-                let params: Vec<Param<'_>> = row
-                    .iter()
-                    .map(|cell| (cell as &(dyn ToSql + Sync), type_of(cell)))
-                    .collect();
-                self.run(PUT, &params)?;
-            } else {
-                self.run(DELETE, &[(entity, Type::INT8), (source, Type::TEXT)])?;
-            }
-        }
-        Ok(())
+        self.write_entries(entries)
     }
 
     fn counter(&mut self, _: &Table) -> Result<Option<i64>, StoreError> {
@@ -270,13 +241,6 @@ impl Postgres {
             format!("{} = {typed}", quoted(&table.columns[*place].name))
         };
         let sets: Vec<String> = columns.iter().zip(typed).map(set).collect();
-        let sql = format!(
-            "UPDATE {} AS t SET {} FROM {} WHERE {}",
-            self.quoted(&table.name),
-            sets.join(", "),
-            unnest(columns.len() + key.len()),
-            self.matches(table, key, columns.len())
-        );
         let whole = |(row, cells): &(Key, Vec<(usize, Cell)>)| -> Vec<Cell> {
             cells
                 .iter()
@@ -287,8 +251,15 @@ impl Postgres {
         };
         let rows: Vec<Vec<Cell>> = group.iter().map(whole).collect();
         let all: Vec<usize> = columns.iter().chain(key).copied().collect();
-        let arrays = self.arrays(table, &all, rows.iter().map(Vec::as_slice));
-        let count = self.run(&sql, &array_params(&arrays))?;
+        let source = self.source(self.sent(table, &all, rows.iter().map(Vec::as_slice)))?;
+        let sql = format!(
+            "UPDATE {} AS t SET {} FROM {} WHERE {}",
+            self.quoted(&table.name),
+            sets.join(", "),
+            source.from,
+            self.matches(table, key, columns.len())
+        );
+        let count = self.run(&sql, &source.params())?;
         let keys: Vec<Key> = group.iter().map(|(key, _)| key.clone()).collect();
         touched(table, count, &keys)
     }

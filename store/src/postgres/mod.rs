@@ -3,10 +3,13 @@
 mod arrays;
 mod catalogue;
 mod connect;
+mod encode;
 mod engine;
 mod error;
+mod ledger;
 mod portable;
 mod sql;
+mod stage;
 mod tls;
 mod triggers;
 mod url;

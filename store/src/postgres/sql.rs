@@ -5,6 +5,7 @@ use postgres::types::{ToSql, Type};
 use serde_json::Value;
 
 use super::connect::{Postgres, quoted, type_of};
+use super::stage::Columns;
 use super::{catalogue, values};
 use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::Entry;
@@ -25,9 +26,6 @@ fn typed(params: &[Cell]) -> Vec<Param<'_>> {
         .map(|cell| (cell as &(dyn ToSql + Sync), type_of(cell)))
         .collect()
 }
-
-/// One array of texts for each column.
-pub(super) type Arrays = Vec<Vec<Option<String>>>;
 
 impl Postgres {
     /// The columns to be read, of the table that a statement calls `t`.
@@ -72,24 +70,24 @@ impl Postgres {
             .join(" AND ")
     }
 
-    /// Turns rows of cells into one array for each column.
-    pub(super) fn arrays<'a>(
+    /// Turns rows of cells into columns of the texts that the server reads.
+    pub(super) fn sent<'a>(
         &self,
         table: &Table,
         columns: &[usize],
         rows: impl Iterator<Item = &'a [Cell]>,
-    ) -> Arrays {
+    ) -> Columns {
         let kinds: Vec<values::Kind> = columns
             .iter()
             .map(|place| self.type_of(&table.columns[*place]).kind)
             .collect();
-        let mut arrays: Arrays = vec![Vec::new(); columns.len()];
+        let mut sent: Columns = columns.iter().map(|_| (Type::TEXT, Vec::new())).collect();
         for row in rows {
-            for ((array, kind), cell) in arrays.iter_mut().zip(&kinds).zip(row) {
-                array.push(kind.sent(cell));
+            for (((_, texts), kind), cell) in sent.iter_mut().zip(&kinds).zip(row) {
+                texts.push(kind.sent(cell).into());
             }
         }
-        arrays
+        sent
     }
 
     /// Gives cells that were read the form in which they are kept.
@@ -138,27 +136,6 @@ impl Postgres {
 fn listed(table: &Table, columns: &[usize]) -> String {
     let name = |place: &usize| format!("t.{}", quoted(&table.columns[*place].name));
     columns.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-/// `unnest($1, $2) WITH ORDINALITY AS k (c0, c1, n)`.
-pub(super) fn unnest(count: usize) -> String {
-    let places: Vec<String> = (1..=count)
-        .map(|place| format!("${place}::text[]"))
-        .collect();
-    let names: Vec<String> = (0..count).map(|place| format!("c{place}")).collect();
-    format!(
-        "unnest({}) WITH ORDINALITY AS k ({}, n)",
-        places.join(", "),
-        names.join(", ")
-    )
-}
-
-/// Arrays as the parameters of a statement.
-pub(super) fn array_params(arrays: &Arrays) -> Vec<Param<'_>> {
-    arrays
-        .iter()
-        .map(|array| (array as &(dyn ToSql + Sync), Type::TEXT_ARRAY))
-        .collect()
 }
 
 /// The bytes under which the ledger keeps a row's key.
@@ -224,16 +201,16 @@ impl Sql for Postgres {
         } else {
             ""
         };
+        let source = self.source(self.sent(table, by, keys.iter().map(Vec::as_slice)))?;
         let sql = format!(
             "SELECT k.n, {} FROM {} JOIN {} AS t ON {} ORDER BY k.n {lock}",
             self.reads(table, 0..table.columns.len()),
-            unnest(by.len()),
+            source.from,
             self.quoted(&table.name),
             self.matches(table, by, 0)
         );
-        let arrays = self.arrays(table, by, keys.iter().map(Vec::as_slice));
         let mut found: Vec<Vec<Row>> = vec![Vec::new(); keys.len()];
-        for mut row in self.ask(&sql, &array_params(&arrays))? {
+        for mut row in self.ask(&sql, &source.params())? {
             let at = row
                 .remove(0)
                 .int()
@@ -337,26 +314,15 @@ impl Sql for Postgres {
     }
 
     fn entries(&mut self, entity: i64, keys: &[&str]) -> Result<Vec<Option<Entry>>, StoreError> {
-        let sql = "SELECT k.n, i.entity, i.source, i.claim, i.target, i.gone, i.digest, i.sums, i.run, i.seq \
-                   FROM unnest($2::text[]) WITH ORDINALITY AS k (source, n) \
-                   JOIN switchback.ids i ON i.entity = $1 AND i.source = k.source";
-        self.entries_of(
-            sql,
-            &[(&entity, Type::INT8), (&keys, Type::TEXT_ARRAY)],
-            keys.len(),
-        )
+        let cells = keys.iter().map(|key| Cell::from(*key)).collect();
+        let same = format!("i.entity = {entity} AND i.source = k.c0");
+        self.entries_by((Type::TEXT, cells), &same)
     }
 
     fn claims(&mut self, claim: i64, targets: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
-        let sql = "SELECT k.n, i.entity, i.source, i.claim, i.target, i.gone, i.digest, i.sums, i.run, i.seq \
-                   FROM unnest($2::bytea[]) WITH ORDINALITY AS k (target, n) \
-                   JOIN switchback.ids i ON i.claim = $1 AND i.target = k.target ORDER BY i.gone DESC";
-        let targets: Vec<Cell> = targets.iter().map(target_bytes).collect();
-        self.entries_of(
-            sql,
-            &[(&claim, Type::INT8), (&targets, Type::BYTEA_ARRAY)],
-            targets.len(),
-        )
+        let cells = targets.iter().map(target_bytes).collect();
+        let same = format!("i.claim = {claim} AND i.target = k.c0");
+        self.entries_by((Type::BYTEA, cells), &same)
     }
 
     fn quoted(&self, table: &str) -> String {
@@ -370,8 +336,13 @@ impl Sql for Postgres {
         target_bytes(key)
     }
 
-    fn encode(&self, field: &Field, column: &Column, value: &Value) -> Result<Cell, String> {
-        self.cell_of(field, column, value)
+    fn encode(
+        &self,
+        field: &Field,
+        column: &Column,
+        values: &[&Value],
+    ) -> Result<Vec<Result<Cell, String>>, StoreError> {
+        self.cells_of(field, column, values)
     }
 
     fn misfit(&self, field: &Field, column: &Column) -> Option<String> {
@@ -396,15 +367,24 @@ impl Sql for Postgres {
 }
 
 impl Postgres {
-    /// Entries by the place of what they were asked by; the last of a place wins.
-    fn entries_of(
+    /// Entries by the place of what they are asked by; the last of a place wins, which is not of a
+    /// deleted row where there are several.
+    fn entries_by(
         &self,
-        sql: &str,
-        params: &[Param<'_>],
-        count: usize,
+        asked: (Type, Vec<Cell>),
+        same: &str,
     ) -> Result<Vec<Option<Entry>>, StoreError> {
-        let mut found = vec![None; count];
-        for mut row in self.ask(sql, params)? {
+        let mut found = vec![None; asked.1.len()];
+        if found.is_empty() {
+            return Ok(found);
+        }
+        let source = self.source(vec![asked])?;
+        let sql = format!(
+            "SELECT k.n, i.entity, i.source, i.claim, i.target, i.gone, i.digest, i.sums, i.run, i.seq \
+             FROM {} JOIN switchback.ids AS i ON {same} ORDER BY i.gone DESC",
+            source.from
+        );
+        for mut row in self.ask(&sql, &source.params())? {
             let at = row
                 .remove(0)
                 .int()

@@ -1,14 +1,13 @@
 //! Values of a record as PostgreSQL keeps them.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use contract::plan::{Field, ListOut, Type};
 use serde_json::Value;
 
 use super::arrays;
 use super::connect::Postgres;
+use crate::Cell;
 use crate::catalogue::Column;
 use crate::plain::{json, plain, shortest};
-use crate::{Cell, Row, StoreError};
 
 /// What a column's type means to a cell. A domain is what its base is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,118 +114,6 @@ impl Postgres {
             })
     }
 
-    /// Makes the cell for a value, in the server's own text.
-    pub(super) fn cell_of(
-        &self,
-        field: &Field,
-        column: &Column,
-        value: &Value,
-    ) -> Result<Cell, String> {
-        let ColumnType { kind, cast } = self.type_of(column);
-        let unfit = || {
-            Err(format!(
-                "{value} is no value for column {} of type {}",
-                column.name, column.declared
-            ))
-        };
-        if matches!(value, Value::String(text) if text.contains('\0')) {
-            return Err("PostgreSQL can't hold the character U+0000".into());
-        }
-        Ok(match (kind, value) {
-            (_, Value::Null) => Cell::Null,
-            (Kind::Int, Value::Number(number)) => match number.to_string().parse() {
-                Ok(number) => Cell::Int(number),
-                Err(_) => return unfit(),
-            },
-            (Kind::Float4 | Kind::Float8, Value::Number(number)) => {
-                return float(&number.to_string(), kind, field).map_or_else(
-                    || {
-                        Err(format!(
-                            "{number} does not fit column {} of type {}: it would lose digits",
-                            column.name, column.declared
-                        ))
-                    },
-                    Ok,
-                );
-            }
-            (Kind::Numeric | Kind::Text, Value::Number(number)) => Cell::Text(number.to_string()),
-            (Kind::Bool | Kind::Text, Value::Bool(value)) => Cell::Text(value.to_string()),
-            (Kind::Json, value) => Cell::Text(value.to_string()),
-            (Kind::Text, Value::Array(items)) => separated(field, items, value)?,
-            (Kind::Text, Value::Object(_)) => Cell::Text(value.to_string()),
-            (Kind::Text, Value::String(text)) => Cell::Text(text.clone()),
-            (Kind::Uuid, Value::String(text)) => Cell::Text(text.to_ascii_lowercase()),
-            (Kind::Timestamp | Kind::Timestamptz, Value::String(text)) => {
-                match moment(text, kind) {
-                    Some(text) => Cell::Text(text),
-                    None => Cell::Text(self.canonical_text(&cast, text)?),
-                }
-            }
-            (Kind::Bytes, Value::String(text)) => match bytes(text) {
-                Some(bytes) => Cell::Blob(bytes),
-                None => {
-                    return Err(format!(
-                        "{value} is no text of bytes: write \\x and hexadecimal digits"
-                    ));
-                }
-            },
-            (Kind::Array, Value::Array(items)) => {
-                list_cell(self.canonical_text(&cast, &arrays::from_list(items))?)
-            }
-            (Kind::Other, Value::String(text)) => Cell::Text(self.canonical_text(&cast, text)?),
-            (Kind::Other, Value::Array(_) | Value::Number(_)) => {
-                Cell::Text(self.canonical_text(&cast, &value.to_string())?)
-            }
-            _ => return unfit(),
-        })
-    }
-
-    /// The server's own text of a value, each asked for once.
-    fn canonical_text(&self, cast: &str, text: &str) -> Result<String, String> {
-        /// Beyond this many the answers are forgotten: memory does not grow with the data.
-        const KEPT: usize = 10_000;
-        if cast == "text[]" {
-            return Ok(text.to_owned());
-        }
-        let key = (cast.to_owned(), text.to_owned());
-        if let Some(known) = self.texts.borrow().get(&key) {
-            return known.clone();
-        }
-        let answer = match self.ask_text(cast, text) {
-            Ok(text) => Ok(text),
-            Err(StoreError::Constraint { message }) => Err(message),
-            // Not for good: the next question may be answered.
-            Err(error) => return Err(error.to_string()),
-        };
-        let mut texts = self.texts.borrow_mut();
-        if texts.len() >= KEPT {
-            texts.clear();
-        }
-        texts.insert(key, answer.clone());
-        answer
-    }
-
-    fn ask_text(&self, cast: &str, text: &str) -> Result<String, StoreError> {
-        let sql = format!("SELECT $1::text::{cast}::text");
-        let params: [(&(dyn postgres::types::ToSql + Sync), _); 1] =
-            [(&text, postgres::types::Type::TEXT)];
-        let inside = self.open.get();
-        if inside {
-            self.batch("SAVEPOINT value")?;
-        }
-        let answer = self.ask(&sql, &params);
-        if inside {
-            if answer.is_err() {
-                self.batch("ROLLBACK TO value")?;
-                self.broken.set(false);
-            }
-            self.batch("RELEASE value")?;
-        }
-        let row: Option<Row> = answer?.pop();
-        let text = row.and_then(|row| row[0].text().map(str::to_owned));
-        text.ok_or_else(|| StoreError::damaged("a value has no text"))
-    }
-
     /// Says why a column is no place for what a field holds.
     pub(super) fn unfit(&self, field: &Field, column: &Column) -> Option<String> {
         let Column { name, declared, .. } = column;
@@ -311,77 +198,9 @@ pub(super) fn key_cell(kind: Kind, text: &str) -> Cell {
     }
 }
 
-fn float(digits: &str, kind: Kind, field: &Field) -> Option<Cell> {
-    let short = if kind == Kind::Float4 {
-        digits.parse::<f32>().ok()?.to_string()
-    } else {
-        shortest(digits.parse().ok()?)
-    };
-    let number: f64 = short.parse().ok()?;
-    let same = number.is_finite() && (plain(&short) == plain(digits) || field.kind == Type::Vector);
-    same.then_some(Cell::Real(number))
-}
-
-fn separated(field: &Field, items: &[Value], value: &Value) -> Result<Cell, String> {
-    let Some(ListOut::Separated(separator)) = &field.store else {
-        return Ok(Cell::Text(value.to_string()));
-    };
-    let text = |item: &Value| {
-        item.as_str()
-            .map_or_else(|| item.to_string(), str::to_owned)
-    };
-    let texts: Vec<String> = items.iter().map(text).collect();
-    match texts.iter().find(|text| text.contains(separator.as_str())) {
-        Some(text) => Err(format!(
-            "the element {text:?} holds the separator {separator:?}"
-        )),
-        None => Ok(Cell::Text(texts.join(separator))),
-    }
-}
-
-/// An instant as the server writes it, in UTC. More than microseconds it would round.
-fn moment(text: &str, kind: Kind) -> Option<String> {
-    let moment: DateTime<Utc> = DateTime::parse_from_rfc3339(text).ok()?.into();
-    let nanos = moment.to_rfc3339_opts(SecondsFormat::Nanos, false);
-    let (date, rest) = nanos.split_once('T')?;
-    let (time, _) = rest.split_once('+')?;
-    let time = time.trim_end_matches('0');
-    let time = time.strip_suffix('.').unwrap_or(time);
-    let zone = if kind == Kind::Timestamptz { "+00" } else { "" };
-    Some(format!("{date} {time}{zone}"))
-}
-
-fn bytes(text: &str) -> Option<Vec<u8>> {
-    let digits = text
-        .strip_prefix("\\x")
-        .filter(|digits| digits.len() % 2 == 0 && digits.is_ascii())?;
-    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
-    (0..digits.len()).step_by(2).map(byte).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_instant_is_written_as_the_server_writes_it() {
-        let both = |text: &str| {
-            (
-                moment(text, Kind::Timestamp),
-                moment(text, Kind::Timestamptz),
-            )
-        };
-        let pair = |a: &str, b: &str| (Some(a.to_owned()), Some(b.to_owned()));
-        assert_eq!(
-            both("2024-01-15T08:00:00Z"),
-            pair("2024-01-15 08:00:00", "2024-01-15 08:00:00+00")
-        );
-        assert_eq!(
-            both("2024-01-15T08:00:00.120+02:00"),
-            pair("2024-01-15 06:00:00.12", "2024-01-15 06:00:00.12+00")
-        );
-        assert_eq!(both("soon"), (None, None));
-    }
 
     #[test]
     fn json_is_compared_by_content() {
@@ -400,19 +219,5 @@ mod tests {
             r#"{"n": 12345678901234567890.10}"#,
             r#"{"n": 12345678901234567890.1}"#,
         );
-    }
-
-    #[test]
-    fn bytes_and_floats_are_read_exactly_or_not_at_all() {
-        assert_eq!(bytes("\\x00ff"), Some(vec![0, 255]));
-        assert_eq!(bytes("\\x0"), None);
-        assert_eq!(bytes("00ff"), None);
-        let field = Field {
-            kind: Type::Decimal,
-            ..Field::default()
-        };
-        assert_eq!(float("0.1", Kind::Float4, &field), Some(Cell::Real(0.1)));
-        assert_eq!(float("0.123456789", Kind::Float4, &field), None);
-        assert_eq!(float("1e400", Kind::Float8, &field), None);
     }
 }

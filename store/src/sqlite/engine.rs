@@ -28,6 +28,7 @@ impl Sqlite {
 
 impl Engine for Sqlite {
     const WAVE: usize = 1;
+    const GATHERS: bool = true;
 
     fn begin(&mut self) -> Result<(), StoreError> {
         self.batch("BEGIN IMMEDIATE")?;
@@ -178,6 +179,14 @@ impl Engine for Sqlite {
         changes.iter().try_for_each(|change| {
             let mut row = change.to_row();
             row.insert(0, run.into());
+            self.run(SQL, &row).map(|_| ())
+        })
+    }
+
+    fn supersede(&mut self, run: i64, pairs: &[(i64, i64)]) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE switchback_changes SET later = ?3 WHERE run = ?1 AND seq = ?2";
+        pairs.iter().try_for_each(|(seq, later)| {
+            let row = [run.into(), (*seq).into(), (*later).into()];
             self.run(SQL, &row).map(|_| ())
         })
     }

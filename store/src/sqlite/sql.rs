@@ -254,8 +254,14 @@ impl Sql for Sqlite {
         targets.iter().map(find).collect()
     }
 
-    fn encode(&self, field: &Field, column: &Column, value: &Value) -> Result<Cell, String> {
-        values::encode(field, column, value)
+    fn encode(
+        &self,
+        field: &Field,
+        column: &Column,
+        values: &[&Value],
+    ) -> Result<Vec<Result<Cell, String>>, StoreError> {
+        let encode = |value: &&Value| values::encode(field, column, value);
+        Ok(values.iter().map(encode).collect())
     }
 
     fn misfit(&self, field: &Field, column: &Column) -> Option<String> {

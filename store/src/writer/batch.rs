@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use contract::{FieldError, Op, Record, Reject};
-
-use super::resolve::error;
-use super::{Batch, Bound, Decided, Fault, Outcome, Writer};
+use super::{Batch, Bound, Fault, Outcome, Writer};
 use crate::ledger::{self, BatchRow, BatchStatus, Counts, Phase};
 use crate::{Engine, StoreError};
 
@@ -62,15 +59,13 @@ impl<E: Engine> Writer<E> {
             at: self.engine.now()?,
         };
         self.engine.savepoint("batch")?;
-        let mut outcome = match self.write_all(bound, batch) {
-            Ok(decisions) => {
-                self.engine.release("batch")?;
-                Outcome {
-                    applied: true,
-                    decisions,
-                    ..Outcome::default()
-                }
-            }
+        let records = self.concerned(bound, batch)?;
+        let mut outcome = match self.write_all(bound, batch, &records) {
+            Ok(decisions) => Outcome {
+                applied: true,
+                decisions,
+                ..Outcome::default()
+            },
             Err(Fault::Store(error)) => return Err(error),
             Err(Fault::Aborted) => {
                 self.engine.undo_to("batch")?;
@@ -80,10 +75,10 @@ impl<E: Engine> Writer<E> {
                     ..Outcome::default()
                 });
             }
-            Err(Fault::Record(_) | Fault::Some(_)) => {
+            Err(Fault::Records(_) | Fault::Some(_)) => {
                 self.engine.undo_to("batch")?;
                 *self.the_run()? = before.clone();
-                self.culprits(bound, batch)?
+                self.search(bound, batch, &records)?
             }
         };
         if outcome.aborted {
@@ -120,141 +115,6 @@ impl<E: Engine> Writer<E> {
         Ok(outcome)
     }
 
-    fn write_all(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Vec<Decided>, Fault> {
-        let mut decisions = Vec::with_capacity(batch.records.len());
-        for record in batch.records {
-            if (batch.abort)() {
-                return Err(Fault::Aborted);
-            }
-            decisions.extend(self.write(bound, batch, record)?);
-        }
-        if let Some((_, error)) = self.orphans(bound, &decisions)?.pop() {
-            return Err(Fault::Record(vec![error]));
-        }
-        if !(batch.judge)(&decisions, &[]) {
-            return Err(Fault::Aborted);
-        }
-        Ok(decisions)
-    }
-
-    fn write(
-        &mut self,
-        bound: &Bound,
-        batch: &Batch<'_>,
-        record: &Record,
-    ) -> Result<Option<Decided>, Fault> {
-        match (batch.phase, record.op) {
-            (Phase::Put, Op::Put) => self.put(bound, batch.no, record, false).map(Some),
-            (Phase::Put, Op::Remap) => self.remap(bound, batch.no, record).map(Some),
-            (Phase::Late, Op::Put) => {
-                let late = |name: &String| {
-                    bound
-                        .binding
-                        .entity
-                        .fields
-                        .get(name)
-                        .is_some_and(|field| field.late)
-                };
-                let has = record.refs.keys().chain(record.fields.keys()).any(late);
-                // A record that failed in the put pass has no row to write to.
-                let known = has
-                    && self
-                        .engine
-                        .entries(bound.entity, &[&record.key])?
-                        .pop()
-                        .flatten()
-                        .is_some();
-                if known {
-                    self.put(bound, batch.no, record, true).map(Some)
-                } else {
-                    Ok(None)
-                }
-            }
-            (Phase::Delete, Op::Delete) => self.delete(bound, batch.no, record).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Goes through an undone batch record by record, to name all that are at fault. Of a batch that
-    /// is the unit of failure nothing is kept; in quarantine the others are.
-    fn culprits(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
-        let before = self.the_run()?.clone();
-        let mut rejects: Vec<Reject> = Vec::new();
-        let mut decisions = Vec::new();
-        self.engine.savepoint("search")?;
-        for record in batch.records {
-            let so_far = self.the_run()?.clone();
-            self.engine.savepoint("record")?;
-            let written = self.write(bound, batch, record).and_then(|decided| {
-                match self.orphans(bound, decided.as_slice())?.pop() {
-                    Some((_, error)) if batch.quarantine => Err(Fault::Record(vec![error])),
-                    _ => Ok(decided),
-                }
-            });
-            let mut errors = match written {
-                Ok(decided) => {
-                    self.engine.release("record")?;
-                    decisions.extend(decided);
-                    continue;
-                }
-                Err(Fault::Store(error)) => return Err(error),
-                Err(Fault::Record(errors)) => errors,
-                Err(Fault::Some(message)) => vec![error(None, "target", message)],
-                Err(Fault::Aborted) => vec![],
-            };
-            self.engine.undo_to("record")?;
-            *self.the_run()? = so_far;
-            if errors.iter().any(|error| error.rule == "target") {
-                errors.splice(0..0, self.missing_parents(bound, record)?);
-            }
-            // Who only refers to a culprit is none, but can't be kept without it either.
-            let caused = |error: &FieldError| {
-                error.rule == "ref"
-                    && error.caused_by.as_ref().is_some_and(|cause| {
-                        rejects.iter().any(|other| {
-                            other.entity == cause.entity && other.key.as_ref() == Some(&cause.key)
-                        })
-                    })
-            };
-            if batch.quarantine || !errors.iter().all(caused) {
-                rejects.push(reject(bound, record, errors));
-            }
-        }
-        if batch.quarantine && !(batch.judge)(&decisions, &rejects) {
-            self.engine.undo_to("search")?;
-            *self.the_run()? = before;
-            return Ok(Outcome {
-                aborted: true,
-                ..Outcome::default()
-            });
-        }
-        if batch.quarantine {
-            self.engine.release("search")?;
-            return Ok(Outcome {
-                applied: true,
-                decisions,
-                rejects,
-                ..Outcome::default()
-            });
-        }
-        for (at, error) in self.orphans(bound, &decisions)? {
-            let record = batch.records.iter().find(|record| record.at == at);
-            rejects.extend(record.map(|record| reject(bound, record, vec![error])));
-        }
-        self.engine.undo_to("search")?;
-        *self.the_run()? = before;
-        let first = rejects
-            .first()
-            .map(|reject| format!("{}: {}", reject.at, reject.errors[0].message));
-        let error =
-            first.unwrap_or_else(|| "the batch fails as a whole, none of its records alone".into());
-        Ok(Outcome {
-            rejects,
-            error: Some(error),
-            ..Outcome::default()
-        })
-    }
-
     fn note_counters_after(&mut self, bound: &Bound) -> Result<(), StoreError> {
         let table = &bound.binding.table;
         if !table.counted {
@@ -271,10 +131,9 @@ impl<E: Engine> Writer<E> {
     }
 
     pub(super) fn commit_group(&mut self, now: bool) -> Result<Vec<i64>, StoreError> {
-        let due = self
-            .open
-            .as_ref()
-            .is_some_and(|(since, _)| now || self.single || since.elapsed() >= group());
+        let due = self.open.as_ref().is_some_and(|(since, _)| {
+            now || self.single || !E::GATHERS || since.elapsed() >= group()
+        });
         if self.dry {
             // Said to stand, for this run: nothing outlives the transaction around it.
             return Ok(self
@@ -293,30 +152,6 @@ impl<E: Engine> Writer<E> {
             .unwrap_or_default();
         self.engine.commit()?;
         Ok(numbers)
-    }
-}
-
-/// The reject of a record at fault: values of secret fields are masked.
-fn reject(bound: &Bound, record: &Record, errors: Vec<FieldError>) -> Reject {
-    let mut masked = record.clone();
-    for (column, value) in &mut masked.fields {
-        if bound
-            .binding
-            .entity
-            .fields
-            .get(column)
-            .is_some_and(|field| field.secret)
-        {
-            *value = contract::reject::MASK.into();
-        }
-    }
-    Reject {
-        entity: record.entity.clone(),
-        key: Some(record.key.clone()),
-        at: record.at.clone(),
-        stage: "apply".into(),
-        errors,
-        record: serde_json::to_value(masked).unwrap_or_default(),
     }
 }
 

@@ -1,107 +1,170 @@
 //! Deletes, and corrections of the id map.
 
-use contract::Record;
+use std::collections::HashSet;
+
 use contract::plan::OnDrift;
+use contract::{FieldError, Record};
 use serde_json::Value;
 
-use super::resolve::error;
-use super::rows::row_before;
+use super::locate::Faults;
+use super::notes::Notes;
+use super::resolve::{error, wrong};
+use super::wave::row_before;
 use super::{Bound, Decided, Fault, Writer};
-use crate::cell::row_hash;
+use crate::cell::{encode_all, row_hash};
 use crate::ledger::{Action, Change, Entry};
-use crate::{Engine, Image, Key, Row};
+use crate::{Engine, Image, Key, Row, StoreError};
+
+/// A row that is to be deleted.
+struct Doomed {
+    /// Its record, by place.
+    at: usize,
+    key: Key,
+    entry: Option<Entry>,
+    row: Option<Row>,
+}
 
 impl<E: Engine> Writer<E> {
-    /// Deletes the row of a record, unless others depend on it.
+    /// Deletes the rows of the first of the records, as many as do not depend on one another, unless
+    /// others depend on them.
     pub(super) fn delete(
         &mut self,
         bound: &Bound,
         batch: i64,
-        record: &Record,
-    ) -> Result<Decided, Fault> {
-        let binding = &bound.binding;
-        let entry = self
-            .engine
-            .entries(bound.entity, &[&record.key])?
-            .pop()
-            .flatten();
-        let digest = record.digest().to_vec();
-        let mut decided = Decided {
-            at: record.at.clone(),
-            key: record.key.clone(),
-            action: "unchanged",
-            target: None,
-            before: None,
-            columns: vec![],
-            drifted: vec![],
-            overwritten: vec![],
-        };
-        let key = match (&entry, &record.target) {
-            (Some(entry), _) if entry.gone => return Ok(decided),
-            (Some(entry), _) => entry.target.clone(),
-            (None, Some(target)) => self.key_from(bound, target),
-            (None, None) => {
-                let message = "no row is known by this key: nothing was ever applied under it";
-                return Err(Fault::Record(vec![error(None, "missing", message)]));
+        records: &[&Record],
+    ) -> Result<Vec<Decided>, Fault> {
+        let mut known = HashSet::new();
+        let apart = records
+            .iter()
+            .take_while(|record| known.insert(record.key.as_str()));
+        let records = &records[..apart.count()];
+        let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
+        let entries = self.engine.entries(bound.entity, &keys)?;
+        let (mut faults, mut doomed) = (Faults::new(), Vec::new());
+        let mut decided: Vec<Decided> = records.iter().map(|record| unchanged(record)).collect();
+        let mut targets = HashSet::new();
+        for (at, entry) in entries.into_iter().enumerate() {
+            let key = match (&entry, &records[at].target) {
+                (Some(entry), _) if entry.gone => continue,
+                (Some(entry), _) => entry.target.clone(),
+                (None, Some(target)) => self.key_from(bound, target),
+                (None, None) => {
+                    let message = "no row is known by this key: nothing was ever applied under it";
+                    faults.push((at, wrong(None, "missing", message)));
+                    continue;
+                }
+            };
+            if !targets.insert(encode_all(&key.0)) {
+                // The same row again: it is looked at when this one is gone.
+                decided.truncate(at);
+                break;
             }
-        };
-        decided.target = Some(key.clone());
-        let row = self.row_at(bound, &key)?;
-        decided.before = row_before(entry.as_ref(), row.as_ref(), self.the_run()?.seq);
-        if entry.is_none() && row.is_none() {
-            let message = format!("{} has no row {key}", binding.table.name);
-            return Err(Fault::Record(vec![error(None, "missing", message)]));
+            decided[at].target = Some(key.clone());
+            doomed.push(Doomed {
+                at,
+                key,
+                entry,
+                row: None,
+            });
         }
-        if entry.is_none() {
-            self.check_claim(bound, record, &key)?;
+        self.look_at(bound, records, &mut doomed, &mut decided, &mut faults)?;
+        if !faults.is_empty() {
+            faults.sort_by_key(|(at, _)| *at);
+            return Err(Fault::Records(faults));
         }
-        if let (Some(entry), Some(row)) = (&entry, &row)
-            && !self.may_delete(bound, entry, row, &mut decided)?
-        {
-            return Ok(decided);
+        let there = doomed.iter().filter(|doomed| doomed.row.is_some());
+        let keys: Vec<Key> = there.map(|doomed| doomed.key.clone()).collect();
+        self.engine
+            .delete(&bound.binding.table, &bound.binding.key, &keys)?;
+        let mut notes = Notes::default();
+        for doomed in doomed {
+            if doomed.row.is_some() {
+                decided[doomed.at].action = "deleted";
+            }
+            self.note_deleted(bound, batch, records[doomed.at], doomed, &mut notes)?;
         }
+        self.keep(&notes)?;
+        Ok(decided)
+    }
+
+    /// Reads the rows to be deleted and moves those that may not be to `faults`, or leaves them.
+    fn look_at(
+        &mut self,
+        bound: &Bound,
+        records: &[&Record],
+        doomed: &mut Vec<Doomed>,
+        decided: &mut [Decided],
+        faults: &mut Faults,
+    ) -> Result<(), StoreError> {
+        let run = self.the_run()?.seq;
+        let keys: Vec<Key> = doomed.iter().map(|doomed| doomed.key.clone()).collect();
+        for (doomed, row) in doomed.iter_mut().zip(self.rows_at(bound, &keys)?) {
+            decided[doomed.at].before = row_before(doomed.entry.as_ref(), row.as_ref(), run);
+            if doomed.entry.is_none() && row.is_none() {
+                let table = &bound.binding.table.name;
+                let message = format!("{table} has no row {}", doomed.key);
+                faults.push((doomed.at, wrong(None, "missing", message)));
+            }
+            doomed.row = row;
+        }
+        let unknown: Vec<&Doomed> = doomed
+            .iter()
+            .filter(|doomed| doomed.entry.is_none())
+            .collect();
+        let asked: Vec<(&Record, &Key)> = unknown
+            .iter()
+            .map(|doomed| (records[doomed.at], &doomed.key))
+            .collect();
+        let claimed = self.claimed(bound, &asked)?;
+        let claimed = unknown.iter().zip(claimed);
+        faults.extend(claimed.filter_map(|(doomed, error)| Some((doomed.at, vec![error?]))));
+        doomed.retain(|doomed| {
+            let (Some(entry), Some(row)) = (&doomed.entry, &doomed.row) else {
+                return true;
+            };
+            let may = self.may_delete(bound, entry, row, &mut decided[doomed.at]);
+            may.unwrap_or_else(|errors| {
+                faults.push((doomed.at, errors));
+                false
+            })
+        });
+        let rows: Vec<(usize, &Row)> = doomed
+            .iter()
+            .filter_map(|doomed| Some((doomed.at, doomed.row.as_ref()?)))
+            .collect();
+        faults.extend(self.check_dependents(bound, &rows, None)?);
+        Ok(())
+    }
+
+    fn note_deleted(
+        &mut self,
+        bound: &Bound,
+        batch: i64,
+        record: &Record,
+        doomed: Doomed,
+        notes: &mut Notes,
+    ) -> Result<(), StoreError> {
         let seq = self.next_seq()?;
         let run = self.the_run()?.seq;
-        let earlier = self.chain(entry.as_ref(), seq)?;
         let tombstone = Entry {
             entity: bound.entity,
             source: record.key.clone(),
             claim: bound.claim,
-            target: key.clone(),
+            target: doomed.key.clone(),
             gone: true,
-            digest,
+            digest: record.digest().to_vec(),
             sums: vec![],
             run,
             seq,
         };
-        let mut change = Change {
-            seq,
-            batch,
-            shape: bound.shape,
-            action: Action::Map,
-            target: key.clone(),
-            identity: Some((bound.entity, record.key.clone())),
-            before: Image::default(),
-            after: Image::default(),
-            sums: vec![],
-            hash: [0; 16],
-            earlier,
-            later: None,
-            entry: Some(entry.map(Box::new)),
-        };
-        if let Some(row) = row {
-            self.check_dependents(bound, &row, None)?;
-            self.engine
-                .delete(&binding.table, &binding.key, std::slice::from_ref(&key))?;
+        let mut change = Change::new(seq, batch, bound.shape, Action::Map, doomed.key);
+        if let Some(row) = doomed.row {
             change.action = Action::Delete;
             change.hash = row_hash(&row);
             change.before = Image(row.into_iter().enumerate().collect());
-            decided.action = "deleted";
         }
-        self.engine
-            .put_entries(&[(bound.entity, record.key.clone(), Some(tombstone))])?;
-        self.engine.put_changes(run, &[change])?;
-        Ok(decided)
+        notes.add(bound.entity, record, change, doomed.entry, tombstone, run);
+        Ok(())
     }
 
     /// Decides by `on_drift` about a row that was edited since it was applied last.
@@ -111,7 +174,7 @@ impl<E: Engine> Writer<E> {
         entry: &Entry,
         row: &Row,
         decided: &mut Decided,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, Vec<FieldError>> {
         let binding = &bound.binding;
         let edited = |(place, sum): &&(usize, u64)| {
             !binding.is_loose(*place) && self.comparable(bound, *place, &row[*place]).sum() != *sum
@@ -133,7 +196,7 @@ impl<E: Engine> Writer<E> {
                     "it was edited since ({}), and `on_drift` is \"fail\"",
                     edited.join(", ")
                 );
-                Err(Fault::Record(vec![error(None, "drift", message)]))
+                Err(wrong(None, "drift", message))
             }
         }
     }
@@ -145,8 +208,7 @@ impl<E: Engine> Writer<E> {
         batch: i64,
         record: &Record,
     ) -> Result<Decided, Fault> {
-        let fault =
-            |rule: &str, message: String| Err(Fault::Record(vec![error(None, rule, message)]));
+        let fault = |rule: &str, message: String| Err(Fault::one(error(None, rule, message)));
         let entry = self
             .engine
             .entries(bound.entity, &[&record.key])?
@@ -163,14 +225,8 @@ impl<E: Engine> Writer<E> {
         };
         let key = self.key_from(bound, to);
         let mut decided = Decided {
-            at: record.at.clone(),
-            key: record.key.clone(),
-            action: "unchanged",
             target: Some(key.clone()),
-            before: None,
-            columns: vec![],
-            drifted: vec![],
-            overwritten: vec![],
+            ..unchanged(record)
         };
         if entry.target == key {
             return Ok(decided);
@@ -181,7 +237,9 @@ impl<E: Engine> Writer<E> {
                 format!("{} has no row {key}", bound.binding.table.name),
             );
         }
-        self.check_claim(bound, record, &key)?;
+        if let Some(claimed) = self.claimed(bound, &[(record, &key)])?.pop().flatten() {
+            return Err(Fault::one(claimed));
+        }
         decided.action = "remapped";
         let seq = self.next_seq()?;
         let run = self.the_run()?.clone();
@@ -201,7 +259,10 @@ impl<E: Engine> Writer<E> {
         if let Some(holder) = self.holder.clone() {
             self.audit(&run, at, "migration:mapping:corrected", &holder, &detail)?;
         }
-        self.map_only(bound, batch, record, key, Some(entry), now)?;
+        let change = Change::new(seq, batch, bound.shape, Action::Map, key);
+        let mut notes = Notes::default();
+        notes.add(bound.entity, record, change, Some(entry), now, run.seq);
+        self.keep(&notes)?;
         Ok(decided)
     }
 
@@ -221,5 +282,19 @@ impl<E: Engine> Writer<E> {
                 .key_cell(&bound.binding.table.columns[*place], &text(value))
         };
         Key(bound.binding.key.iter().zip(parts).map(cell).collect())
+    }
+}
+
+/// What is decided about a record until something else is.
+fn unchanged(record: &Record) -> Decided {
+    Decided {
+        at: record.at.clone(),
+        key: record.key.clone(),
+        action: "unchanged",
+        target: None,
+        before: None,
+        columns: vec![],
+        drifted: vec![],
+        overwritten: vec![],
     }
 }

@@ -3,97 +3,103 @@
 
 use contract::{At, FieldError, Record};
 
+use super::locate::Faults;
 use super::resolve::error;
-use super::{Bound, Decided, Fault, Writer};
-use crate::{Cell, Engine, Row, StoreError, Table};
+use super::{Bound, Decided, Writer};
+use crate::catalogue::ForeignKey;
+use crate::{Cell, Engine, Key, Row, StoreError, Table};
 
 impl<E: Engine> Writer<E> {
-    /// Refuses to touch a row that others refer to: when it is deleted, or when the columns that
-    /// they refer to (`changed`) change.
+    /// Names the rows that others refer to: they may not be deleted, nor the columns that are
+    /// referred to (`changed`) change. Rows go in their order: an earlier one is no hindrance.
     pub(super) fn check_dependents(
         &mut self,
         bound: &Bound,
-        row: &Row,
+        rows: &[(usize, &Row)],
         changed: Option<&[usize]>,
-    ) -> Result<(), Fault> {
-        let parent = &bound.binding.table;
+    ) -> Result<Faults, StoreError> {
+        if rows.is_empty() {
+            return Ok(vec![]);
+        }
         self.read_catalogue()?;
         let tables = self.catalogue.take().unwrap_or_default();
-        let mut found = Ok(());
-        'search: for child in &tables {
-            for key in child
-                .foreign_keys
-                .iter()
-                .filter(|key| key.parent.eq_ignore_ascii_case(&parent.name))
-            {
-                let columns: Option<Vec<usize>> = key
-                    .parent_columns
-                    .iter()
-                    .map(|name| parent.position(name))
-                    .collect();
-                let Some(columns) = columns else { continue };
-                if changed
-                    .is_some_and(|changed| columns.iter().all(|column| !changed.contains(column)))
-                {
-                    continue;
-                }
-                let values: Vec<_> = columns.iter().map(|column| row[*column].clone()).collect();
-                let children = self.engine.fetch(child, &key.columns, &[values]);
-                let count = match children {
-                    Ok(mut children) => children.pop().map_or(0, |children| {
-                        // A row that refers to itself goes with itself.
-                        children
-                            .iter()
-                            .filter(|other| !(child.name == parent.name && *other == row))
-                            .count()
-                    }),
-                    Err(error) => {
-                        found = Err(error.into());
-                        break 'search;
-                    }
-                };
-                if count > 0 {
-                    let names: Vec<&str> = key
-                        .columns
-                        .iter()
-                        .map(|column| child.columns[*column].name.as_str())
-                        .collect();
-                    let action = if changed.is_some() {
-                        &key.on_update
-                    } else {
-                        &key.on_delete
-                    };
-                    let message = format!(
-                        "{count} rows of {} depend on it by {} ({}): the run must deal with them first",
-                        child.name,
-                        names.join(", "),
-                        action.to_lowercase()
-                    );
-                    found = Err(Fault::Record(vec![error(None, "dependents", message)]));
-                    break 'search;
+        let mut faults = Faults::new();
+        let mut looked = Ok(());
+        for child in &tables {
+            for key in &child.foreign_keys {
+                if looked.is_ok() && key.parent.eq_ignore_ascii_case(&bound.binding.table.name) {
+                    looked = self.dependents_by(bound, rows, changed, (child, key), &mut faults);
                 }
             }
         }
         self.catalogue = Some(tables);
-        found
+        looked.map(|()| faults)
     }
 
-    /// Refuses an update of columns that others refer to.
+    fn dependents_by(
+        &mut self,
+        bound: &Bound,
+        rows: &[(usize, &Row)],
+        changed: Option<&[usize]>,
+        (child, key): (&Table, &ForeignKey),
+        faults: &mut Faults,
+    ) -> Result<(), StoreError> {
+        let parent = &bound.binding.table;
+        let columns = key.parent_columns.iter().map(|name| parent.position(name));
+        let Some(columns) = columns.collect::<Option<Vec<usize>>>() else {
+            return Ok(());
+        };
+        if changed.is_some_and(|changed| columns.iter().all(|column| !changed.contains(column))) {
+            return Ok(());
+        }
+        let values =
+            |(_, row): &(usize, &Row)| columns.iter().map(|column| row[*column].clone()).collect();
+        let values: Vec<Vec<Cell>> = rows.iter().map(values).collect();
+        let found = self.engine.fetch(child, &key.columns, &values)?;
+        for (place, ((at, _), children)) in rows.iter().zip(found).enumerate() {
+            // A row that refers to itself goes with itself.
+            let goes = |other: &Row| {
+                child.name == parent.name && rows[..=place].iter().any(|(_, row)| *row == other)
+            };
+            let count = children.iter().filter(|other| !goes(other)).count();
+            if count == 0 || faults.iter().any(|(other, _)| other == at) {
+                continue;
+            }
+            let names = key
+                .columns
+                .iter()
+                .map(|column| child.columns[*column].name.as_str());
+            let action = if changed.is_some() {
+                &key.on_update
+            } else {
+                &key.on_delete
+            };
+            let message = format!(
+                "{count} {} of {} {} on it by {} ({}): the run must deal with them first",
+                if count == 1 { "row" } else { "rows" },
+                child.name,
+                if count == 1 { "depends" } else { "depend" },
+                names.collect::<Vec<_>>().join(", "),
+                action.to_lowercase()
+            );
+            faults.push((*at, vec![error(None, "dependents", message)]));
+        }
+        Ok(())
+    }
+
+    /// Says what forbids an update of columns that others refer to.
     pub(super) fn check_key_change(
         &mut self,
         bound: &Bound,
         row: &Row,
         columns: &[usize],
-    ) -> Result<(), Fault> {
-        let table = &bound.binding.table;
-        if table
-            .uniques
-            .iter()
-            .any(|unique| unique.iter().any(|column| columns.contains(column)))
-        {
-            return self.check_dependents(bound, row, Some(columns));
+    ) -> Result<Option<FieldError>, StoreError> {
+        let mut uniques = bound.binding.table.uniques.iter().flatten();
+        if !uniques.any(|column| columns.contains(column)) {
+            return Ok(None);
         }
-        Ok(())
+        let faults = self.check_dependents(bound, &[(0, row)], Some(columns))?;
+        Ok(faults.into_iter().flat_map(|(_, errors)| errors).next())
     }
 
     /// Finds the rows just written that miss a parent where the target would tell at COMMIT only.
@@ -106,14 +112,15 @@ impl<E: Engine> Writer<E> {
         if !bound.binding.table.deferred {
             return Ok(orphans);
         }
-        for decided in written {
-            let Some(key) = &decided.target else { continue };
-            let Some(row) = self.row_at(bound, key)? else {
-                continue;
-            };
-            let cells: Vec<(usize, Cell)> = row.into_iter().enumerate().collect();
+        let targets: Vec<(&At, Key)> = written
+            .iter()
+            .filter_map(|decided| Some((&decided.at, decided.target.clone()?)))
+            .collect();
+        let keys: Vec<Key> = targets.iter().map(|(_, key)| key.clone()).collect();
+        for ((at, _), row) in targets.into_iter().zip(self.rows_at(bound, &keys)?) {
+            let cells: Vec<(usize, Cell)> = row.into_iter().flatten().enumerate().collect();
             let missing = self.parents_missing(bound, &cells)?;
-            orphans.extend(missing.into_iter().map(|error| (decided.at.clone(), error)));
+            orphans.extend(missing.into_iter().map(|error| (at.clone(), error)));
         }
         Ok(orphans)
     }
@@ -124,16 +131,15 @@ impl<E: Engine> Writer<E> {
         bound: &Bound,
         record: &Record,
     ) -> Result<Vec<FieldError>, StoreError> {
-        match self.wanted(bound, record, false) {
-            Ok(wanted) => {
+        match self.wanted(bound, &[record], false)?.pop() {
+            Some(Ok(wanted)) => {
                 let cells: Vec<(usize, Cell)> = wanted
                     .into_iter()
                     .map(|wanted| (wanted.place, wanted.cell))
                     .collect();
                 self.parents_missing(bound, &cells)
             }
-            Err(Fault::Store(error)) => Err(error),
-            Err(_) => Ok(vec![]),
+            _ => Ok(vec![]),
         }
     }
 

@@ -4,8 +4,9 @@ use contract::plan::{HookEvent, OnRollback};
 use serde_json::{Value, json};
 
 use super::resolve::run_value;
-use super::{End, Fault, Writer};
-use crate::ledger::{self, Action, BatchStatus, Counts, Run, RunStatus};
+use super::rows::kept;
+use super::{Bound, End, Fault, Writer};
+use crate::ledger::{self, Action, BatchStatus, Change, Counts, Run, RunStatus};
 use crate::{Cell, Engine, StoreError};
 
 impl<E: Engine> Writer<E> {
@@ -113,21 +114,38 @@ impl<E: Engine> Writer<E> {
                 (value, _) => value,
             };
             let target = &bound.binding.table.columns[column.place];
-            let cell = self.engine.encode(field, target, &value);
+            let cell = self.engine.encode_one(field, target, &value)?;
             let cell = cell.map_err(|message| {
                 StoreError::refused(format!("metadata.{}: {message}", target.name))
             })?;
             cells.push((column.place, cell));
         }
-        let inserted = self.insert_row(&bound, 0, &cells, action, |_, _, _| Ok(None));
-        inserted.map(|_| ()).map_err(|fault| match fault {
-            Fault::Store(error) => error,
-            Fault::Aborted => StoreError::refused("stopped"),
-            Fault::Some(message) => StoreError::refused(format!("the metadata row: {message}")),
-            Fault::Record(errors) => StoreError::refused(format!(
-                "the metadata row: {}",
-                errors.first().map_or("", |error| &error.message)
-            )),
-        })
+        self.insert_metadata(&bound, &cells, action)
+            .map_err(|fault| match fault {
+                Fault::Store(error) => error,
+                Fault::Some(message) => StoreError::refused(format!("the metadata row: {message}")),
+                Fault::Records(_) | Fault::Aborted => StoreError::refused("the metadata row"),
+            })
+    }
+
+    fn insert_metadata(
+        &mut self,
+        bound: &Bound,
+        cells: &[(usize, Cell)],
+        action: Action,
+    ) -> Result<(), Fault> {
+        for key in self.insert_rows(bound, &[cells])? {
+            let row = kept(bound, &key, self.row_at(bound, &key)?)?;
+            if let Some(error) = self.differences(bound, &row, cells).pop() {
+                return Err(Fault::Some(error.message));
+            }
+            let seq = self.next_seq()?;
+            let mut change = Change::new(seq, 0, bound.shape, action, key);
+            self.inserted(bound, &row, &mut change);
+            change.action = action;
+            let run = self.the_run()?.seq;
+            self.engine.put_changes(run, &[change])?;
+        }
+        Ok(())
     }
 }

@@ -1,15 +1,20 @@
 //! Applying a bundle: one writer for all SQL databases, behind [`Target`].
 
 mod batch;
+mod culprits;
 mod decide;
 mod delete;
 mod dependents;
 mod finish;
+mod locate;
 mod lookups;
+mod notes;
 mod preflight;
 mod resolve;
 mod rows;
+mod stamps;
 mod start;
+mod wave;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -235,14 +240,21 @@ impl<E: Engine> Writer<E> {
 /// Why a record or a batch could not be written.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The record is at fault.
-    Record(Vec<contract::FieldError>),
+    /// Records are at fault, each named by its place among those that were to be written.
+    Records(Vec<(usize, Vec<contract::FieldError>)>),
     /// The target refused a statement, and says why in its own words.
     Some(String),
     /// It was asked to stop.
     Aborted,
     /// The target failed.
     Store(StoreError),
+}
+
+impl Fault {
+    /// The only record there is is at fault.
+    fn one(error: contract::FieldError) -> Self {
+        Self::Records(vec![(0, vec![error])])
+    }
 }
 
 impl From<StoreError> for Fault {

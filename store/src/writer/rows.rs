@@ -1,17 +1,15 @@
 //! Writing rows: what was decided is done, read back, compared, and noted.
 
-use contract::Record;
-use contract::plan::IdFrom;
+use contract::{FieldError, Record};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::decide::{Decision, Found, Wanted, decide};
-use super::resolve::{Located, error, run_value};
-use super::{Bound, Decided, Fault, Writer};
-use crate::binding::From;
-use crate::cell::row_hash;
-use crate::ledger::{self, Action, Change, Entry};
-use crate::{Cell, Engine, Image, Key, Row, StoreError};
+use super::decide::{Decision, Wanted};
+use super::locate::Faults;
+use super::resolve::error;
+use super::wave::Task;
+use super::{Bound, Fault, Writer};
+use crate::{Cell, Engine, Key, Row, StoreError};
 
 /// The namespace of ids that are derived from a record's identity (UUID version 5, RFC 9562).
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f0a_3c1e_7f0b_5d0e_9a53_1f8f_5c7e_2b41);
@@ -25,492 +23,188 @@ pub fn derived_id(system: &str, entity: &str, key: &str) -> String {
         .to_string()
 }
 
+/// A row as it was written.
+pub(super) struct Written {
+    pub key: Key,
+    /// Whether the run's tag was added.
+    pub tagged: bool,
+    /// As it was read back.
+    pub after: Row,
+}
+
+/// A row that is to be written.
+struct Draft {
+    /// Its task, by place.
+    task: usize,
+    cells: Vec<(usize, Cell)>,
+    tagged: bool,
+}
+
 impl<E: Engine> Writer<E> {
-    /// Puts a record: inserts its row, updates it, or leaves it.
-    pub(super) fn put(
+    /// Inserts and updates the rows of tasks, and reads them back.
+    pub(super) fn write_rows(
         &mut self,
         bound: &Bound,
-        batch: i64,
-        record: &Record,
-        late: bool,
-    ) -> Result<Decided, Fault> {
-        let wanted = self.wanted(bound, record, late)?;
-        let located = self.locate(bound, record, &wanted)?;
-        let full = record.digest().to_vec();
-        let digest = if late {
-            full.clone()
-        } else {
-            put_digest(bound, record, &full)
-        };
-        let same = located
-            .entry
-            .as_ref()
-            .is_some_and(|entry| entry.digest == digest || entry.digest == full);
-        let run = self.the_run()?.seq;
-        let decision = {
-            let canonical = |place: usize| {
-                located
-                    .row
-                    .as_ref()
-                    .map_or(Cell::Null, |row| self.comparable(bound, place, &row[place]))
-            };
-            let found = located.row.as_ref().map(|_| Found {
-                canonical: &canonical,
+        tasks: &[Task<'_>],
+    ) -> Result<Vec<Option<Written>>, Fault> {
+        let (inserts, updates) = self.drafts(bound, tasks)?;
+        let binding = &bound.binding;
+        let mut keys: Vec<Key> = Vec::with_capacity(updates.len() + inserts.len());
+        let mut changes: Vec<(Key, Vec<(usize, Cell)>)> = Vec::with_capacity(updates.len());
+        for draft in &updates {
+            let before = tasks[draft.task].item.located.row.as_ref();
+            let old = before.map_or(Key(vec![]), |row| binding.key_of(row));
+            keys.push(moved(&binding.key, &old, &draft.cells));
+            changes.push((old, draft.cells.clone()));
+        }
+        // The target takes those that set the same columns together.
+        changes.sort_by(|a, b| columns(&a.1).cmp(columns(&b.1)));
+        self.engine
+            .update(&binding.table, &binding.key, &changes, false)?;
+        let rows: Vec<&[(usize, Cell)]> =
+            inserts.iter().map(|draft| draft.cells.as_slice()).collect();
+        keys.extend(self.insert_rows(bound, &rows)?);
+        let drafts: Vec<Draft> = updates.into_iter().chain(inserts).collect();
+        let mut faults = Faults::new();
+        let place = |draft: &Draft| tasks[draft.task].item.at;
+        let mut written: Vec<Option<Written>> = tasks.iter().map(|_| None).collect();
+        let found = self.rows_at(bound, &keys)?;
+        for ((draft, key), row) in drafts.iter().zip(keys).zip(found) {
+            let row = kept(bound, &key, row)?;
+            let errors = self.differences(bound, &row, &draft.cells);
+            if !errors.is_empty() {
+                faults.push((place(draft), errors));
+            }
+            written[draft.task] = Some(Written {
+                key,
+                tagged: draft.tagged,
+                after: row,
             });
-            decide(
-                &bound.binding.entity,
-                located.entry.as_ref(),
-                found,
-                &wanted,
-                same,
-            )
-        };
-        let names = |places: &[usize]| -> Vec<String> {
-            places
-                .iter()
-                .map(|place| bound.binding.table.columns[*place].name.clone())
-                .collect()
-        };
-        let mut decided = Decided {
-            at: record.at.clone(),
-            key: record.key.clone(),
-            action: "unchanged",
-            target: located.row.as_ref().map(|row| bound.binding.key_of(row)),
-            before: row_before(located.entry.as_ref(), located.row.as_ref(), run),
-            columns: vec![],
-            drifted: vec![],
-            overwritten: vec![],
-        };
-        match decision {
-            Decision::Fail {
-                rule,
-                message,
-                column,
-            } => {
-                let column = column.map(|place| bound.binding.table.columns[place].name.as_str());
-                return Err(Fault::Record(vec![error(column, rule, message)]));
-            }
-            Decision::Insert if late => {
-                let message = "its row is not there, so that its late references can't be written";
-                return Err(Fault::Record(vec![error(None, "gone", message)]));
-            }
-            Decision::Insert => {
-                decided.action = "created";
-                let key = self.insert(bound, batch, record, &wanted, located.entry, digest)?;
-                let derived = bound
-                    .binding
-                    .id
-                    .is_some_and(|(_, from)| from != IdFrom::Target);
-                decided.target = (derived || !self.dry).then_some(key);
-            }
-            Decision::Update {
-                columns,
-                overwritten,
-                kept,
-            } => {
-                decided.action = if late { "linked" } else { "updated" };
-                decided.columns = names(&columns);
-                (decided.overwritten, decided.drifted) = (names(&overwritten), names(&kept));
-                self.update(bound, batch, record, &wanted, located, &columns, digest)?;
-            }
-            Decision::Unchanged { drifted, remember } => {
-                decided.drifted = names(&drifted);
-                if remember {
-                    self.remember(bound, batch, record, &wanted, located, digest)?;
-                }
-            }
-            Decision::Skip { reason, adopt } => {
-                decided.action = "skipped";
-                decided.columns = vec![reason.to_owned()];
-                if adopt {
-                    self.remember(bound, batch, record, &[], located, Vec::new())?;
-                }
-            }
         }
-        Ok(decided)
+        let created = |task: &usize| matches!(tasks[*task].decision, Decision::Insert);
+        let created: Vec<usize> = drafts
+            .iter()
+            .map(|draft| draft.task)
+            .filter(created)
+            .collect();
+        let asked = created
+            .iter()
+            .filter_map(|task| Some((tasks[*task].item.record, &written[*task].as_ref()?.key)));
+        let asked: Vec<(&Record, &Key)> = asked.collect();
+        let claimed = self.claimed(bound, &asked)?;
+        let claimed = created.iter().zip(claimed);
+        faults
+            .extend(claimed.filter_map(|(task, error)| Some((tasks[*task].item.at, vec![error?]))));
+        if !faults.is_empty() {
+            faults.sort_by_key(|(at, _)| *at);
+            return Err(Fault::Records(faults));
+        }
+        Ok(written)
     }
 
-    /// A cell as it is compared: a tag of a run in the tag column does not count.
-    pub(super) fn comparable(&self, bound: &Bound, place: usize, cell: &Cell) -> Cell {
-        let cell = if bound.binding.tag == Some(place) {
-            without_tags(bound, cell)
+    /// Makes the rows to be inserted, and those to be updated.
+    fn drafts(
+        &mut self,
+        bound: &Bound,
+        tasks: &[Task<'_>],
+    ) -> Result<(Vec<Draft>, Vec<Draft>), Fault> {
+        let (mut inserts, mut updates, mut faults) = (Vec::new(), Vec::new(), Faults::new());
+        let stamps = self.run_cells(bound)?;
+        for (place, task) in tasks.iter().enumerate() {
+            let at = task.item.at;
+            let before = task.item.located.row.as_ref();
+            let mut cells: Vec<(usize, Cell)> = Vec::new();
+            let mut want = |chosen: &dyn Fn(&Wanted) -> bool| {
+                let wanted = task.item.wanted.iter().filter(|wanted| chosen(wanted));
+                cells.extend(wanted.map(|wanted| (wanted.place, wanted.cell.clone())));
+            };
+            match &task.decision {
+                Decision::Insert => {
+                    want(&|_| true);
+                    if let Some((id, _)) = bound.binding.id
+                        && let Some(own) = self.own_id(bound, task.item.record)
+                    {
+                        cells.insert(0, (id, own));
+                    }
+                }
+                Decision::Update { columns, .. } => {
+                    want(&|wanted| columns.contains(&wanted.place));
+                    if let Some(row) = before {
+                        faults.extend(
+                            self.check_key_change(bound, row, columns)?
+                                .map(|error| (at, vec![error])),
+                        );
+                    }
+                }
+                _ => continue,
+            }
+            match &stamps {
+                Ok(stamps) => cells.extend(stamps.iter().cloned()),
+                Err(errors) => faults.push((at, errors.clone())),
+            }
+            let before = before.filter(|_| task.decision != Decision::Insert);
+            match self.add_tag(bound, before, &mut cells) {
+                Ok(tagged) => {
+                    let draft = Draft {
+                        task: place,
+                        cells,
+                        tagged,
+                    };
+                    if before.is_some() {
+                        updates.push(draft);
+                    } else {
+                        inserts.push(draft);
+                    }
+                }
+                Err(errors) => faults.push((at, errors)),
+            }
+        }
+        if faults.is_empty() {
+            Ok((inserts, updates))
         } else {
-            cell.clone()
-        };
-        self.engine.canonical(bound.binding.field(place), &cell)
-    }
-
-    fn insert(
-        &mut self,
-        bound: &Bound,
-        batch: i64,
-        record: &Record,
-        wanted: &[Wanted],
-        entry: Option<Entry>,
-        digest: Vec<u8>,
-    ) -> Result<Key, Fault> {
-        let mut cells: Vec<(usize, Cell)> = Vec::new();
-        if let (Some((place, _)), Some(id)) = (bound.binding.id, self.own_id(bound, record)) {
-            cells.push((place, id));
+            Err(Fault::Records(faults))
         }
-        cells.extend(
-            wanted
-                .iter()
-                .map(|wanted| (wanted.place, wanted.cell.clone())),
-        );
-        self.add_run_columns(bound, None, &mut cells)?;
-        let key = self.insert_row(bound, batch, &cells, Action::Insert, |writer, key, seq| {
-            writer.check_claim(bound, record, key)?;
-            let now = writer.entry(
-                bound,
-                record,
-                key.clone(),
-                wanted,
-                entry.as_ref(),
-                digest,
-                seq,
-            )?;
-            Ok(Some((record.key.clone(), entry, now)))
-        })?;
-        Ok(key)
     }
 
-    /// Inserts a row, reads it back, compares it and notes the change. `identify` gives the
-    /// record's key with its entry before and after.
-    pub(super) fn insert_row(
+    /// Inserts rows, those that set the same columns together, and returns their keys.
+    pub(super) fn insert_rows(
         &mut self,
         bound: &Bound,
-        batch: i64,
-        cells: &[(usize, Cell)],
-        action: Action,
-        identify: impl FnOnce(
-            &mut Self,
-            &Key,
-            i64,
-        ) -> Result<Option<(String, Option<Entry>, Entry)>, Fault>,
-    ) -> Result<Key, Fault> {
+        rows: &[&[(usize, Cell)]],
+    ) -> Result<Vec<Key>, Fault> {
+        if rows.is_empty() {
+            return Ok(vec![]);
+        }
         let binding = &bound.binding;
         self.note_counter(bound)?;
-        let places: Vec<usize> = cells.iter().map(|(place, _)| *place).collect();
-        let values: Vec<Cell> = cells.iter().map(|(_, cell)| cell.clone()).collect();
-        let key = self
-            .engine
-            .insert(&binding.table, &places, &[values], &binding.key)?
-            .pop();
-        let key = key.ok_or_else(|| Fault::Some("the insert returned no key".into()))?;
-        let row = self.read_back(bound, &key, cells)?;
-        let seq = self.next_seq()?;
-        let sum = |(place, cell): (usize, &Cell)| {
-            // The upper half of the checksum is enough to name a column that changed.
-            u32::try_from(self.engine.canonical(binding.field(place), cell).sum() >> 32)
-                .unwrap_or_default()
-        };
-        let sums = row.iter().enumerate().map(sum).collect();
-        let mut change = Change {
-            seq,
-            batch,
-            shape: bound.shape,
-            action,
-            target: key.clone(),
-            identity: None,
-            before: Image::default(),
-            after: Image::default(),
-            sums,
-            hash: row_hash(&row),
-            earlier: None,
-            later: None,
-            entry: None,
-        };
-        if let Some((source, before, now)) = identify(self, &key, seq)? {
-            change.identity = Some((bound.entity, source.clone()));
-            change.earlier = self.chain(before.as_ref(), seq)?;
-            change.entry = Some(before.map(Box::new));
-            self.engine
-                .put_entries(&[(bound.entity, source, Some(now))])?;
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by(|a, b| columns(rows[*a]).cmp(columns(rows[*b])));
+        let mut keys: Vec<(usize, Key)> = Vec::with_capacity(rows.len());
+        for group in order.chunk_by(|a, b| columns(rows[*a]).eq(columns(rows[*b]))) {
+            let places: Vec<usize> = columns(rows[group[0]]).collect();
+            let cells = |row: &usize| rows[*row].iter().map(|(_, cell)| cell.clone()).collect();
+            let values: Vec<Vec<Cell>> = group.iter().map(cells).collect();
+            let returned = self
+                .engine
+                .insert(&binding.table, &places, &values, &binding.key)?;
+            keys.extend(group.iter().copied().zip(returned));
         }
-        let run = self.the_run()?.seq;
-        self.engine.put_changes(run, &[change])?;
-        Ok(key)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what was decided, and what it was decided on"
-    )]
-    fn update(
-        &mut self,
-        bound: &Bound,
-        batch: i64,
-        record: &Record,
-        wanted: &[Wanted],
-        located: Located,
-        columns: &[usize],
-        digest: Vec<u8>,
-    ) -> Result<(), Fault> {
-        let binding = &bound.binding;
-        let before = located
-            .row
-            .ok_or_else(|| Fault::Some("the row is gone".into()))?;
-        let key = binding.key_of(&before);
-        self.check_key_change(bound, &before, columns)?;
-        let chosen = wanted
-            .iter()
-            .filter(|wanted| columns.contains(&wanted.place));
-        let mut cells: Vec<(usize, Cell)> = chosen
-            .map(|wanted| (wanted.place, wanted.cell.clone()))
-            .collect();
-        let mut written = columns.to_vec();
-        if self.add_run_columns(bound, Some(&before), &mut cells)? {
-            written.extend(binding.tag.filter(|place| !columns.contains(place)));
+        if keys.len() < rows.len() {
+            return Err(Fault::Some("the insert returned no key".into()));
         }
-        self.engine.update(
-            &binding.table,
-            &binding.key,
-            &[(key.clone(), cells.clone())],
-            false,
-        )?;
-        // The key itself may be among the columns that were written.
-        let new_key = Key(binding
-            .key
-            .iter()
-            .zip(&key.0)
-            .map(|(place, old)| {
-                cells
-                    .iter()
-                    .find(|(written, _)| written == place)
-                    .map_or(old, |(_, cell)| cell)
-                    .clone()
-            })
-            .collect());
-        let after = self.read_back(bound, &new_key, &cells)?;
-        let seq = self.next_seq()?;
-        let kept = |place: &usize| {
-            before[*place] != after[*place] || binding.is_loose(*place) || written.contains(place)
-        };
-        let image = (0..before.len())
-            .filter(kept)
-            .map(|place| (place, before[place].clone()))
-            .collect();
-        let now = self.entry(
-            bound,
-            record,
-            new_key.clone(),
-            wanted,
-            located.entry.as_ref(),
-            digest,
-            seq,
-        )?;
-        let change = Change {
-            seq,
-            batch,
-            shape: bound.shape,
-            action: Action::Update,
-            target: new_key,
-            identity: Some((bound.entity, record.key.clone())),
-            before: Image(image),
-            after: Image(
-                written
-                    .iter()
-                    .map(|place| (*place, after[*place].clone()))
-                    .collect(),
-            ),
-            sums: vec![],
-            hash: row_hash(&before),
-            earlier: self.chain(located.entry.as_ref(), seq)?,
-            later: None,
-            entry: Some(located.entry.map(Box::new)),
-        };
-        let run = self.the_run()?.seq;
-        self.engine
-            .put_entries(&[(bound.entity, record.key.clone(), Some(now))])?;
-        self.engine.put_changes(run, &[change])?;
-        Ok(())
+        keys.sort_by_key(|(row, _)| *row);
+        Ok(keys.into_iter().map(|(_, key)| key).collect())
     }
 
-    /// Notes in the id map what it does not know yet; the row stays as it is.
-    fn remember(
-        &mut self,
+    /// Says which columns of a row that was read back are not as they were sent: triggers may have
+    /// changed it after the statement.
+    pub(super) fn differences(
+        &self,
         bound: &Bound,
-        batch: i64,
-        record: &Record,
-        wanted: &[Wanted],
-        located: Located,
-        digest: Vec<u8>,
-    ) -> Result<(), Fault> {
-        let Some(row) = located.row else {
-            return Ok(());
-        };
-        let key = bound.binding.key_of(&row);
-        let seq = self.next_seq()?;
-        let now = self.entry(
-            bound,
-            record,
-            key.clone(),
-            wanted,
-            located.entry.as_ref(),
-            digest,
-            seq,
-        )?;
-        self.map_only(bound, batch, record, key, located.entry, now)
-    }
-
-    pub(super) fn map_only(
-        &mut self,
-        bound: &Bound,
-        batch: i64,
-        record: &Record,
-        key: Key,
-        before: Option<Entry>,
-        now: Entry,
-    ) -> Result<(), Fault> {
-        let change = Change {
-            seq: now.seq,
-            batch,
-            shape: bound.shape,
-            action: Action::Map,
-            target: key,
-            identity: Some((bound.entity, record.key.clone())),
-            before: Image::default(),
-            after: Image::default(),
-            sums: vec![],
-            hash: [0; 16],
-            earlier: self.chain(before.as_ref(), now.seq)?,
-            later: None,
-            entry: Some(before.map(Box::new)),
-        };
-        let run = self.the_run()?.seq;
-        self.engine
-            .put_entries(&[(bound.entity, record.key.clone(), Some(now))])?;
-        self.engine.put_changes(run, &[change])?;
-        Ok(())
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "all that an entry is made of")]
-    fn entry(
-        &mut self,
-        bound: &Bound,
-        record: &Record,
-        target: Key,
-        wanted: &[Wanted],
-        before: Option<&Entry>,
-        digest: Vec<u8>,
-        seq: i64,
-    ) -> Result<Entry, StoreError> {
-        let mut sums: Vec<(usize, u64)> =
-            before.map(|entry| entry.sums.clone()).unwrap_or_default();
-        sums.retain(|(place, _)| wanted.iter().all(|wanted| wanted.place != *place));
-        sums.extend(
-            wanted
-                .iter()
-                .map(|wanted| (wanted.place, wanted.canonical.sum())),
-        );
-        sums.sort_unstable();
-        let run = self.the_run()?.seq;
-        Ok(Entry {
-            entity: bound.entity,
-            source: record.key.clone(),
-            claim: bound.claim,
-            target,
-            gone: false,
-            digest,
-            sums,
-            run,
-            seq,
-        })
-    }
-
-    pub(super) fn next_seq(&mut self) -> Result<i64, StoreError> {
-        let run = self.the_run()?;
-        run.last_seq += 1;
-        Ok(run.last_seq)
-    }
-
-    /// Links this change to the same run's change of the same row before it.
-    pub(super) fn chain(
-        &mut self,
-        before: Option<&Entry>,
-        seq: i64,
-    ) -> Result<Option<i64>, StoreError> {
-        let run = self.the_run()?.seq;
-        let Some(before) = before.filter(|entry| entry.run == run) else {
-            return Ok(None);
-        };
-        ledger::supersede(&mut self.engine, run, before.seq, seq)?;
-        Ok(Some(before.seq))
-    }
-
-    /// Adds what only a run knows, and the tag. Returns whether the tag was added.
-    fn add_run_columns(
-        &mut self,
-        bound: &Bound,
-        before: Option<&Row>,
-        cells: &mut Vec<(usize, Cell)>,
-    ) -> Result<bool, Fault> {
-        let binding = &bound.binding;
-        let stamped = binding
-            .columns
-            .iter()
-            .any(|column| matches!(column.from, From::Run(_)));
-        if !stamped && binding.tag.is_none() {
-            return Ok(false);
-        }
-        let run = self.the_run()?.clone();
-        for column in &binding.columns {
-            let From::Run(value) = column.from else {
-                continue;
-            };
-            let value = run_value(&run, value, column.field.kind);
-            let cell =
-                self.engine
-                    .encode(&column.field, &binding.table.columns[column.place], &value);
-            let name = binding.table.columns[column.place].name.as_str();
-            cells.push((
-                column.place,
-                cell.map_err(|message| Fault::Record(vec![error(Some(name), "type", message)]))?,
-            ));
-        }
-        let (Some(place), Some(tag)) = (binding.tag, binding.tag_text(&run.id)) else {
-            return Ok(false);
-        };
-        let written = cells.iter().position(|(other, _)| *other == place);
-        let present = written
-            .map(|at| &cells[at].1)
-            .or_else(|| before.map(|row| &row[place]));
-        let mut items = elements(bound, present.unwrap_or(&Cell::Null)).ok_or_else(|| {
-            let name = binding.table.columns[place].name.as_str();
-            Fault::Record(vec![error(
-                Some(name),
-                "tag",
-                "it holds no list that a tag can be added to",
-            )])
-        })?;
-        if items.iter().any(|item| item.as_str() == Some(&tag)) {
-            return Ok(false);
-        }
-        items.push(Value::String(tag));
-        let cell = list_cell(bound, &items);
-        match written {
-            Some(at) => cells[at].1 = cell,
-            None => cells.push((place, cell)),
-        }
-        Ok(true)
-    }
-
-    /// Reads a row back inside the transaction: triggers may have changed it after the statement.
-    fn read_back(
-        &mut self,
-        bound: &Bound,
-        key: &Key,
+        row: &Row,
         sent: &[(usize, Cell)],
-    ) -> Result<Row, Fault> {
+    ) -> Vec<FieldError> {
         let binding = &bound.binding;
-        let row = self.row_at(bound, key)?;
-        let row = row.ok_or_else(|| {
-            Fault::Some(format!(
-                "the row {key} of {} was not kept",
-                binding.table.name
-            ))
-        })?;
         let mut errors = Vec::new();
         for (place, sent) in sent.iter().filter(|(place, _)| !binding.is_loose(*place)) {
             let field = binding.field(*place);
@@ -530,11 +224,7 @@ impl<E: Engine> Writer<E> {
                 ));
             }
         }
-        if errors.is_empty() {
-            Ok(row)
-        } else {
-            Err(Fault::Record(errors))
-        }
+        errors
     }
 
     /// Notes the counter of a table before the run's first insert into it.
@@ -555,71 +245,23 @@ impl<E: Engine> Writer<E> {
     }
 }
 
-/// The hash of a row as it was before the run; none of a row that the run itself has written.
-pub(super) fn row_before(entry: Option<&Entry>, row: Option<&Row>, run: i64) -> Option<[u8; 16]> {
-    let own = entry.is_some_and(|entry| entry.run == run);
-    row.filter(|_| !own).map(|row| row_hash(row))
+fn columns(cells: &[(usize, Cell)]) -> impl Iterator<Item = usize> {
+    cells.iter().map(|(place, _)| *place)
 }
 
-/// The digest that the put pass leaves: of a record with late references one that is not yet whole.
-fn put_digest(bound: &Bound, record: &Record, whole: &[u8]) -> Vec<u8> {
-    let is_late = |name: &String| {
-        bound
-            .binding
-            .entity
-            .fields
-            .get(name)
-            .is_some_and(|field| field.late)
+/// The row that was read back.
+pub(super) fn kept(bound: &Bound, key: &Key, row: Option<Row>) -> Result<Row, Fault> {
+    row.ok_or_else(|| {
+        let table = &bound.binding.table.name;
+        Fault::Some(format!("the row {key} of {table} was not kept"))
+    })
+}
+
+/// The key of a row after an update: the key itself may be among the columns that were written.
+fn moved(places: &[usize], old: &Key, cells: &[(usize, Cell)]) -> Key {
+    let cell = |(place, old): (&usize, &Cell)| {
+        let written = cells.iter().find(|(written, _)| written == place);
+        written.map_or(old, |(_, cell)| cell).clone()
     };
-    if record.refs.keys().any(is_late) {
-        contract::Digest::of(&[b"late", whole].concat())
-            .short()
-            .to_vec()
-    } else {
-        whole.to_vec()
-    }
-}
-
-/// Returns the elements of a list cell; none of a NULL; `None` of what is no list.
-fn elements(bound: &Bound, cell: &Cell) -> Option<Vec<Value>> {
-    let text = match cell {
-        Cell::Null => return Some(vec![]),
-        Cell::Text(text) => text,
-        _ => return None,
-    };
-    match separator(bound) {
-        Some(separator) if text.is_empty() && !separator.is_empty() => Some(vec![]),
-        Some(separator) => Some(text.split(separator).map(Value::from).collect()),
-        None => serde_json::from_str(text).ok(),
-    }
-}
-
-fn list_cell(bound: &Bound, items: &[Value]) -> Cell {
-    match separator(bound) {
-        Some(separator) => {
-            let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-            Cell::Text(texts.join(separator))
-        }
-        None => Cell::Text(Value::Array(items.to_vec()).to_string()),
-    }
-}
-
-fn separator(bound: &Bound) -> Option<&str> {
-    match bound.binding.field(bound.binding.tag?)?.store.as_ref()? {
-        contract::plan::ListOut::Separated(separator) => Some(separator),
-        _ => None,
-    }
-}
-
-/// A list without the tags of runs. An empty one counts as NULL, which a tag would have made it.
-fn without_tags(bound: &Bound, cell: &Cell) -> Cell {
-    let Some(mut items) = elements(bound, cell) else {
-        return cell.clone();
-    };
-    items.retain(|item| item.as_str().is_none_or(|text| !bound.binding.is_tag(text)));
-    if items.is_empty() {
-        Cell::Null
-    } else {
-        list_cell(bound, &items)
-    }
+    Key(places.iter().zip(&old.0).map(cell).collect())
 }

@@ -139,7 +139,10 @@ fn is_said_otherwise(
     let common = COMMON.iter().any(|common| declared.starts_with(common));
     !cell.is_null()
         && (declared.ends_with("[]") || !common)
-        && scene.sql.encode(&bound.field, column, value).as_ref() == Ok(cell)
+        && scene
+            .sql
+            .encode_one(&bound.field, column, value)
+            .is_ok_and(|found| found.as_ref() == Ok(cell))
 }
 
 /// What a record says of a column.
