@@ -12,6 +12,8 @@ pub struct AtomicFile {
     path: PathBuf,
     temp: PathBuf,
     out: Option<BufWriter<File>>,
+    /// Whether it has its name.
+    named: bool,
 }
 
 impl AtomicFile {
@@ -34,6 +36,7 @@ impl AtomicFile {
             path: path.to_owned(),
             temp,
             out,
+            named: false,
         })
     }
 
@@ -51,6 +54,7 @@ impl AtomicFile {
         }
         crash_point!("file.rename");
         fs::rename(&self.temp, &self.path)?;
+        self.named = true;
         sync_folder(folder_of(&self.path))
     }
 }
@@ -68,7 +72,7 @@ impl Write for AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if self.out.take().is_some() {
+        if !self.named {
             // Nothing can be done about a failure here, and the name says what the file is.
             fs::remove_file(&self.temp).ok();
         }
@@ -141,6 +145,15 @@ mod tests {
             .write_all(b"new")
             .unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_have_its_name_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        fs::create_dir(&path).unwrap();
+        write_atomic(&path, b"new").unwrap_err();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

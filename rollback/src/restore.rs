@@ -7,7 +7,7 @@ use std::path::Path;
 use contract::{Exit, Failure, Talk};
 use serde_json::json;
 use store::ledger::{self, Holder, Run};
-use store::{Restore, Snapshot, TargetUrl, digest_of};
+use store::{Restore, Snapshot, TargetUrl, digest_of, hooks};
 
 use crate::Args;
 use crate::guard;
@@ -103,6 +103,13 @@ pub(crate) fn restore(
         out,
         &json!({"run": run.id, "level": 2, "status": "SUCCESS", "safetyCopy": safety, "runs": done.undone, "again": done.again, "rows": rows, "tables": tables}),
     );
+    drop(sql);
+    if !args.no_hooks {
+        let mut target = url.open_to_undo().map_err(after)?;
+        for run in &done.undone {
+            hooks::run(target.sql(), run, &operator, talk);
+        }
+    }
     Ok(Exit::Done)
 }
 

@@ -59,7 +59,7 @@ fn all(
             )));
         };
         let name = format!("hook {} ({}) on {}", step.hook, name(hook), step.event);
-        if let Some(other) = at_work(sql, &step, hook)? {
+        if let Some(other) = at_work(sql, &step, hook, &me)? {
             talk.warn(format!(
                 "{name} is being run by process {} on {}",
                 other.process, other.host
@@ -78,6 +78,7 @@ fn all(
             Some(why) => talk.warn(format!("{name} failed: {why}; what the run wrote stands")),
         }
         ledger::settle_hook(sql, &step, ended.tries, ended.failed.as_deref())?;
+        contract::crash_point!("hook.settled", injected);
     }
     Ok(())
 }
@@ -90,13 +91,18 @@ fn injected(error: std::io::Error) -> StoreError {
     }
 }
 
-/// Who runs it now, if somebody does: a process that is there, and not for longer than it may take.
-fn at_work(sql: &mut dyn Sql, step: &HookStep, hook: &Hook) -> Result<Option<Holder>, StoreError> {
+/// Who else runs it now, if somebody does: a process that is there, and not for longer than it may take.
+fn at_work(
+    sql: &mut dyn Sql,
+    step: &HookStep,
+    hook: &Hook,
+    me: &Holder,
+) -> Result<Option<Holder>, StoreError> {
     let longest = webhook::longest(hook.timeout) + Duration::from_secs(5);
     let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
     let age = sql.now()?.saturating_sub(step.at);
     let holder = step.holder.clone();
-    Ok(holder.filter(|holder| (0..longest).contains(&age) && !holder.is_gone()))
+    Ok(holder.filter(|holder| holder != me && (0..longest).contains(&age) && !holder.is_gone()))
 }
 
 fn name(hook: &Hook) -> &str {

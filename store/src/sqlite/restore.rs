@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use contract::crash_point;
 use contract::digest::HashingReader;
+use contract::files::{folder_of, sync_folder};
+use contract::plan::{HookEvent, LoadedPlan};
 use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
 use super::connect::Sqlite;
-use super::snapshot::{Temporary, beside, make_folder, real, unreachable, usual_folder, whole};
+use super::snapshot::{Temporary, beside, failed, make_folder, real, usual_folder, whole};
 use crate::ledger::{self, Run, RunStatus};
 use crate::{Cell, Engine as _, Snapshot, Sql as _, StoreError};
 
@@ -55,14 +57,16 @@ pub struct Restored {
 /// Puts a snapshot in the place of a database.
 pub(crate) fn restore(path: &Path, wish: &Restore<'_>) -> Result<Restored, StoreError> {
     let (path, name) = real(path)?;
+    crash_point!("restore.hold", failed(&path));
     let (held, wal) = hold(&path)?;
     let safety = keep(&held, &path, &name, wish.now)?;
     let temporary = Temporary::beside(&path)?;
     copy(wish, &temporary.path)?;
+    crash_point!("restore.open", failed(&path));
     let new = Sqlite::open(&temporary.path)?;
     whole(&new)?;
     let contents = new.contents()?;
-    let mut restored = history(new, &safety, wish)?;
+    let mut restored = history(new, &safety, wish).map_err(of_copy)?;
     let new = Sqlite::open(&temporary.path)?;
     whole(&new)?;
     if new.contents()? != contents {
@@ -74,21 +78,35 @@ pub(crate) fn restore(path: &Path, wish: &Restore<'_>) -> Result<Restored, Store
         contents.len(),
     );
     let mode = if wal { "WAL" } else { "DELETE" };
+    crash_point!("restore.mode", failed(&path));
     new.conn
         .pragma_update(None, "journal_mode", mode)
         .map_err(|error| new.error(&error))?;
     drop(new);
-    own(&temporary.path, &path).map_err(|error| unreachable(&path, &error))?;
+    crash_point!("restore.own", failed(&path));
+    own(&temporary.path, &path).map_err(failed(&path))?;
     // They are empty: what they held is in the file since it is held.
     for end in ["-wal", "-shm", "-journal"] {
+        crash_point!("restore.unlink", failed(&path));
         match fs::remove_file(beside(&path, end)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(unreachable(&beside(&path, end), &error));
+                return Err(failed(&beside(&path, end))(error));
             }
             _ => {}
         }
     }
-    temporary.commit(&path)?;
+    temporary.name(&path)?;
+    let lasts = || {
+        sync_folder(folder_of(&path))?;
+        crash_point!("restore.release");
+        Ok::<(), io::Error>(())
+    };
+    lasts().map_err(|error| StoreError::Unknown {
+        message: format!(
+            "{} is the snapshot, which a power cut may undo ({error}): restore it again",
+            path.display()
+        ),
+    })?;
     drop(held);
     Ok(restored)
 }
@@ -126,6 +144,7 @@ fn keep(held: &Connection, path: &Path, name: &str, now: i64) -> Result<PathBuf,
     let time = time.format("%Y%m%dT%H%M%S%3fZ");
     let place = folder.join(format!("{name}.before-restore-{time}.snapshot"));
     let temporary = Temporary::beside(&place)?;
+    crash_point!("restore.keep", failed(&place));
     let copied = || {
         let mut copy = Connection::open(&temporary.path)?;
         Backup::new(held, &mut copy)?.run_to_completion(10_000, Duration::ZERO, None)?;
@@ -144,9 +163,10 @@ fn copy(wish: &Restore<'_>, to: &Path) -> Result<(), StoreError> {
         crash_point!("restore.copy");
         let mut from = HashingReader::new(File::open(wish.file)?);
         io::copy(&mut from, &mut File::options().write(true).open(to)?)?;
+        crash_point!("restore.copied");
         Ok(from.hasher().digest())
     };
-    let found = copied().map_err(|error| unreachable(wish.file, &error))?;
+    let found = copied().map_err(failed(wish.file))?;
     if found == wish.snapshot.sha256 {
         return Ok(());
     }
@@ -167,6 +187,14 @@ fn own(file: &Path, like: &Path) -> io::Result<()> {
     fs::set_permissions(file, like.permissions())
 }
 
+/// An error of the copy: whatever became of it, the target is as it was.
+fn of_copy(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unknown { message } => StoreError::Unreachable { message },
+        other => other,
+    }
+}
+
 /// What the snapshot says of a run: status, last change, changes kept.
 type Then = BTreeMap<i64, (String, i64)>;
 
@@ -174,7 +202,8 @@ type Then = BTreeMap<i64, (String, i64)>;
 fn history(mut new: Sqlite, safety: &Path, wish: &Restore<'_>) -> Result<Restored, StoreError> {
     let path = safety.to_string_lossy().into_owned();
     new.run("ATTACH ?1 AS present", &[path.into()])?;
-    new.begin()?;
+    // Not at once for writing, as that would be for the safety copy too.
+    new.try_batch("BEGIN").map_err(|error| new.error(&error))?;
     let had = new.has_ledger()?;
     let mut then = Then::new();
     if had {
@@ -204,6 +233,9 @@ fn history(mut new: Sqlite, safety: &Path, wish: &Restore<'_>) -> Result<Restore
     runs.reverse();
     for mut run in runs {
         if run.seq >= wish.run.seq {
+            if run.status != RunStatus::RolledBack {
+                tell(&mut new, &run)?;
+            }
             run.reason = Some(undone_by(&run, wish));
             (run.status, run.kept, run.undo_seq) = (RunStatus::RolledBack, 0, Some(1));
             run.ended = Some(wish.now);
@@ -235,6 +267,14 @@ fn history(mut new: Sqlite, safety: &Path, wish: &Restore<'_>) -> Result<Restore
     )?;
     new.commit()?;
     Ok(restored)
+}
+
+/// Notes the hooks of a run that is rolled back by this. A plan that this build does not read has none.
+fn tell(new: &mut Sqlite, run: &Run) -> Result<(), StoreError> {
+    match LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone()) {
+        Ok(plan) => ledger::note_hooks(new, &plan.plan.hook, run.seq, HookEvent::RolledBack),
+        Err(_) => Ok(()),
+    }
 }
 
 fn undone_by(run: &Run, wish: &Restore<'_>) -> String {

@@ -1,6 +1,7 @@
 //! Making a snapshot of a SQLite file, and reading it back.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use contract::crash_point;
@@ -10,6 +11,9 @@ use contract::plan::Retention;
 use super::connect::Sqlite;
 use crate::snapshot::{Snapshot, digest_of};
 use crate::{Cell, StoreError};
+
+/// What SQLite may leave beside a file.
+pub(super) const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// A file that goes when it is dropped, unless it was given its name.
 pub(super) struct Temporary {
@@ -21,27 +25,47 @@ impl Temporary {
     pub(super) fn beside(place: &Path) -> Result<Self, StoreError> {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         let path = place.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        create_private(&path).map_err(|error| unreachable(&path, &error))?;
-        Ok(Self { path })
+        create_private(&path).map_err(failed(&path))?;
+        let new = Self { path };
+        // A journal that a process of this number left would be played back into the new file.
+        for end in BESIDE {
+            match fs::remove_file(beside(&new.path, end)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(&new.path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(new)
     }
 
-    /// Syncs it, gives it its name and syncs the folder.
-    pub(super) fn commit(self, place: &Path) -> Result<(), StoreError> {
+    /// Syncs it and gives it its name, which lasts once the folder is synced.
+    pub(super) fn name(self, place: &Path) -> Result<(), StoreError> {
         let named = || {
             crash_point!("snapshot.sync");
             File::open(&self.path)?.sync_all()?;
             crash_point!("snapshot.rename");
-            fs::rename(&self.path, place)?;
-            sync_folder(folder_of(place))
+            fs::rename(&self.path, place)
         };
-        named().map_err(|error| unreachable(place, &error))
+        named().map_err(failed(place))
+    }
+
+    /// The same, and syncs the folder. What fails leaves nothing of this name.
+    pub(super) fn commit(self, place: &Path) -> Result<(), StoreError> {
+        let synced = || sync_folder(folder_of(place)).map_err(failed(place));
+        let done = self.name(place).and_then(|()| synced());
+        if done.is_err() {
+            fs::remove_file(place).ok();
+        }
+        done
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
         // After the rename there is nothing of this name any more.
-        for end in ["", "-journal", "-wal", "-shm"] {
+        fs::remove_file(&self.path).ok();
+        for end in BESIDE {
             fs::remove_file(beside(&self.path, end)).ok();
         }
     }
@@ -54,8 +78,9 @@ pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-pub(super) fn unreachable(path: &Path, error: &std::io::Error) -> StoreError {
-    StoreError::Unreachable {
+/// Returns what names the path of an error of the system.
+pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> StoreError {
+    move |error| StoreError::Unreachable {
         message: format!("{}: {error}", path.display()),
     }
 }
@@ -72,14 +97,12 @@ pub(super) fn make_folder(folder: &Path) -> Result<PathBuf, StoreError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     let made = builder.create(folder).and_then(|()| folder.canonicalize());
-    made.map_err(|error| unreachable(folder, &error))
+    made.map_err(failed(folder))
 }
 
 /// Returns the place of a database, links resolved, and its bare name.
 pub(super) fn real(path: &Path) -> Result<(PathBuf, String), StoreError> {
-    let real = path
-        .canonicalize()
-        .map_err(|error| unreachable(path, &error))?;
+    let real = path.canonicalize().map_err(failed(path))?;
     let name = real.file_name().and_then(|name| name.to_str());
     let name = name
         .ok_or_else(|| StoreError::refused(format!("{} is not a name in UTF-8", real.display())))?;
@@ -120,11 +143,14 @@ pub(crate) fn take(
     })?;
     let temporary = Temporary::beside(&place)?;
     // For writing: what a crash left half written is put right first.
+    crash_point!("snapshot.open", failed(&path));
     let source = Sqlite::open(&path)?;
+    crash_point!("snapshot.copy", failed(&path));
     source.copy_to(&temporary.path)?;
+    crash_point!("snapshot.settle", failed(&path));
     settle(&temporary.path)?;
-    let (sha256, bytes) =
-        digest_of(&temporary.path).map_err(|error| unreachable(&temporary.path, &error))?;
+    crash_point!("snapshot.digest", failed(&path));
+    let (sha256, bytes) = digest_of(&temporary.path).map_err(failed(&temporary.path))?;
     temporary.commit(&place)?;
     Ok(Snapshot {
         path: text,
@@ -208,6 +234,24 @@ mod tests {
         assert!(error.to_string().contains("club.db"), "{error}");
         let kept = folder.path().join(".switchback/snapshots");
         assert_eq!(fs::read_dir(kept).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_journal_that_a_process_of_this_number_left_is_not_played_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = database(folder.path(), "CREATE TABLE t (a)");
+        let place = folder.path().join("club.db.r.snapshot");
+        let temporary = Temporary::beside(&place).unwrap();
+        let left = BESIDE.map(|end| beside(&temporary.path, end));
+        for file in &left {
+            fs::write(file, "of another file").unwrap();
+        }
+        std::mem::forget(temporary);
+        let temporary = Temporary::beside(&place).unwrap();
+        assert!(left.iter().all(|file| !file.exists()));
+        fs::copy(&path, &temporary.path).unwrap();
+        temporary.commit(&place).unwrap();
+        assert_eq!(fs::read(&place).unwrap(), fs::read(&path).unwrap());
     }
 
     #[test]

@@ -11,8 +11,11 @@
 
 mod bundles;
 mod calls;
+mod desk;
+mod desks;
 mod disk;
 mod lab;
+mod listener;
 mod manners;
 mod matrix;
 mod migration;
