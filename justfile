@@ -74,10 +74,10 @@ crash:
     mkdir -p "${CARGO_TARGET_DIR:-target}/debug/crash"
     cd "${CARGO_TARGET_DIR:-target}/debug" && cp apply bundle rollback crash/
 
-# Put in every fault, the long form: more pairs, power cuts; as root, with strace and e2fsprogs
+# Put in every fault, the long form: more pairs, power cuts; as root or with sudo, with strace and e2fsprogs
 faults *ARGS: tools crash
     cargo build --locked --workspace --bins
-    SWITCHBACK_FAULTS=full cargo test --locked -p tests --test faults -- {{ARGS}}
+    SWITCHBACK_FAULTS=full cargo test --locked -p tests --test faults -- --include-ignored {{ARGS}}
 
 # Check formatting, clippy and the docs
 lint:

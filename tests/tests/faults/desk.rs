@@ -148,7 +148,7 @@ impl Desk {
         let stands = if task == Task::Apply {
             there && batches(&place.db()) == 1
         } else {
-            status != "rolled-back" && !self.half_back(task, place)
+            status != "rolled-back" && !half_back(task, place)
         };
         let present = if task == Task::Restore {
             &self.edited
@@ -178,12 +178,6 @@ impl Desk {
         } else {
             Vec::new()
         }
-    }
-
-    /// Whether the one batch of a rollback stands that has not ended.
-    fn half_back(&self, task: Task, place: &Place) -> bool {
-        task == Task::Rollback
-            && db::ask(&place.db(), "SELECT undo_seq FROM switchback_runs") == "1"
     }
 
     /// Every file that has a snapshot's name is one, and what has a run is the run's.
@@ -346,8 +340,13 @@ fn hooks(port: u16) -> String {
     )
 }
 
+/// Whether the one batch of a rollback stands that has not ended.
+fn half_back(task: Task, place: &Place) -> bool {
+    task == Task::Rollback && db::ask(&place.db(), "SELECT undo_seq FROM switchback_runs") == "1"
+}
+
 /// The folder of a place's snapshots.
-pub fn kept(place: &Place) -> PathBuf {
+fn kept(place: &Place) -> PathBuf {
     place.0.join(".switchback/snapshots")
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tests::{command, db, program};
 
 use crate::lab::{BATCHES, Lab, Place, memory, run};
-use crate::points::{each, long, say};
+use crate::points::each;
 
 fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
@@ -21,11 +21,15 @@ struct Mount(PathBuf);
 impl Mount {
     fn new(at: PathBuf, args: &[&str]) -> Self {
         fs::create_dir_all(&at).unwrap();
-        let done = Command::new("mount").args(args).arg(&at).output().unwrap();
+        let done = as_root("mount").args(args).arg(&at).output();
+        let said = match &done {
+            Ok(done) => String::from_utf8_lossy(&done.stderr).into_owned(),
+            Err(error) => error.to_string(),
+        };
         assert!(
-            done.status.success(),
-            "mount {args:?}: {}",
-            String::from_utf8_lossy(&done.stderr)
+            done.is_ok_and(|done| done.status.success()),
+            "mount {args:?}: {said}\nthis test mounts a small file system: run it as root, or where sudo asks for no \
+             password (`sudo -v` first)"
         );
         Self(at)
     }
@@ -33,24 +37,29 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        Command::new("umount").arg(&self.0).status().ok();
+        as_root("umount").arg(&self.0).status().ok();
     }
+}
+
+/// A command that runs as root: by sudo, without asking, where we are not.
+fn as_root(program: &str) -> Command {
+    if is_root() {
+        return Command::new(program);
+    }
+    let mut sudo = Command::new("sudo");
+    sudo.args(["-n", program]);
+    sudo
 }
 
 /// Real ENOSPC, with 4 KiB more room each time.
 #[test]
 fn a_full_disk_undoes_the_batch_and_names_the_volume() {
     const SIZE: u64 = 4 << 20;
-    if !is_root() {
-        return say(
-            "a_full_disk…: needs root to mount a small tmpfs; ENOSPC by strace is tested all the same",
-        );
-    }
     let lab = Lab::new();
     let room = memory();
     let mount = Mount::new(
         room.path().join("small"),
-        &["-t", "tmpfs", "-o", "size=4m", "tmpfs"],
+        &["-t", "tmpfs", "-o", "size=4m,mode=777", "tmpfs"],
     );
     let used = fs::metadata(lab.path("before.db")).unwrap().len();
     let full = std::cell::Cell::new(0);
@@ -104,7 +113,10 @@ fn a_full_disk_undoes_the_batch_and_names_the_volume() {
 /// Runs a plain program as a user who may not write; root would be let through.
 fn as_nobody(folder: &Path, args: &[&str]) -> Command {
     let copy = folder.join("apply");
-    fs::copy(program("apply"), &copy).unwrap();
+    // By another process: what a test beside this one starts meanwhile would keep a file of ours open,
+    // and one that is open for writing can't be run.
+    let copied = Command::new("cp").arg(program("apply")).arg(&copy).status();
+    assert!(copied.unwrap().success());
     let mut unprivileged = if is_root() {
         let mut setpriv = Command::new("setpriv");
         setpriv
@@ -242,10 +254,8 @@ fn too_few_file_descriptors_are_a_clean_error() {
 
 /// The long form: what is remembered is small, so much goes through little memory.
 #[test]
+#[ignore = "the long form: just faults"]
 fn a_memory_cap_is_enough_for_many_records() {
-    if !long() {
-        return;
-    }
     let room = tests::Bulk::room(20_000);
     let _ = room.bundle("B");
     let mut shell = Command::new("sh");
@@ -265,11 +275,8 @@ fn a_memory_cap_is_enough_for_many_records() {
 /// The long form: the disk as a power cut leaves it, after each acknowledged batch and between.
 /// What was synced is in the backing file; what was not is not.
 #[test]
+#[ignore = "the long form: just faults"]
 fn a_power_cut_loses_no_acknowledged_batch() {
-    if !long() {
-        return;
-    }
-    assert!(is_root(), "a power cut needs root to mount a loop device");
     for mode in ["DELETE", "TRUNCATE", "PERSIST", "WAL"] {
         power_cuts(mode);
     }
@@ -278,7 +285,10 @@ fn a_power_cut_loses_no_acknowledged_batch() {
 /// Makes `disk.img`, an empty ext4 file system.
 fn format(folder: &Path) {
     let made = Command::new("sh")
-        .args(["-c", "truncate -s 24M disk.img && mkfs.ext4 -q disk.img"])
+        .args([
+            "-c",
+            "truncate -s 24M disk.img && mkfs.ext4 -q -E root_owner=$(id -u):$(id -g) disk.img",
+        ])
         .current_dir(folder)
         .status();
     assert!(
@@ -346,10 +356,8 @@ fn power_cuts(mode: &str) {
 
 /// The bundle that was said to stand is there after a power cut, whole.
 #[test]
+#[ignore = "the long form: just faults"]
 fn a_power_cut_after_success_leaves_the_bundle() {
-    if !long() {
-        return;
-    }
     let room = tempfile::tempdir().unwrap();
     let lab = Lab::new();
     let file = |name: &str| room.path().join(name);
