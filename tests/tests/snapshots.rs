@@ -288,3 +288,74 @@ fn a_restore_that_is_killed_leaves_the_present_or_the_past_and_can_be_repeated()
     let _ = room.on("rollback", &["--snapshot", &path]).code(0);
     same(&room.dump(), &before, "the last one ends it");
 }
+
+/// A restore undoes later runs too, but what stands then is not what was before them: rows that the
+/// first of these runs, or people, changed in between.
+#[test]
+fn a_later_run_that_a_restore_undid_verifies() {
+    const PLAN: &str = "name = \"items\"\nsystem = \"shop\"\n[[entity]]\nname = \"item\"\ntable = \"Item\"\n\
+                        on_gone = \"recreate\"\nid = { column = \"id\", from = \"key\" }\n\
+                        op = { from = \"op\", values = { put = \"put\", gone = \"delete\" } }\n\
+                        source = { format = \"csv\", files = [\"items.csv\"], key = \"id\" }\nfields.name = { from = \"name\" }\n";
+    let sql = "CREATE TABLE Item (id TEXT PRIMARY KEY, name TEXT NOT NULL)";
+    let room = Room::with(PLAN, &[], sql);
+    let apply = |lines: &str, more: &[&str]| {
+        room.write("items.csv", format!("op,id,name\n{lines}"));
+        room.bundle(&lines.len().to_string());
+        let bundle = lines.len().to_string();
+        let args: Vec<&str> = [bundle.as_str()].iter().chain(more).copied().collect();
+        room.on("apply", &args).code(0).id()
+    };
+    apply("put,1,a\nput,2,b\nput,3,c\n", &[]);
+    let before = room.dump();
+    let first = apply("put,1,aa\nput,4,d\n", &["--snapshot"]);
+    let path = kept(&room, &first)["path"].as_str().unwrap().to_owned();
+    room.sql("DELETE FROM Item WHERE id = '3'");
+    // Back to what it was, gone again, gone, made anew, new.
+    let second = apply("put,1,a\ngone,4,\ngone,2,\nput,3,see\nput,5,e\n", &[]);
+    let _ = room.on("rollback", &["--snapshot", &path]).code(0);
+    same(&room.dump(), &before, "restored");
+    for run in [&first, &second] {
+        let done = room.on("verify", &[run]);
+        assert_eq!(done.code, 0, "{run}: {}", done.out);
+    }
+    // What the run still has in the id map is an error all the same.
+    room.sql("UPDATE switchback_ids SET run = 3 WHERE source = '1'");
+    let _ = room.on("verify", &[&second]).code(1);
+}
+
+/// A run that was killed, and then rolled back or restored: its figures were never written.
+#[test]
+fn an_interrupted_run_that_was_taken_back_verifies() {
+    for restored in [false, true] {
+        let room = Bulk::room(2000);
+        room.bundle("B");
+        let args = ["B", "--to", &room.url(), "--snapshot", "--batch-size", "1"];
+        let child = spawn(&mut command("apply", &room.path("."), args));
+        let batches = "SELECT count(*) FROM switchback_batches";
+        let began = Instant::now();
+        let stand = || {
+            room.ask("SELECT count(*) FROM sqlite_master WHERE name = 'switchback_batches'") == "1"
+                && room.ask(batches) != "0"
+        };
+        while !stand() {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "nothing was written"
+            );
+        }
+        let mut child = child;
+        child.kill().unwrap();
+        assert_eq!(finish(child, None).code, 137);
+        let run = room.ask("SELECT id FROM switchback_runs");
+        let path = kept(&room, &run)["path"].as_str().unwrap().to_owned();
+        let args = if restored {
+            vec!["--snapshot", &path]
+        } else {
+            vec![run.as_str()]
+        };
+        let _ = room.on("rollback", &args).code(0);
+        let done = room.on("verify", &[&run]);
+        assert_eq!(done.code, 0, "restored: {restored}: {}", done.out);
+    }
+}

@@ -1,5 +1,6 @@
 //! What a run did to the row of a record, whoever came after it.
 
+use serde_json::Value;
 use store::ledger::{self, Change, Entry};
 use store::{Key, Sql, StoreError};
 
@@ -37,6 +38,29 @@ pub(crate) fn later_run(
         Some(later) => run_id(sql, later).map(Some),
         None => Ok(None),
     }
+}
+
+/// Returns the earlier run whose snapshot was restored, where that took the run back: what stands then
+/// is what was before the earlier one.
+pub(crate) fn restored(sql: &mut dyn Sql, run: &str) -> Result<Option<String>, StoreError> {
+    let rows = sql.query(
+        "SELECT run, detail FROM ledger.audit WHERE action = 'migration:rollback:level2' ORDER BY seq",
+        &[],
+    )?;
+    let mut found = None;
+    for row in &rows {
+        let detail = row[1]
+            .text()
+            .and_then(|json| serde_json::from_str(json).ok());
+        let took = |detail: Value| {
+            let runs = detail["runs"].as_array()?;
+            Some(runs.iter().any(|id| id == run))
+        };
+        if detail.and_then(took) == Some(true) {
+            found = row[0].text().filter(|first| *first != run);
+        }
+    }
+    Ok(found.map(str::to_owned))
 }
 
 /// Returns the ID of a run by its number.

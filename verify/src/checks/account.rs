@@ -75,8 +75,10 @@ fn figures(scene: &Scene<'_>, sum: &Counts, check: &mut Check) -> u64 {
     let records = run.counts.total();
     let mut whole = sum.clone();
     whole.not_attempted += records.saturating_sub(sum.total());
-    // The figures of a run are written when it ends.
-    if run.ended.is_some() && run.status != RunStatus::InProgress && whole != run.counts {
+    // The figures of a run are written when it ends: one that was interrupted and then taken back has none.
+    let written = run.status != RunStatus::RolledBack || run.counts.not_attempted != records;
+    if run.ended.is_some() && run.status != RunStatus::InProgress && written && whole != run.counts
+    {
         let fault = Fault::error("the figures of the run are not the sum of those of its batches");
         check.add(fault.values("counts", whole.to_json(), run.counts.to_json()));
     }
@@ -101,7 +103,7 @@ fn figures(scene: &Scene<'_>, sum: &Counts, check: &mut Check) -> u64 {
     }
     let batches: u64 = scene.passes().iter().map(crate::scene::Pass::batches).sum();
     let missing = batches.saturating_sub(scene.batches.len() as u64);
-    if missing > 0 {
+    if missing > 0 && run.status != RunStatus::RolledBack {
         let message = format!("{missing} of {batches} batches were never started");
         check.add(Fault::error(message));
     }

@@ -8,7 +8,7 @@ use store::{Cell, Row, Table};
 use super::PAGE;
 use super::walk::{self, Group};
 use crate::finding::{Check, Fault};
-use crate::lineage::{later_run, run_id};
+use crate::lineage::{later_run, restored, run_id};
 use crate::scene::{Scene, target_error};
 
 #[derive(Default)]
@@ -23,6 +23,7 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
         "rows that the run created gone, what it changed and deleted back, its id-map entries gone",
     );
     let mut seen = Seen::default();
+    let past = restored(scene.sql.as_mut(), &scene.run.id).map_err(target_error)?;
     let mut before = i64::MAX;
     loop {
         let kept =
@@ -47,14 +48,17 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
                     seen.kept += 1;
                     let fault = Fault::warning(format!("kept by rollback: {reason}"));
                     check.add(fault.row(&table.name, &change.target));
-                } else {
+                } else if past.is_none() {
                     reversed(scene, &group, table, change, row.as_ref(), &mut check)?;
                 }
             }
         }
     }
+    let told = past.map_or_else(String::new, |first| {
+        format!("; its rows are those of the snapshot of before run {first}, and not compared")
+    });
     Ok(check.found(format!(
-        "{} changes, {} of them kept",
+        "{} changes, {} of them kept{told}",
         seen.changes, seen.kept
     )))
 }
