@@ -70,7 +70,7 @@ pub struct Args {
     /// Compare also every touched table as a whole with what apply noted of it before the run
     #[arg(long)]
     pub fingerprint: bool,
-    /// Changes undone together [default: the run's batch size, at least 500]
+    /// Changes undone in one commit [default: as many as 200 ms allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_size: Option<u32>,
     /// Take the lock of another run whose process is gone or whose lease ran out; that run is failed

@@ -141,8 +141,10 @@ impl<'a> Report<'a> {
         }
         let more = (self.conflicts + self.forced).saturating_sub(told);
         if more > 0 {
-            self.talk
-                .warn(format!("and {more} more rows; --json lists all"));
+            self.talk.warn(format!(
+                "and {} more; --json lists all",
+                counted(more, "row")
+            ));
         }
         Ok(())
     }
@@ -162,8 +164,10 @@ impl<'a> Report<'a> {
             return None;
         }
         let message = format!(
-            "{} of {} rows of run {id} can't be reversed as they are now; nothing was written",
-            self.conflicts, self.rows
+            "{} of {} of run {id} can't be reversed as {} now; nothing was written",
+            self.conflicts,
+            counted(self.rows, "row"),
+            they_are(self.conflicts)
         );
         Some(Failure::new(Exit::No, message).hint(
             "--skip-conflicts leaves them and reverses the rest; --force does so too, and reverses rows that were changed since",
@@ -192,8 +196,10 @@ impl<'a> Report<'a> {
                 String::new()
             };
             self.talk.say(format!(
-                "run {} can be rolled back: {} rows, {} of them gone already{left}; nothing was written",
-                run.id, self.rows, self.gone
+                "run {} can be rolled back: {}, {} of them gone already{left}; nothing was written",
+                run.id,
+                counted(self.rows, "row"),
+                self.gone
             ));
         }
     }
@@ -206,8 +212,8 @@ impl<'a> Report<'a> {
             ""
         };
         self.talk.say(format!(
-            "Rolled back {} entries from run {}{nothing}",
-            proof.reversed(),
+            "Rolled back {} from run {}{nothing}",
+            counted(proof.reversed(), "entry"),
             run.id
         ));
         for table in &proof.tables {
@@ -233,8 +239,9 @@ impl<'a> Report<'a> {
         }
         if run.kept > 0 {
             self.talk.warn(format!(
-                "{} changes were kept in place; once nothing is in their way, rollback {} takes them back too",
-                run.kept, run.id
+                "{} kept in place; once nothing is in the way, rollback {} takes back what is left too",
+                counted(run.kept.unsigned_abs(), "change"),
+                run.id
             ));
         }
         if !proof.holds() {
@@ -306,6 +313,11 @@ fn extend(line: &mut Value, more: Value) {
     if let (Value::Object(line), Value::Object(more)) = (line, more) {
         line.extend(more);
     }
+}
+
+/// What follows a number of rows.
+pub(crate) fn they_are(count: u64) -> &'static str {
+    if count == 1 { "it is" } else { "they are" }
 }
 
 fn table_line(table: &TableProof) -> String {
@@ -413,7 +425,9 @@ fn depends(dependents: &Dependents) -> String {
         count,
     } = dependents;
     format!(
-        "{count} rows of {table} depend on it by {columns} (on delete {})",
+        "{} of {table} {} on it by {columns} (on delete {})",
+        counted(*count, "row"),
+        if *count == 1 { "depends" } else { "depend" },
         on_delete.to_lowercase()
     )
 }

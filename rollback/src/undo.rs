@@ -1,19 +1,25 @@
 //! Undoing, batch by batch.
 
+use std::time::Duration;
+
 use contract::signals::Signals;
+use contract::talk::counted;
 use contract::{Exit, Failure};
 use store::TargetUrl;
 use store::ledger::{self, Holder, Lease, Run};
-use store::undo::{Begun, Scene, Step, Undo, Verdict, give_up};
+use store::undo::{Begun, Pace, Scene, Step, Undo, Verdict, give_up};
 use store::{StoreError, undo};
 
 use crate::Args;
 use crate::evidence::Evidence;
-use crate::report::Report;
+use crate::report::{Report, they_are};
 use crate::run::{after, locked, mend, refused};
 
 /// Fewer changes in a batch cost more waiting for the disk than they are worth.
 const LEAST: usize = 500;
+
+/// So long batches are gathered for one commit, as apply does.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// How it ended.
 pub(crate) enum Ended {
@@ -45,17 +51,25 @@ pub(crate) fn undo(
         }
         Err(error) => return Err(refused(error).into()),
     };
-    let limit = args.batch_size.map_or_else(
-        || usize::try_from(run.batch_size).unwrap_or(LEAST).max(LEAST),
-        |size| usize::try_from(size).unwrap_or(LEAST),
-    );
-    scene.begin(*run);
+    let size = |size: i64| usize::try_from(size).unwrap_or(LEAST);
+    let pace = match args.batch_size {
+        Some(asked) => Pace {
+            batch: size(asked.into()),
+            gather: Duration::ZERO,
+        },
+        None => Pace {
+            batch: size(run.batch_size).max(LEAST),
+            gather: GATHER,
+        },
+    };
+    let begun = scene.begin(target.sql(), *run);
+    begun.map_err(|error| after(error).hint(format!("go on with: rollback --resume {id}")))?;
     let mut work = Work {
         url,
         target,
         scene,
         lease,
-        limit,
+        pace,
     };
     report.begin("EXECUTING", work.scene.left());
     loop {
@@ -91,9 +105,9 @@ pub(crate) fn undo(
                 let run = &work.scene.run;
                 report.conclude(&mut Evidence::open(args.bundle.as_deref(), run)?)?;
                 let message = format!(
-                    "the rollback of run {id} stopped: {} rows can't be reversed as they are now; the batches before \
-                     stand",
-                    report.conflicts()
+                    "the rollback of run {id} stopped: {} can't be reversed as {} now; the batches before stand",
+                    counted(report.conflicts(), "row"),
+                    they_are(report.conflicts())
                 );
                 let hint = match refused {
                     Some(_) => mend(&id),
@@ -128,7 +142,7 @@ struct Work<'a> {
     target: Box<dyn Undo>,
     scene: Scene,
     lease: Lease,
-    limit: usize,
+    pace: Pace,
 }
 
 impl Work<'_> {
@@ -137,7 +151,7 @@ impl Work<'_> {
     fn step(&mut self, signals: &Signals) -> Result<Step, StoreError> {
         let step = self
             .target
-            .step(&mut self.scene, self.lease, self.limit, &|| {
+            .step(&mut self.scene, self.lease, self.pace, &|| {
                 signals.at_once()
             });
         if !matches!(step, Err(StoreError::Unknown { .. })) {
@@ -153,7 +167,7 @@ impl Work<'_> {
         self.scene = undo::Scene::read(self.target.sql(), run, choice, again)?;
         self.scene.retries = retries;
         self.target
-            .step(&mut self.scene, self.lease, self.limit, &|| {
+            .step(&mut self.scene, self.lease, self.pace, &|| {
                 signals.at_once()
             })
     }

@@ -149,3 +149,31 @@ fn show_8_a_later_run_that_touched_the_same_row_goes_first() {
     room.on("rollback", &[&first]).code(0);
     same(&room.dump(), &before, "both are undone");
 }
+
+#[test]
+fn batches_before_the_one_at_fault_stand_though_they_are_gathered_for_one_commit() {
+    let (room, _, _) = applied();
+    let mut people = String::from("id,email,name\n");
+    for n in 10..1210 {
+        people.push_str(&format!("{n},p{n}@example.org,P\n"));
+    }
+    room.write("people.csv", people);
+    room.bundle("C");
+    let before = room.dump();
+    let run = room.apply("C");
+    room.sql(
+        "CREATE TRIGGER stay BEFORE DELETE ON person WHEN OLD.id = '20' BEGIN SELECT RAISE(ABORT, 'p20 stays'); END",
+    );
+    let _ = room.on("rollback", &[&run]).code(3).says(&[
+        "p20 stays",
+        "1 row can't be reversed as it is now; the batches before stand",
+    ]);
+    assert_eq!(
+        room.ask("SELECT count(*) FROM person WHERE name = 'P'"),
+        "200",
+        "two batches of 500 are undone"
+    );
+    room.sql("DROP TRIGGER stay");
+    let _ = room.on("rollback", &[&run, "--resume"]).code(0);
+    same(&room.dump(), &before, "the rest follows");
+}

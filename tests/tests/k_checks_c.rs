@@ -204,7 +204,7 @@ fn k33_rows_that_refer_to_it_are_found_beforehand() {
     let check = room
         .on("rollback", &[&run, "--check", "--json"])
         .code(1)
-        .says(&["1 rows of Entry depend on it by up", "set null"]);
+        .says(&["1 row of Entry depends on it by up", "set null"]);
     let answer = lines(&check.out).pop().unwrap();
     assert_eq!(
         (&answer["conflicts"], &answer["dependents"]),

@@ -34,10 +34,8 @@ pub(crate) fn later_run(
     table: &str,
     key: &Key,
 ) -> Result<Option<String>, StoreError> {
-    match ledger::later_touch(sql, run, table, key)? {
-        Some(later) => run_id(sql, later).map(Some),
-        None => Ok(None),
-    }
+    let later = ledger::later_touches(sql, run, table, &[key])?.pop();
+    later.flatten().map(|later| run_id(sql, later)).transpose()
 }
 
 /// Returns the earlier run whose snapshot was restored, where that took the run back: what stands then

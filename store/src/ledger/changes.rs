@@ -2,6 +2,9 @@
 
 use crate::{Cell, Image, Key, Row, Sql, StoreError};
 
+/// How many keys a statement asks for. (SQLite takes 32,766 variables in one, PostgreSQL 65,535.)
+const CHUNK: usize = 500;
+
 /// What was done to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -238,17 +241,12 @@ pub fn change(sql: &mut dyn Sql, run: i64, seq: i64) -> Result<Option<Change>, S
 ///
 /// What the target said.
 pub fn changes_at(sql: &mut dyn Sql, run: i64, seqs: &[i64]) -> Result<Vec<Change>, StoreError> {
-    // SQLite takes 32,766 variables in a statement, PostgreSQL 65,535.
-    const CHUNK: usize = 500;
     let mut found = Vec::with_capacity(seqs.len());
     for chunk in seqs.chunks(CHUNK) {
-        let places: Vec<String> = (2..chunk.len() + 2)
-            .map(|place| format!("?{place}"))
-            .collect();
         let statement = format!(
             "SELECT {} FROM ledger.changes WHERE run = ?1 AND seq IN ({})",
             Change::COLUMNS,
-            places.join(", ")
+            places(2, chunk.len())
         );
         let params: Vec<Cell> = std::iter::once(run)
             .chain(chunk.iter().copied())
@@ -261,30 +259,50 @@ pub fn changes_at(sql: &mut dyn Sql, run: i64, seqs: &[i64]) -> Result<Vec<Chang
     Ok(found)
 }
 
-/// Returns the newest later run, by number, that touched the row and is not rolled back.
+/// Returns, for each row of a table, the newest later run, by number, that touched it and is not rolled
+/// back. What later runs wrote is read once for every 500 rows: no index of the ledger serves this.
 ///
 /// # Errors
 ///
 /// What the target said.
-pub fn later_touch(
+pub fn later_touches(
     sql: &mut dyn Sql,
     run: i64,
     table: &str,
-    target: &Key,
-) -> Result<Option<i64>, StoreError> {
-    let statement = "SELECT c.run, n.name FROM ledger.changes c JOIN ledger.runs r ON r.seq = c.run \
-                     JOIN ledger.names n ON n.id = c.shape \
-                     WHERE c.run > ?1 AND c.target = ?2 AND r.status <> 'rolled-back' ORDER BY c.run DESC";
-    let target = sql.target_cell(target);
-    for row in sql.query(statement, &[run.into(), target])? {
-        let shape = row[1]
-            .text()
-            .and_then(|name| serde_json::from_str::<super::Shape>(name).ok());
-        if shape.is_some_and(|shape| shape.table == table) {
-            return Ok(row[0].int());
+    rows: &[&Key],
+) -> Result<Vec<Option<i64>>, StoreError> {
+    let mut found = Vec::with_capacity(rows.len());
+    for chunk in rows.chunks(CHUNK) {
+        let targets: Vec<Cell> = chunk.iter().map(|key| sql.target_cell(key)).collect();
+        let statement = format!(
+            "SELECT c.target, c.run, n.name FROM ledger.changes c JOIN ledger.runs r ON r.seq = c.run \
+             JOIN ledger.names n ON n.id = c.shape \
+             WHERE c.run > ?1 AND c.target IN ({}) AND r.status <> 'rolled-back' ORDER BY c.run DESC",
+            places(2, targets.len())
+        );
+        let params: Vec<Cell> = std::iter::once(run.into())
+            .chain(targets.iter().cloned())
+            .collect();
+        let mut touched = sql.query(&statement, &params)?;
+        touched.retain(|row| {
+            let shape = row[2].text();
+            let shape = shape.and_then(|name| serde_json::from_str::<super::Shape>(name).ok());
+            shape.is_some_and(|shape| shape.table == table)
+        });
+        for target in targets {
+            let row = touched.iter().find(|row| row[0] == target);
+            found.push(row.and_then(|row| row[1].int()));
         }
     }
-    Ok(None)
+    Ok(found)
+}
+
+/// `?2, ?3, ?4`: so many places of a statement, the first being `first`.
+fn places(first: usize, count: usize) -> String {
+    let places: Vec<String> = (first..first + count)
+        .map(|place| format!("?{place}"))
+        .collect();
+    places.join(", ")
 }
 
 /// A change that rollback left in place.

@@ -18,7 +18,7 @@ pub use batches::{
     failures, list as list_batches, put as put_batch,
 };
 pub use changes::{
-    Action, Change, Kept, add_kept, change, changes_at, kept, later_touch, page as page_changes,
+    Action, Change, Kept, add_kept, change, changes_at, kept, later_touches, page as page_changes,
     remove_kept,
 };
 pub use entries::{Entry, page as page_entries};

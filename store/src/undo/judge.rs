@@ -64,6 +64,10 @@ pub(super) fn judge(
         };
     }
     let (mut ties, mut barriers) = surroundings(sql, scene, &rows, &groups)?;
+    let touched = touched(sql, scene, &rows, &groups, |place| {
+        !(ties.get(place).is_none_or(Vec::is_empty)
+            && barriers.get(place).is_none_or(Vec::is_empty))
+    })?;
     for (place, row) in rows.iter_mut().enumerate() {
         if scene.choice.takes(&row.finding.verdict) {
             let ties = ties.remove(&place).unwrap_or_default();
@@ -76,12 +80,8 @@ pub(super) fn judge(
             row.finding.verdict,
             Verdict::Reversible | Verdict::LaterRun(_)
         );
-        if scene.later
-            && !as_left
-            && let Some(run) =
-                ledger::later_touch(sql, scene.run.seq, &row.finding.table, &row.finding.key)?
-        {
-            row.finding.verdict = Verdict::LaterRun(run_id(sql, run)?);
+        if let (false, Some(run)) = (as_left, touched.get(&place)) {
+            row.finding.verdict = Verdict::LaterRun(run_id(sql, *run)?);
         }
         if scene.choice.takes(&row.finding.verdict) {
             for seq in row.chain.seqs() {
@@ -163,6 +163,34 @@ fn later_runs(
         }
     }
     Ok(later)
+}
+
+/// The later runs that touched rows which are not, or may turn out not to be, as this run left them.
+fn touched(
+    sql: &mut dyn Sql,
+    scene: &Scene,
+    rows: &[Judged],
+    groups: &[Vec<usize>],
+    in_the_way: impl Fn(&usize) -> bool,
+) -> Result<HashMap<usize, i64>, StoreError> {
+    let mut touched = HashMap::new();
+    for group in groups.iter().filter(|_| scene.later) {
+        let doubtful = |place: &&usize| match rows[**place].finding.verdict {
+            Verdict::LaterRun(_) => false,
+            Verdict::Reversible => in_the_way(place),
+            _ => true,
+        };
+        let places: Vec<usize> = group.iter().filter(doubtful).copied().collect();
+        let Some(any) = places.first() else { continue };
+        let keys: Vec<&Key> = places
+            .iter()
+            .map(|place| &rows[*place].finding.key)
+            .collect();
+        let runs = ledger::later_touches(sql, scene.run.seq, &rows[*any].finding.table, &keys)?;
+        let found = places.into_iter().zip(runs);
+        touched.extend(found.filter_map(|(place, run)| Some((place, run?))));
+    }
+    Ok(touched)
 }
 
 fn run_id(sql: &mut dyn Sql, run: i64) -> Result<String, StoreError> {

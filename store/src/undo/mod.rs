@@ -22,4 +22,4 @@ pub use check::check;
 pub use scene::{Choice, Scene};
 pub use settle::{give_up, resolve};
 pub use verdict::{Dependents, Differs, Finding, RunsValue, Verdict};
-pub use work::{Begun, Step, Undo};
+pub use work::{Begun, Pace, Step, Undo};

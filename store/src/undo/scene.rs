@@ -83,15 +83,6 @@ impl Scene {
         let plan = LoadedPlan::parse(Path::new("the ledger's plan"), run.plan.clone())
             .map_err(|error| StoreError::damaged(error.to_string()))?
             .plan;
-        let mut tables = Vec::new();
-        for name in sql.tables()? {
-            match sql.table(&name) {
-                Ok(table) => tables.extend(table),
-                // A virtual table refers to nothing.
-                Err(StoreError::Refused { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
         let later = "SELECT 1 FROM ledger.runs WHERE seq > ?1 AND last_seq > 0 AND status <> 'rolled-back' LIMIT 1";
         let later = !sql.query(later, &[run.seq.into()])?.is_empty();
         let mut listed = BTreeSet::new();
@@ -119,7 +110,7 @@ impl Scene {
             listed,
             position: None,
             later,
-            tables,
+            tables: tables(sql)?,
             layouts: HashMap::new(),
             entities: HashMap::new(),
             claims: HashMap::new(),
@@ -157,10 +148,18 @@ impl Scene {
         u64::try_from(count).unwrap_or_default()
     }
 
-    /// Goes on with the run as it was when its rollback began.
-    pub fn begin(&mut self, run: Run) {
+    /// Goes on with the run as it was when its rollback began, on the connection that writes: it reads
+    /// the tables itself.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    pub fn begin(&mut self, sql: &mut dyn Sql, run: Run) -> Result<(), StoreError> {
         self.run = run;
         self.position = None;
+        self.layouts.clear();
+        self.tables = tables(sql)?;
+        Ok(())
     }
 
     /// Tells whether a change is the last of its row that is not undone yet.
@@ -242,6 +241,20 @@ impl Scene {
         }
         Ok(Some(Claim { number, keys }))
     }
+}
+
+/// Reads all tables that can hold references.
+fn tables(sql: &mut dyn Sql) -> Result<Vec<Table>, StoreError> {
+    let mut tables = Vec::new();
+    for name in sql.tables()? {
+        match sql.table(&name) {
+            Ok(table) => tables.extend(table),
+            // A virtual table refers to nothing.
+            Err(StoreError::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(tables)
 }
 
 /// How the id map knows the rows of a table.

@@ -1,5 +1,7 @@
 //! Taking a run back in steps, each in one transaction with what the ledger says of it.
 
+use std::time::{Duration, Instant};
+
 use super::check::page;
 use super::finish::finish;
 use super::judge::{Judged, judge};
@@ -36,6 +38,15 @@ pub enum Step {
     Stopped,
 }
 
+/// How fast to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Changes in a batch.
+    pub batch: usize,
+    /// How long batches are gathered for one commit.
+    pub gather: Duration,
+}
+
 /// A target that runs can be taken back from: the shape that a database's rows and a folder's files
 /// share.
 pub trait Undo {
@@ -50,17 +61,16 @@ pub trait Undo {
     /// written.
     fn start(&mut self, id: &str, holder: &Holder, take_over: bool) -> Result<Begun, StoreError>;
 
-    /// Undoes the next batch of at most `limit` changes, newest first. `stop` is asked within the
-    /// batch.
+    /// Undoes the next batches, newest change first, in one commit. `stop` is asked within each.
     ///
     /// # Errors
     ///
-    /// The batch is undone; with [`StoreError::Unknown`] the ledger decides.
+    /// The batches are undone; with [`StoreError::Unknown`] the ledger decides.
     fn step(
         &mut self,
         scene: &mut Scene,
         lease: Lease,
-        limit: usize,
+        pace: Pace,
         stop: &dyn Fn() -> bool,
     ) -> Result<Step, StoreError>;
 
@@ -109,10 +119,10 @@ impl<E: Engine> Undo for E {
         &mut self,
         scene: &mut Scene,
         lease: Lease,
-        limit: usize,
+        pace: Pace,
         stop: &dyn Fn() -> bool,
     ) -> Result<Step, StoreError> {
-        step(self, scene, lease, limit, stop)
+        step(self, scene, lease, pace, stop)
     }
 
     fn note(
@@ -193,14 +203,16 @@ fn step<E: Engine>(
     engine: &mut E,
     scene: &mut Scene,
     lease: Lease,
-    limit: usize,
+    pace: Pace,
     stop: &dyn Fn() -> bool,
 ) -> Result<Step, StoreError> {
     let (run, kept, position) = (scene.run.clone(), scene.kept.clone(), scene.position);
-    let mut careful = false;
+    let (mut most, mut careful) = (usize::MAX, false);
     loop {
         engine.begin()?;
-        let done = batch(engine, scene, lease, limit, careful, stop).and_then(|step| {
+        let how = (pace, most, careful);
+        let (done, batches) = gather(engine, scene, lease, how, stop);
+        let done = done.and_then(|step| {
             if matches!(step, Step::Done(_)) {
                 engine.commit()?;
             } else {
@@ -216,12 +228,40 @@ fn step<E: Engine>(
         scene.kept.clone_from(&kept);
         scene.position = position;
         match done {
+            // The batches before the one at fault are undone first.
+            Err(StoreError::Constraint { .. }) | Ok(Step::Conflict(_)) if batches > 0 => {
+                most = batches;
+            }
             // Some row of the batch is at fault: the next attempt goes row by row and names it.
             Err(StoreError::Constraint { .. }) if !careful => {
-                careful = true;
+                (most, careful) = (1, true);
                 scene.retries += 1;
             }
             other => return other,
+        }
+    }
+}
+
+/// Undoes batches until their time is over, there are `most` of them, or one can't be undone. Returns
+/// how many came before that one.
+fn gather<E: Engine>(
+    engine: &mut E,
+    scene: &mut Scene,
+    lease: Lease,
+    (pace, most, careful): (Pace, usize, bool),
+    stop: &dyn Fn() -> bool,
+) -> (Result<Step, StoreError>, usize) {
+    let began = Instant::now();
+    let (mut batches, mut count) = (0, 0);
+    loop {
+        match batch(engine, scene, lease, pace.batch, careful, stop) {
+            Ok(Step::Done(more)) => count += more,
+            Ok(Step::End) if batches > 0 => return (Ok(Step::Done(count)), batches),
+            other => return (other, batches),
+        }
+        batches += 1;
+        if batches >= most || began.elapsed() >= pace.gather {
+            return (Ok(Step::Done(count)), batches);
         }
     }
 }

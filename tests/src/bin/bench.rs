@@ -2,8 +2,9 @@
 //!
 //! Makes a CSV of members, runs the programs on it one after the other, each from a file to a file,
 //! and prints a table. Peak memory is the kernel's own mark (`VmHWM`), read every 2 ms until the
-//! process ends. Fails if parse or bundle takes over 1.5 times the memory for the most rows that it
-//! takes for the fewest.
+//! process ends. Then every phone number changes: a run of updates, applied and taken back before the
+//! run of inserts is. Fails if a rollback takes longer than the apply of its run, or if parse, bundle or
+//! a rollback takes over 1.5 times the memory for the most rows that it takes for the fewest.
 #![allow(
     clippy::unwrap_used,
     reason = "a tool for measuring: it may end with a panic"
@@ -97,8 +98,10 @@ const NOTE: [&str; 7] = [
     "\"Volunteer ✓ (kitchen, doors, clean-up)\"",
 ];
 
-/// Writes the same bytes for the same number of rows, everywhere. A quarter of the rows has notes.
-fn members(out: &mut dyn Write, rows: u64) -> io::Result<()> {
+/// Writes the same bytes for the same number of rows, everywhere. A quarter of the rows has notes; the
+/// phone numbers begin with `phone`.
+fn members(room: &Room, rows: u64, phone: &str) -> io::Result<()> {
+    let out = &mut BufWriter::new(File::create(room.path("members.csv"))?);
     let mut seed = Seed::fixed(20_260_101);
     write!(out, "{HEADER}")?;
     for n in 1..=rows {
@@ -120,7 +123,7 @@ fn members(out: &mut dyn Write, rows: u64) -> io::Result<()> {
         };
         write!(
             out,
-            "{n},{first},{last},member{n:07}@example.org,+1-555-{:03}-{:04},{status},{level},\
+            "{n},{first},{last},member{n:07}@example.org,{phone}-555-{:03}-{:04},{status},{level},\
              {year}-{month:02}-{day:02},{}-{month:02}-{day:02},{}.{:02},{note}\r\n",
             seed.below(1000),
             seed.below(10_000),
@@ -181,7 +184,8 @@ fn stage(
         name => File::open(room.path(name)).unwrap().into(),
     };
     let output = File::create(room.path(files[1])).unwrap();
-    let mut command = command(stage, &room.path(""), args);
+    let program = stage.split(',').next().unwrap();
+    let mut command = command(program, &room.path(""), args);
     command.stdin(input).stdout(output).stderr(Stdio::inherit());
     let began = Instant::now();
     let mut child = command.spawn().unwrap();
@@ -206,69 +210,75 @@ fn stage(
 
 fn measure(rows: u64) -> Vec<Took> {
     let room = Room::with(PLAN, &[], SCHEMA);
-    members(
-        &mut BufWriter::new(File::create(room.path("members.csv")).unwrap()),
-        rows,
-    )
-    .unwrap();
     let size = |name: &str| fs::metadata(room.path(name)).unwrap().len();
     let to = room.url();
-    let csv = size("members.csv");
-    let mut took = vec![stage(
-        &room,
-        "parse",
-        &["--quiet"],
-        ["", "records"],
-        rows,
-        csv,
-    )];
-    let records = size("records");
-    took.push(stage(
-        &room,
-        "validate",
-        &["--quiet"],
-        ["records", "good"],
-        rows,
-        records,
-    ));
-    took.push(stage(
-        &room,
-        "bundle",
-        &["--quiet", "-o", "B"],
-        ["good", "id"],
-        rows,
-        records + csv,
-    ));
-    took.push(stage(
-        &room,
-        "apply",
-        &["--quiet", "B", "--to", &to],
-        ["", "run"],
-        rows,
-        records,
-    ));
-    let run = room.read("run").trim().to_owned();
-    took.push(stage(
-        &room,
-        "verify",
-        &["--quiet", &run, "--to", &to],
-        ["", "out"],
-        rows,
-        records,
-    ));
-    took.push(stage(
-        &room,
-        "rollback",
-        &["--quiet", &run, "--to", &to],
-        ["", "out"],
-        rows,
-        records,
-    ));
-    assert_eq!(
-        db::ask(&room.path("t.db"), "SELECT count(*) FROM member"),
-        "0"
-    );
+    let mut took = Vec::new();
+    let mut runs = Vec::new();
+    for (phone, bundle, applies) in [
+        ("+1", "inserts", "apply, inserts"),
+        ("+44", "updates", "apply, updates"),
+    ] {
+        members(&room, rows, phone).unwrap();
+        let csv = size("members.csv");
+        let parse = stage(&room, "parse", &["--quiet"], ["", "records"], rows, csv);
+        let records = size("records");
+        let measured =
+            |name, args: &[&str], files, bytes| stage(&room, name, args, files, rows, bytes);
+        let validate = measured("validate", &["--quiet"], ["records", "good"], records);
+        let args = ["--quiet", "-o", bundle];
+        let bundled = measured("bundle", &args, ["good", "id"], records + csv);
+        if runs.is_empty() {
+            took.extend([parse, validate, bundled]);
+        }
+        let args = ["--quiet", bundle, "--to", &to];
+        took.push(measured(applies, &args, ["", "run"], records));
+        runs.push((room.read("run").trim().to_owned(), records));
+        if runs.len() == 1 {
+            let args = ["--quiet", &runs[0].0, "--to", &to];
+            took.push(measured("verify", &args, ["", "out"], records));
+        }
+    }
+    let changed = "SELECT count(*) FROM member WHERE phone LIKE '+44%'";
+    assert_eq!(db::ask(&room.path("t.db"), changed), rows.to_string());
+    for (name, left) in [("rollback, updates", rows), ("rollback, inserts", 0)] {
+        let (run, records) = runs.pop().unwrap();
+        let args = ["--quiet", &run, "--to", &to];
+        took.push(stage(&room, name, &args, ["", "out"], rows, records));
+        let count = "SELECT count(*), count(*) FILTER (WHERE phone LIKE '+44%') FROM member";
+        assert_eq!(db::ask(&room.path("t.db"), count), format!("{left}|0"));
+    }
     took
+}
+
+/// What was promised and is not so, in words.
+fn broken(all: &[Took]) -> Vec<String> {
+    let of = |stage: &'static str| all.iter().filter(move |took| took.stage == stage);
+    let mut broken = Vec::new();
+    for stage in ["parse", "bundle", "rollback, inserts", "rollback, updates"] {
+        let (Some(first), Some(last)) = (of(stage).next(), of(stage).next_back()) else {
+            continue;
+        };
+        if last.peak * 2 > first.peak * 3 {
+            broken.push(format!(
+                "{stage}: {} KiB for the most rows is over 1.5 times {} KiB for the fewest",
+                last.peak, first.peak
+            ));
+        }
+    }
+    for (back, forth) in [
+        ("rollback, inserts", "apply, inserts"),
+        ("rollback, updates", "apply, updates"),
+    ] {
+        for (back, forth) in of(back).zip(of(forth)) {
+            if back.time > forth.time {
+                broken.push(format!(
+                    "{} of {} rows took {:.2?}, longer than the apply of that run, {:.2?}",
+                    back.stage, back.rows, back.time, forth.time
+                ));
+            }
+        }
+    }
+    broken
 }
 
 fn main() -> ExitCode {
@@ -291,20 +301,13 @@ fn main() -> ExitCode {
             all.push(took);
         }
     }
-    let mut code = ExitCode::SUCCESS;
-    for stage in ["parse", "bundle"] {
-        let peaks: Vec<u64> = all
-            .iter()
-            .filter(|took| took.stage == stage)
-            .map(|took| took.peak)
-            .collect();
-        let (first, last) = (peaks[0], peaks[peaks.len() - 1]);
-        if last * 2 > first * 3 {
-            eprintln!(
-                "bench: {stage}: {last} KiB for the most rows is over 1.5 times {first} KiB for the fewest"
-            );
-            code = ExitCode::FAILURE;
-        }
+    let broken = broken(&all);
+    for what in &broken {
+        eprintln!("bench: {what}");
     }
-    code
+    if broken.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
