@@ -48,7 +48,7 @@ migrate PLAN TARGET *OPTIONS:
     step=apply; run=$(apply "$base.bundle" $how "${production[@]}" --snapshot)
     step=verify; verify "$run" --bundle "$base.bundle"
 
-# Install what the tests need (strace, PostgreSQL), build the programs, run all tests
+# Install what the tests need (strace, PostgreSQL, Redis), build the programs, run all tests
 test *ARGS: tools crash
     cargo build --locked --workspace --bins
     cargo test --locked --workspace {{ARGS}}
@@ -60,6 +60,7 @@ tools:
     set -euo pipefail
     missing=()
     command -v strace >/dev/null || missing+=(strace)
+    command -v redis-server >/dev/null || missing+=(redis-server)
     found=$(ls "${PG_BIN:-.}/initdb" "$(pg_config --bindir 2>/dev/null)/initdb" /usr/lib/postgresql/*/bin/initdb 2>/dev/null || true)
     [ "$found" ] || missing+=(postgresql)
     [ ${#missing[@]} = 0 ] && exit

@@ -2,27 +2,29 @@
 
 use contract::Talk;
 use contract::bundle::Bundle;
+use store::hooks::{self, Told};
 use store::ledger::{self, Run, RunStatus};
-use store::{Sql, StoreError, hooks};
+use store::{Sql, StoreError};
 
 use crate::Args;
 use crate::args::Resume;
 
 /// Runs the hooks of a run that are due.
-pub(crate) fn run(args: &Args, sql: &mut dyn Sql, id: &str, talk: &Talk) {
-    if !args.dry_run && !args.no_hooks {
-        hooks::run(sql, id, &args.operator(), talk);
+pub(crate) fn run(args: &Args, sql: &mut dyn Sql, id: &str, talk: &Talk) -> Told {
+    if args.dry_run || args.no_hooks {
+        return Told::default();
     }
+    hooks::run(sql, id, &args.operator(), talk)
 }
 
 /// Runs what a crash between the last commit and its hooks left of the run to go on with. Returns the
-/// run where that was all there was to do.
+/// run where that was all there was to do, and what became of them.
 pub(crate) fn left(
     args: &Args,
     bundle: &Bundle,
     sql: &mut dyn Sql,
     talk: &Talk,
-) -> Result<Option<Run>, StoreError> {
+) -> Result<Option<(Run, Told)>, StoreError> {
     let Some(wanted) = args.resume.filter(|_| !args.dry_run && !args.no_hooks) else {
         return Ok(None);
     };
@@ -39,5 +41,6 @@ pub(crate) fn left(
     let Some(run) = run.filter(mine).filter(|_| !busy) else {
         return Ok(None);
     };
-    Ok((hooks::run(sql, &run.id, &args.operator(), talk) > 0).then_some(run))
+    let told = hooks::run(sql, &run.id, &args.operator(), talk);
+    Ok((told.ran > 0).then_some((run, told)))
 }

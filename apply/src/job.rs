@@ -143,7 +143,7 @@ impl<'a> Job<'a> {
         let told = self.report.finish(&run, &failures, out, self.talk);
         told.map_err(|error| Failure::new(Exit::Partial, format!("{error:#}")))?;
         self.end_checkpoint(&run);
-        hooks::run(self.args, target.sql(), &run.id, self.talk);
+        let told = hooks::run(self.args, target.sql(), &run.id, self.talk);
         if run.counts.total() != records(self.bundle) {
             let message = format!(
                 "a bug: {} records are accounted for, the bundle has {}",
@@ -158,7 +158,7 @@ impl<'a> Job<'a> {
         if exit != Exit::Done && self.args.on_failure == OnFailure::Rollback && !self.args.dry_run {
             return self.roll_back(&run);
         }
-        Ok(exit)
+        Ok(told.exit(exit))
     }
 
     /// Gives the file of decisions its name, if the dry run went as far as a live run would.

@@ -40,7 +40,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             .hint("nothing was written; mend the plan or the target")
             .into());
     }
-    if let Some(run) = hooks::left(args, &bundle, target.sql(), talk).map_err(refused)? {
+    if let Some((run, told)) = hooks::left(args, &bundle, target.sql(), talk).map_err(refused)? {
         talk.say(format!(
             "run {} is {}: its hooks were due, and were run",
             run.id, run.status
@@ -48,7 +48,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
         if !args.json {
             writeln!(out, "{}", run.id).ok();
         }
-        return Ok(Exit::Done);
+        return Ok(told.exit(Exit::Done));
     }
     let mut start = which(args, &bundle, environment, target.sql())?;
     if let Which::New(_) = start.run {

@@ -104,13 +104,14 @@ pub(crate) fn restore(
         &json!({"run": run.id, "level": 2, "status": "SUCCESS", "safetyCopy": safety, "runs": done.undone, "again": done.again, "rows": rows, "tables": tables}),
     );
     drop(sql);
+    let mut exit = Exit::Done;
     if !args.no_hooks {
         let mut target = url.open_to_undo().map_err(after)?;
         for run in &done.undone {
-            hooks::run(target.sql(), run, &operator, talk);
+            exit = hooks::run(target.sql(), run, &operator, talk).exit(exit);
         }
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn line(args: &Args, out: &mut dyn Write, value: &serde_json::Value) {

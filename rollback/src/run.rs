@@ -5,9 +5,10 @@ use std::io::Write;
 use contract::signals::Signals;
 use contract::{Exit, Failure, Talk};
 use serde_json::json;
+use store::hooks::{self, Told};
 use store::ledger::{self, Run, RunStatus};
 use store::undo::{Scene, check};
-use store::{Sql, StoreError, TargetUrl, hooks};
+use store::{Sql, StoreError, TargetUrl};
 
 use crate::Args;
 use crate::eligible::{Eligibility, is_begun};
@@ -71,11 +72,14 @@ fn take_back(
         // Opened for writing, the file is mended first where a crash left it half written.
         let mut target = url.open_to_undo().map_err(refused)?;
         let run = find(target.sql(), id)?;
-        let told =
-            run.status == RunStatus::RolledBack && hooks_of(args, target.sql(), &run, report);
-        if Scene::is_done(&run) || (told && args.resume) {
+        let told = if run.status == RunStatus::RolledBack {
+            hooks_of(args, target.sql(), &run, report)
+        } else {
+            Told::default()
+        };
+        if Scene::is_done(&run) || (told.ran > 0 && args.resume) {
             report.already(&run);
-            return Ok(Exit::Done);
+            return Ok(told.exit(Exit::Done));
         }
         if args.resume && !is_begun(&run) {
             let message = format!(
@@ -130,13 +134,16 @@ fn take_back(
     report.rolled_back(&run, &proof);
     drop(sql);
     let mut target = url.open_to_undo().map_err(after)?;
-    hooks_of(args, target.sql(), &run, report);
-    Ok(if proof.holds() { Exit::Done } else { Exit::No })
+    let told = hooks_of(args, target.sql(), &run, report);
+    Ok(told.exit(if proof.holds() { Exit::Done } else { Exit::No }))
 }
 
-/// Runs the hooks of the run that are due. Tells whether there were any.
-fn hooks_of(args: &Args, sql: &mut dyn Sql, run: &Run, report: &Report<'_>) -> bool {
-    !args.no_hooks && hooks::run(sql, &run.id, &args.operator(), report.talk) > 0
+/// Runs the hooks of the run that are due.
+fn hooks_of(args: &Args, sql: &mut dyn Sql, run: &Run, report: &Report<'_>) -> Told {
+    if args.no_hooks {
+        return Told::default();
+    }
+    hooks::run(sql, &run.id, &args.operator(), report.talk)
 }
 
 /// What to do about a rollback that failed for good.

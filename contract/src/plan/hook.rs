@@ -21,6 +21,10 @@ pub struct Hook {
     /// After so many seconds it is given up (default 10): the command, or each try of the webhook.
     #[serde(default = "ten")]
     pub timeout: u64,
+    /// Whether the work is not done without it (a cache to be flushed): where it fails it stays due, the
+    /// program ends with 3, and `--resume` runs it again.
+    #[serde(default)]
+    pub required: bool,
 }
 
 fn ten() -> u64 {

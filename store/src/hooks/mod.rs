@@ -7,8 +7,8 @@ mod webhook;
 
 use std::time::Duration;
 
-use contract::Talk;
 use contract::plan::{Hook, LoadedPlan};
+use contract::{Exit, Talk};
 
 use crate::ledger::{self, Holder, HookStep, Run};
 use crate::{Sql, StoreError};
@@ -20,16 +20,37 @@ struct Ended {
     failed: Option<String>,
 }
 
-/// Runs the hooks of a run that are due, in order, and says which failed. Returns how many were run;
-/// whatever goes wrong is a warning.
-pub fn run(sql: &mut dyn Sql, id: &str, operator: &str, talk: &Talk) -> u64 {
-    let mut ran = 0;
-    if let Err(error) = all(sql, id, operator, talk, &mut ran) {
+/// What became of the hooks that were due.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Told {
+    /// How many were run.
+    pub ran: u64,
+    /// How many of these are required, and failed: they stay due.
+    pub owed: u64,
+}
+
+impl Told {
+    /// Returns how a program ends that would end so: without what is required the work is done in part.
+    #[must_use]
+    pub fn exit(self, exit: Exit) -> Exit {
+        if exit == Exit::Done && self.owed > 0 {
+            Exit::Partial
+        } else {
+            exit
+        }
+    }
+}
+
+/// Runs the hooks of a run that are due, in order, and says which failed. Whatever goes wrong is a
+/// warning.
+pub fn run(sql: &mut dyn Sql, id: &str, operator: &str, talk: &Talk) -> Told {
+    let mut told = Told::default();
+    if let Err(error) = all(sql, id, operator, talk, &mut told) {
         talk.warn(format!(
             "the hooks of run {id} could not all be run ({error}): the data stands, and --resume runs them"
         ));
     }
-    ran
+    told
 }
 
 fn all(
@@ -37,7 +58,7 @@ fn all(
     id: &str,
     operator: &str,
     talk: &Talk,
-    ran: &mut u64,
+    told: &mut Told,
 ) -> Result<(), StoreError> {
     let Some(run) = ledger::find_run(sql, id)? else {
         return Ok(());
@@ -72,12 +93,19 @@ fn all(
         contract::crash_point!("hook.claimed", injected);
         let ended = one(&run, &step, hook);
         contract::crash_point!("hook.ran", injected);
-        *ran += 1;
+        told.ran += 1;
         match &ended.failed {
             None => talk.detail(format!("{name}: done")),
+            Some(why) if hook.required => {
+                told.owed += 1;
+                talk.warn(format!(
+                    "{name} failed: {why}; what the run wrote stands, the hook stays due: --resume runs it again"
+                ));
+            }
             Some(why) => talk.warn(format!("{name} failed: {why}; what the run wrote stands")),
         }
-        ledger::settle_hook(sql, &step, ended.tries, ended.failed.as_deref())?;
+        let (tries, failed) = (ended.tries, ended.failed.as_deref());
+        ledger::settle_hook(sql, &step, tries, failed, hook.required)?;
         contract::crash_point!("hook.settled", injected);
     }
     Ok(())

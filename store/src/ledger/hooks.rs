@@ -101,7 +101,7 @@ pub fn claim(sql: &mut dyn Sql, step: &HookStep, holder: &Holder) -> Result<bool
     Ok(taken == 1)
 }
 
-/// Writes what became of a hook. One statement: it stands at once.
+/// Writes what became of a hook; one that failed may stay due. One statement: it stands at once.
 ///
 /// # Errors
 ///
@@ -111,9 +111,14 @@ pub fn settle(
     step: &HookStep,
     tries: u32,
     failed: Option<&str>,
+    due: bool,
 ) -> Result<(), StoreError> {
     let now = sql.now()?;
-    let status = if failed.is_some() { "failed" } else { "done" };
+    let status = match failed {
+        None => "done",
+        Some(_) if due => "pending",
+        Some(_) => "failed",
+    };
     sql.execute(
         "UPDATE ledger.hooks SET status = ?3, holder = NULL, tries = tries + ?4, at = ?5, detail = ?6 \
          WHERE run = ?1 AND no = ?2",

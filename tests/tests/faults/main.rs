@@ -10,6 +10,7 @@
 )]
 
 mod bundles;
+mod cache;
 mod calls;
 mod desk;
 mod desks;

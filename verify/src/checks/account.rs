@@ -1,5 +1,6 @@
 //! The run itself: where it stands, and whether its figures add up.
 
+use store::Row;
 use store::ledger::{self, BatchStatus, Counts, RunStatus};
 
 use crate::finding::{Check, Fault};
@@ -7,6 +8,7 @@ use crate::scene::{Scene, target_error};
 
 pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     let failures = ledger::failures(scene.sql.as_mut(), scene.run.seq).map_err(target_error)?;
+    let hooks = hooks(scene)?;
     let run = &scene.run;
     let mut check = Check::new(
         "run",
@@ -56,6 +58,9 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
             check.add(fault.record(&reject.entity, key, Some(&reject.at)));
         }
     }
+    for fault in hooks {
+        check.add(fault);
+    }
     let mut sum = Counts::default();
     for batch in &scene.batches {
         sum.add(&batch.counts);
@@ -66,6 +71,26 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
         "the run is {}, {applied} batches, {records} records",
         run.status
     )))
+}
+
+/// Names the hooks that were not run to their end: a cache may be stale.
+fn hooks(scene: &mut Scene<'_>) -> anyhow::Result<Vec<Fault>> {
+    let left = "SELECT hook, event, status, detail FROM ledger.hooks WHERE run = ?1 AND status <> 'done' ORDER BY no";
+    let rows = scene.sql.query(left, &[scene.run.seq.into()]);
+    let named = |row: &Row| {
+        let word = |place: usize| row[place].text().unwrap_or_default();
+        let why = match word(3) {
+            "" => String::new(),
+            why => format!(": {why}"),
+        };
+        Fault::warning(format!(
+            "hook {} on {} is {}{why}",
+            row[0],
+            word(1),
+            word(2)
+        ))
+    };
+    Ok(rows.map_err(target_error)?.iter().map(named).collect())
 }
 
 /// Compares the figures of the run, of its batches and of its bundle; returns how many records
