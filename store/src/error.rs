@@ -1,5 +1,7 @@
 //! What can go wrong with a target.
 
+use std::time::Duration;
+
 use contract::Exit;
 
 /// Why a target refused or failed. Whether anything was written is said by who calls.
@@ -15,6 +17,13 @@ pub enum StoreError {
     /// The target is in use by somebody else for longer than we wait.
     #[error("the target is busy: {message}")]
     Busy {
+        /// What was said.
+        message: String,
+    },
+    /// The target undid the transaction for the sake of another one (a deadlock, a serialization
+    /// failure) and asks for another try.
+    #[error("the target was busy with others, again and again: {message}")]
+    Again {
         /// What was said.
         message: String,
     },
@@ -61,7 +70,7 @@ impl StoreError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } | Self::Busy { .. } => Exit::Unreachable,
+            Self::Unreachable { .. } | Self::Busy { .. } | Self::Again { .. } => Exit::Unreachable,
             Self::Constraint { .. } | Self::LockLost { .. } | Self::Unknown { .. } => Exit::Partial,
             Self::Refused { .. } | Self::Damaged { .. } => Exit::Refused,
             Self::Locked { .. } => Exit::Locked,
@@ -78,5 +87,56 @@ impl StoreError {
         Self::Refused {
             message: message.into(),
         }
+    }
+}
+
+/// How often a transaction is tried.
+const TRIES: u32 = 6;
+
+/// How long to wait before the second try; twice as long before each that follows.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Does what is all or nothing, and again where the target asks for that.
+pub(crate) fn again<T>(mut work: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match work() {
+            Err(StoreError::Again { .. }) => std::thread::sleep(pause),
+            other => return other,
+        }
+        pause *= 2;
+    }
+    work()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_asks_for_it_is_tried_again_a_few_times() {
+        let busy = || StoreError::Again {
+            message: "deadlock".into(),
+        };
+        let mut tries = 0;
+        let done = again(|| {
+            tries += 1;
+            if tries < 3 { Err(busy()) } else { Ok(tries) }
+        });
+        assert_eq!(done.unwrap(), 3);
+        let mut tries = 0;
+        let given_up = again(|| -> Result<(), StoreError> {
+            tries += 1;
+            Err(busy())
+        });
+        assert!(matches!(given_up, Err(StoreError::Again { .. })));
+        assert_eq!(tries, TRIES);
+        let mut tries = 0;
+        let refused = again(|| -> Result<(), StoreError> {
+            tries += 1;
+            Err(StoreError::refused("no"))
+        });
+        assert!(refused.is_err());
+        assert_eq!(tries, 1);
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::{Cell as Flag, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use postgres::config::{SslMode, TargetSessionAttrs};
@@ -10,7 +11,7 @@ use postgres::types::{IsNull, ToSql, Type};
 use postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::sorted;
+use super::error::{is_refusal, sorted};
 use super::tls::{self, Mode};
 use super::url::PostgresUrl;
 use super::values::ColumnType;
@@ -19,9 +20,13 @@ use crate::{Cell, Row, StoreError, Table};
 /// How long a connection may take, unless the URL says otherwise.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// How long the answer to COMMIT may take, unless the URL says otherwise. A server that waits for a
+/// standby waits for ever, and `statement_timeout` does not end that.
+const COMMIT: Duration = Duration::from_secs(60);
+
 /// What makes texts of values the same everywhere, plans steady, and a lost client's transaction end.
 /// One that the server does not know is left out.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("DateStyle", "ISO, YMD"),
     ("TimeZone", "UTC"),
     ("IntervalStyle", "postgres"),
@@ -30,6 +35,9 @@ const SETTINGS: [(&str, &str); 12] = [
     ("lc_monetary", "C"),
     ("jit", "off"),
     ("enable_seqscan", "off"),
+    // A batch goes by the index: whoever knows how many keys it holds would read all of a table.
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
     ("idle_in_transaction_session_timeout", "10min"),
     ("client_connection_check_interval", "5s"),
     // Rows that a policy would hide make an error instead.
@@ -39,7 +47,8 @@ const SETTINGS: [(&str, &str); 12] = [
 
 /// An open PostgreSQL database.
 pub struct Postgres {
-    client: RefCell<Client>,
+    /// None once it was given up.
+    client: RefCell<Option<Client>>,
     url: PostgresUrl,
     /// What is known of the types of columns, by the type as it is declared.
     pub(super) types: HashMap<String, ColumnType>,
@@ -114,7 +123,7 @@ impl Postgres {
             other => other,
         })?;
         Ok(Self {
-            client: RefCell::new(client),
+            client: RefCell::new(Some(client)),
             url: url.clone(),
             types: HashMap::new(),
             tables: HashMap::new(),
@@ -138,6 +147,10 @@ impl Postgres {
         if let (Some(timeout), Some(last)) = (self.url.option("lock_timeout"), values.last_mut()) {
             *last = timeout;
         }
+        if let Some(timeout) = self.url.option("statement_timeout") {
+            names.push("statement_timeout");
+            values.push(timeout);
+        }
         if let Some(schema) = self.url.option("schema") {
             names.push("search_path");
             values.push(quoted(&schema));
@@ -156,6 +169,21 @@ impl Postgres {
         .map(|_| ())
     }
 
+    /// Asks what no index serves: the plan may read whole tables, once.
+    pub(super) fn ask_widely(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let joins = |on: &str| {
+            format!("SET LOCAL enable_hashjoin = {on}; SET LOCAL enable_mergejoin = {on}")
+        };
+        self.batch(&joins("on"))?;
+        let found = self.ask(sql, params)?;
+        self.batch(&joins("off"))?;
+        Ok(found)
+    }
+
     pub(super) fn describe(&self) -> String {
         self.url.to_string()
     }
@@ -165,13 +193,54 @@ impl Postgres {
         sorted(&self.describe(), error)
     }
 
-    /// Runs statements without parameters.
-    pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        self.try_batch(sql).map_err(|error| self.error(&error))
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Client) -> Result<T, postgres::Error>,
+    ) -> Result<T, StoreError> {
+        let mut client = self.client.borrow_mut();
+        let client = client.as_mut().ok_or_else(|| self.given_up())?;
+        work(client).map_err(|error| self.error(&error))
     }
 
-    pub(super) fn try_batch(&self, sql: &str) -> Result<(), postgres::Error> {
-        self.client.borrow_mut().batch_execute(sql)
+    fn given_up(&self) -> StoreError {
+        let message = format!("{}: the connection was given up", self.describe());
+        StoreError::Unreachable { message }
+    }
+
+    /// Runs statements without parameters.
+    pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.with(|client| client.batch_execute(sql))
+    }
+
+    /// Commits. Waits for the answer until the deadline, then gives the connection up.
+    pub(super) fn try_commit(&self) -> Result<(), StoreError> {
+        let seconds = self
+            .url
+            .option("commit_timeout")
+            .and_then(|text| text.parse().ok());
+        let deadline = seconds.map_or(COMMIT, Duration::from_secs);
+        let mut client = self.client.take().ok_or_else(|| self.given_up())?;
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let done = client.batch_execute("COMMIT");
+            // Nobody listens any more after the deadline: the connection ends here.
+            tell.send((client, done)).ok();
+        });
+        let unknown = |message: String| StoreError::Unknown {
+            message: format!("{}: {message}", self.describe()),
+        };
+        let Ok((client, done)) = told.recv_timeout(deadline) else {
+            return Err(unknown(format!(
+                "no answer within {} s",
+                deadline.as_secs()
+            )));
+        };
+        self.client.replace(Some(client));
+        match done {
+            Ok(()) => Ok(()),
+            Err(error) if is_refusal(&error) => Err(self.error(&error)),
+            Err(error) => Err(unknown(error.to_string())),
+        }
     }
 
     /// Runs a query, unprepared: nothing that needs the same session afterwards.
@@ -180,8 +249,7 @@ impl Postgres {
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
-        let found = self.client.borrow_mut().query_typed(sql, params);
-        let found = found.map_err(|error| self.error(&error))?;
+        let found = self.with(|client| client.query_typed(sql, params))?;
         found.iter().map(|row| self.row(row)).collect()
     }
 
@@ -191,8 +259,7 @@ impl Postgres {
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<u64, StoreError> {
-        let done = self.client.borrow_mut().execute_typed(sql, params);
-        done.map_err(|error| self.error(&error))
+        self.with(|client| client.execute_typed(sql, params))
     }
 
     /// Sends data for a COPY.
@@ -202,6 +269,7 @@ impl Postgres {
         write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
     ) -> Result<(), StoreError> {
         let mut client = self.client.borrow_mut();
+        let client = client.as_mut().ok_or_else(|| self.given_up())?;
         let mut copy = client.copy_in(sql).map_err(|error| self.error(&error))?;
         write(&mut copy).map_err(|error| {
             self.broken.set(true);
@@ -254,6 +322,8 @@ fn config(url: &PostgresUrl) -> Result<(Config, Mode), String> {
         .and_then(|text| text.parse().ok());
     config.connect_timeout(seconds.map_or(CONNECT, Duration::from_secs));
     config.keepalives_idle(Duration::from_secs(30));
+    config.keepalives_interval(Duration::from_secs(10));
+    config.keepalives_retries(3);
     config.tcp_user_timeout(Duration::from_secs(60));
     config.application_name("switchback");
     if let Some(options) = url.option("options") {

@@ -3,7 +3,6 @@
 use postgres::types::Type;
 
 use super::connect::{Postgres, quoted};
-use super::error::is_refusal;
 use super::sql::spelled;
 use crate::catalogue::Table;
 use crate::engine::Engine;
@@ -17,7 +16,6 @@ impl Engine for Postgres {
     fn begin(&mut self) -> Result<(), StoreError> {
         // What somebody did to a table meanwhile is seen.
         self.tables.clear();
-        self.deferred.clear();
         self.given.clear();
         self.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
         self.open.set(true);
@@ -40,15 +38,8 @@ impl Engine for Postgres {
             return Err(StoreError::Unreachable { message });
         }
         self.move_sequences()?;
-        let done = self.try_batch("COMMIT");
         self.open.set(false);
-        match done {
-            Ok(()) => Ok(()),
-            Err(error) if is_refusal(&error) => Err(self.error(&error)),
-            Err(error) => Err(StoreError::Unknown {
-                message: format!("{}: {error}", self.describe()),
-            }),
-        }
+        self.try_commit()
     }
 
     fn rollback(&mut self) -> Result<(), StoreError> {

@@ -18,7 +18,7 @@ pub(super) fn sorted(target: &str, error: &postgres::Error) -> StoreError {
         // Data, integrity, a trigger's RAISE, a view's CHECK OPTION, a type that does not fit.
         ("22" | "23" | "44" | "P0", _) => StoreError::Constraint { message },
         (_, code) if *code == SqlState::DATATYPE_MISMATCH => StoreError::Constraint { message },
-        ("40", _) => StoreError::Busy { message },
+        ("40", _) => StoreError::Again { message },
         (_, code) if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) => {
             StoreError::Busy { message }
         }

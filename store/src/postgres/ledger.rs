@@ -103,12 +103,13 @@ impl Postgres {
         if pairs.is_empty() {
             return Ok(());
         }
+        // The run in a column: as a constant it would have all changes of the run read.
         let rows = pairs
             .iter()
-            .map(|(seq, later)| vec![(*seq).into(), (*later).into()]);
-        let source = self.source(turned(&[Type::INT8, Type::INT8], rows))?;
+            .map(|(seq, later)| vec![run.into(), (*seq).into(), (*later).into()]);
+        let source = self.source(turned(&[Type::INT8, Type::INT8, Type::INT8], rows))?;
         let sql = format!(
-            "UPDATE switchback.changes AS c SET later = k.c1 FROM {} WHERE c.run = {run} AND c.seq = k.c0",
+            "UPDATE switchback.changes AS c SET later = k.c2 FROM {} WHERE c.run = k.c0 AND c.seq = k.c1",
             source.from
         );
         self.run(&sql, &source.params()).map(|_| ())

@@ -197,20 +197,40 @@ impl Sql for Postgres {
         }
         // A writer keeps others from changing what it decides on.
         let lock = if self.writes && self.open.get() {
-            "FOR UPDATE OF t"
+            "FOR UPDATE"
         } else {
             ""
         };
         let source = self.source(self.sent(table, by, keys.iter().map(Vec::as_slice)))?;
-        let sql = format!(
-            "SELECT k.n, {} FROM {} JOIN {} AS t ON {} ORDER BY k.n {lock}",
+        let (reads, name) = (
             self.reads(table, 0..table.columns.len()),
-            source.from,
             self.quoted(&table.name),
-            self.matches(table, by, 0)
         );
+        let (from, same) = (&source.from, self.matches(table, by, 0));
+        // Key by key where an index serves, whatever the planner thinks of the table's size.
+        let served = table.serves(by);
+        let sql = if served {
+            format!(
+                "SELECT k.n, r.* FROM {from} CROSS JOIN LATERAL \
+                 (SELECT {reads} FROM {name} AS t WHERE {same} OFFSET 0 {lock}) AS r ORDER BY k.n"
+            )
+        } else {
+            let lock = if lock.is_empty() {
+                ""
+            } else {
+                "FOR UPDATE OF t"
+            };
+            format!(
+                "SELECT k.n, {reads} FROM {from} JOIN {name} AS t ON {same} ORDER BY k.n {lock}"
+            )
+        };
         let mut found: Vec<Vec<Row>> = vec![Vec::new(); keys.len()];
-        for mut row in self.ask(&sql, &source.params())? {
+        let rows = if served {
+            self.ask(&sql, &source.params())?
+        } else {
+            self.ask_widely(&sql, &source.params())?
+        };
+        for mut row in rows {
             let at = row
                 .remove(0)
                 .int()
@@ -306,10 +326,10 @@ impl Sql for Postgres {
             self.quoted(&parent.name),
             same.join(" AND ")
         );
-        let count = self.ask(&format!("SELECT COUNT(*) {from}"), &[])?;
+        let count = self.ask_widely(&format!("SELECT COUNT(*) {from}"), &[])?;
         let count = count.first().and_then(|row| row[0].int()).unwrap_or(0);
         let reads = self.reads(child, 0..child.columns.len());
-        let rows = self.ask(&format!("SELECT {reads} {from} LIMIT {limit}"), &[])?;
+        let rows = self.ask_widely(&format!("SELECT {reads} {from} LIMIT {limit}"), &[])?;
         Ok((count.unsigned_abs(), self.whole(child, rows)))
     }
 
@@ -380,8 +400,8 @@ impl Postgres {
         }
         let source = self.source(vec![asked])?;
         let sql = format!(
-            "SELECT k.n, i.entity, i.source, i.claim, i.target, i.gone, i.digest, i.sums, i.run, i.seq \
-             FROM {} JOIN switchback.ids AS i ON {same} ORDER BY i.gone DESC",
+            "SELECT k.n, r.* FROM {} CROSS JOIN LATERAL (SELECT i.entity, i.source, i.claim, i.target, i.gone, \
+             i.digest, i.sums, i.run, i.seq FROM switchback.ids AS i WHERE {same} OFFSET 0) AS r ORDER BY r.gone DESC",
             source.from
         );
         for mut row in self.ask(&sql, &source.params())? {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The options that a URL may hold, and the environment variable that stands in for each.
-const OPTIONS: [(&str, &str); 16] = [
+const OPTIONS: [(&str, &str); 18] = [
     ("host", "PGHOST"),
     ("port", "PGPORT"),
     ("user", "PGUSER"),
@@ -24,6 +24,8 @@ const OPTIONS: [(&str, &str); 16] = [
     ("service", "PGSERVICE"),
     ("schema", ""),
     ("lock_timeout", ""),
+    ("statement_timeout", ""),
+    ("commit_timeout", ""),
 ];
 
 /// Where a PostgreSQL database is. What it prints never holds the password.

@@ -8,6 +8,7 @@ use super::judge::{Judged, judge};
 use super::reverse::reverse;
 use super::scene::Scene;
 use super::verdict::{Finding, Verdict};
+use crate::error::again;
 use crate::ledger::{self, Change, Holder, Kept, Lease, Run, RunStatus};
 use crate::{Engine, Sql, StoreError};
 
@@ -122,7 +123,7 @@ impl<E: Engine> Undo for E {
         pace: Pace,
         stop: &dyn Fn() -> bool,
     ) -> Result<Step, StoreError> {
-        step(self, scene, lease, pace, stop)
+        again(|| step(self, scene, lease, pace, stop))
     }
 
     fn note(
@@ -150,16 +151,18 @@ impl<E: Engine> Undo for E {
 /// Does something in a transaction, all or nothing.
 pub(super) fn whole<E: Engine, T>(
     engine: &mut E,
-    work: impl FnOnce(&mut E) -> Result<T, StoreError>,
+    mut work: impl FnMut(&mut E) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    engine.begin()?;
-    match work(engine) {
-        Ok(done) => engine.commit().map(|()| done),
-        Err(error) => {
-            engine.rollback().ok();
-            Err(error)
+    again(|| {
+        engine.begin()?;
+        match work(engine) {
+            Ok(done) => engine.commit().map(|()| done),
+            Err(error) => {
+                engine.rollback().ok();
+                Err(error)
+            }
         }
-    }
+    })
 }
 
 fn start<E: Engine>(
@@ -236,6 +239,10 @@ fn step<E: Engine>(
             Err(StoreError::Constraint { .. }) if !careful => {
                 (most, careful) = (1, true);
                 scene.retries += 1;
+            }
+            Err(StoreError::Again { .. }) => {
+                scene.retries += 1;
+                return done;
             }
             other => return other,
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Batch, Bound, Fault, Outcome, Writer};
+use crate::error::again;
 use crate::ledger::{self, BatchRow, BatchStatus, Counts, Phase};
 use crate::{Engine, StoreError};
 
@@ -18,18 +19,35 @@ impl<E: Engine> Writer<E> {
         let bound = bound.ok_or_else(|| {
             StoreError::refused(format!("the plan has no entity {:?}", batch.entity))
         })?;
-        let result = self
-            .open_group()
-            .and_then(|()| self.apply_inside(&bound, batch));
-        match result {
-            Ok(outcome) => Ok(outcome),
-            Err(error) => {
-                // The transaction is lost with all its batches; what stands, the ledger says.
-                self.open = None;
-                self.engine.rollback().ok();
-                Err(error)
-            }
+        if self.dry || E::GATHERS {
+            return self.try_batch(&bound, batch);
         }
+        again(|| self.try_batch(&bound, batch))
+    }
+
+    fn try_batch(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
+        let opened = self.open_group();
+        let result = opened
+            .and_then(|()| self.apply_inside(bound, batch))
+            .and_then(|outcome| {
+                if !(self.dry || E::GATHERS || outcome.aborted) {
+                    self.commit_now()?;
+                }
+                Ok(outcome)
+            });
+        result.inspect_err(|_| {
+            // The transaction is lost with all its batches; what stands, the ledger says.
+            self.open = None;
+            self.engine.rollback().ok();
+        })
+    }
+
+    fn commit_now(&mut self) -> Result<(), StoreError> {
+        if let Some((_, numbers)) = self.open.take() {
+            self.engine.commit()?;
+            self.stand.extend(numbers);
+        }
+        Ok(())
     }
 
     fn open_group(&mut self) -> Result<(), StoreError> {
@@ -131,27 +149,20 @@ impl<E: Engine> Writer<E> {
     }
 
     pub(super) fn commit_group(&mut self, now: bool) -> Result<Vec<i64>, StoreError> {
-        let due = self.open.as_ref().is_some_and(|(since, _)| {
-            now || self.single || !E::GATHERS || since.elapsed() >= group()
-        });
+        let due =
+            |(since, _): &(Instant, Vec<i64>)| now || self.single || since.elapsed() >= group();
         if self.dry {
             // Said to stand, for this run: nothing outlives the transaction around it.
-            return Ok(self
-                .open
-                .take()
-                .map(|(_, numbers)| numbers)
-                .unwrap_or_default());
+            self.stand.extend(
+                self.open
+                    .take()
+                    .into_iter()
+                    .flat_map(|(_, numbers)| numbers),
+            );
+        } else if self.open.as_ref().is_some_and(due) {
+            self.commit_now()?;
         }
-        if !due {
-            return Ok(vec![]);
-        }
-        let numbers = self
-            .open
-            .take()
-            .map(|(_, numbers)| numbers)
-            .unwrap_or_default();
-        self.engine.commit()?;
-        Ok(numbers)
+        Ok(std::mem::take(&mut self.stand))
     }
 }
 

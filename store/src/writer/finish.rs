@@ -6,11 +6,19 @@ use serde_json::{Value, json};
 use super::resolve::run_value;
 use super::rows::kept;
 use super::{Bound, End, Fault, Writer};
+use crate::error::again;
 use crate::ledger::{self, Action, BatchStatus, Change, Counts, Run, RunStatus};
 use crate::{Cell, Engine, StoreError};
 
 impl<E: Engine> Writer<E> {
     pub(super) fn finish_run(&mut self, end: &End) -> Result<Run, StoreError> {
+        if self.dry {
+            return self.try_finish(end);
+        }
+        again(|| self.try_finish(end))
+    }
+
+    fn try_finish(&mut self, end: &End) -> Result<Run, StoreError> {
         if !self.dry {
             self.engine.begin()?;
         }

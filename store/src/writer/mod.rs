@@ -191,6 +191,8 @@ pub struct Writer<E> {
     dry: bool,
     /// Batches of the open transaction, and since when it is open.
     open: Option<(Instant, Vec<i64>)>,
+    /// Batches that stand, and that nobody was told of yet.
+    stand: Vec<i64>,
     /// One batch a commit.
     single: bool,
     /// Every table that others may refer from, read when first needed.
@@ -210,6 +212,7 @@ impl<E: Engine> Writer<E> {
             lease: None,
             dry: false,
             open: None,
+            stand: Vec::new(),
             single: false,
             catalogue: None,
         }
@@ -280,7 +283,7 @@ impl<E: Engine> Target for Writer<E> {
     }
 
     fn start(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError> {
-        self.start_run(plan, start)
+        self.start_run(plan, &start)
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Outcome, StoreError> {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Bound, Writer, lookups, preflight};
 use crate::binding::{claim_name, entity_name};
+use crate::error::again;
 use crate::fingerprint::fingerprint_up_to;
 use crate::ledger::{self, Counts, Holder, Run, RunStatus};
 use crate::{Binding, Engine, StoreError};
@@ -78,7 +79,15 @@ pub struct Start {
 }
 
 impl<E: Engine> Writer<E> {
-    pub(super) fn start_run(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError> {
+    pub(super) fn start_run(
+        &mut self,
+        plan: &LoadedPlan,
+        start: &Start,
+    ) -> Result<Run, StoreError> {
+        again(|| self.try_start(plan, start.clone()))
+    }
+
+    fn try_start(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError> {
         self.dry = start.dry;
         self.engine.begin()?;
         match self.start_inside(plan, start) {
