@@ -267,7 +267,7 @@ fn gather<E: Engine>(
             other => return (other, batches),
         }
         batches += 1;
-        if batches >= most || began.elapsed() >= pace.gather {
+        if batches >= most || !E::GATHERS || began.elapsed() >= pace.gather {
             return (Ok(Step::Done(count)), batches);
         }
     }
