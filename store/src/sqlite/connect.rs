@@ -212,3 +212,37 @@ pub(super) fn cell(value: ValueRef<'_>) -> Cell {
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_sees_one_state_however_long_it_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let writer = Connection::open(&path).unwrap();
+        writer
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)",
+            )
+            .unwrap();
+        let count = |reader: &Sqlite| reader.rows("SELECT count(*) FROM t", &[]).unwrap();
+        let reader = Sqlite::open_reader(&path).unwrap();
+        writer.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+        assert_eq!(count(&reader), [vec![Cell::Int(1)]]);
+        let later = Sqlite::open_reader(&path).unwrap();
+        assert_eq!(count(&later), [vec![Cell::Int(2)]]);
+        // Without a log a writer has to wait for the reader instead.
+        drop((reader, later));
+        writer
+            .execute_batch("PRAGMA journal_mode = DELETE")
+            .unwrap();
+        let reader = Sqlite::open_reader(&path).unwrap();
+        writer.busy_timeout(Duration::ZERO).unwrap();
+        writer
+            .execute_batch("INSERT INTO t VALUES (3)")
+            .unwrap_err();
+        assert_eq!(count(&reader), [vec![Cell::Int(2)]]);
+    }
+}
