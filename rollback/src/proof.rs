@@ -112,11 +112,11 @@ pub(crate) fn prove(
         let Some(last) = page.last() else { break };
         before = last.seq;
         done(page.len() as u64);
-        let firsts = page
+        let starts = page
             .into_iter()
-            .filter(|change| change.earlier.is_none())
+            .filter(|change| change.earlier.is_none() || moves(change))
             .collect();
-        prover.page(sql, firsts)?;
+        prover.page(sql, starts)?;
     }
     let mut tables: Vec<TableProof> = prover.tables.into_values().collect();
     if fingerprints {
@@ -163,6 +163,13 @@ fn noted(sql: &mut dyn Sql, run: &Run) -> Result<serde_json::Map<String, Value>,
     )
 }
 
+/// Tells whether a change has the record stand for another row from here on: what comes after is about
+/// that one.
+fn moves(change: &Change) -> bool {
+    change.action == Action::Map
+        && matches!(&change.entry, Some(Some(entry)) if entry.target != change.target)
+}
+
 /// A table as it is now, with the columns of a shape.
 struct Seen {
     table: Table,
@@ -181,11 +188,11 @@ struct Prover<'a> {
 }
 
 impl Prover<'_> {
-    fn page(&mut self, sql: &mut dyn Sql, firsts: Vec<Change>) -> Result<(), StoreError> {
-        self.entries(sql, &firsts)?;
+    fn page(&mut self, sql: &mut dyn Sql, starts: Vec<Change>) -> Result<(), StoreError> {
+        self.entries(sql, &starts)?;
         let mut by_shape: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
-        for first in firsts {
-            if let Some(change) = self.on_the_row(sql, first)? {
+        for start in starts {
+            if let Some(change) = self.on_the_row(sql, start)? {
                 by_shape.entry(change.shape).or_default().push(change);
             }
         }
@@ -203,10 +210,10 @@ impl Prover<'_> {
             let Some(later) = change.later else {
                 return Ok(None);
             };
-            let Some(next) = ledger::change(sql, self.run.seq, later)? else {
-                return Ok(None);
-            };
-            change = next;
+            match ledger::change(sql, self.run.seq, later)? {
+                Some(next) if !moves(&next) => change = next,
+                _ => return Ok(None),
+            }
         }
         Ok(Some(change))
     }
@@ -302,9 +309,9 @@ impl Prover<'_> {
     }
 
     /// The id map: each record is known as it was before.
-    fn entries(&mut self, sql: &mut dyn Sql, firsts: &[Change]) -> Result<(), StoreError> {
+    fn entries(&mut self, sql: &mut dyn Sql, starts: &[Change]) -> Result<(), StoreError> {
         let mut wanted: BTreeMap<i64, Vec<(&str, Option<&Entry>)>> = BTreeMap::new();
-        for change in firsts {
+        for change in starts.iter().filter(|change| change.earlier.is_none()) {
             let stays = self
                 .kept
                 .get(&change.seq)
@@ -363,7 +370,8 @@ fn compare(
     let mut before: BTreeMap<usize, Cell> = first.before.0.iter().cloned().collect();
     let mut later = first.later;
     while let Some(seq) = later {
-        let Some(change) = ledger::change(sql, run.seq, seq)? else {
+        let change = ledger::change(sql, run.seq, seq)?;
+        let Some(change) = change.filter(|change| !moves(change)) else {
             break;
         };
         for (place, cell) in change.before.0 {

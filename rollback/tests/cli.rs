@@ -216,6 +216,26 @@ fn the_tag_alone_goes_from_a_list_that_others_changed() {
 }
 
 #[test]
+fn both_rows_of_a_record_that_was_moved_from_one_to_the_other_are_proved() {
+    let mut club = Club::new();
+    club.batch = 1;
+    let before = club.dump();
+    let run = club.apply(&[
+        ALL[4],
+        r#"{"entity":"member","key":"b1","op":"remap","to":"m1"}"#,
+        r#"{"entity":"member","key":"b1","fields":{"email":"ann@example.org","phone":"333"}}"#,
+    ]);
+    let said = club.rollback(&[&run]);
+    done(&said);
+    assert_eq!(club.dump(), before);
+    assert!(
+        said.err.contains("Member: 2 of 2 rows are what they were"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn secret_values_are_not_shown() {
     let club = Club::new();
     let run = club.apply(&ALL[4..5]);

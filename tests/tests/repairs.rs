@@ -141,6 +141,14 @@ fn duplicates_are_merged_by_a_bundle_and_parted_again_by_its_rollback() {
         "both are there again, value for value",
     );
     let _ = room.on("verify", &[&run]).code(0);
+    room.sql("UPDATE person SET name = 'Another' WHERE id = 'double'");
+    let done = room.on("verify", &[&run]).code(1);
+    assert!(
+        done.out
+            .contains("the run deleted it, and it is back with another value"),
+        "{}",
+        done.out
+    );
 }
 
 #[test]

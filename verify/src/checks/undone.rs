@@ -216,6 +216,8 @@ fn values(
         };
         let fault = if after == Some(found) {
             Fault::error("it still has the value that the run wrote")
+        } else if change.action == Action::Delete {
+            Fault::error("the run deleted it, and it is back with another value")
         } else {
             Fault::warning("it is not as before the run: edited since the rollback")
         };
