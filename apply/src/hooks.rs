@@ -17,6 +17,14 @@ pub(crate) fn run(args: &Args, sql: &mut dyn Sql, id: &str, talk: &Talk) -> Told
     hooks::run(sql, id, &args.operator(), talk)
 }
 
+/// Returns the run that holds the lock, before it is taken over.
+pub(crate) fn holding(args: &Args, sql: &mut dyn Sql) -> Result<Option<String>, StoreError> {
+    if !args.take_over || ledger::version(sql)?.is_none() {
+        return Ok(None);
+    }
+    Ok(ledger::holder(sql)?.map(|held| held.holder.run))
+}
+
 /// Runs what a crash between the last commit and its hooks left of the run to go on with. Returns the
 /// run where that was all there was to do, and what became of them.
 pub(crate) fn left(

@@ -84,6 +84,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     }
     let snapshot = snapshot::take(args, talk, &mut start.run).map_err(refused)?;
     let id = start.run.id().to_owned();
+    let given_up = hooks::holding(args, target.sql()).map_err(refused)?;
     let run = target.start(bundle.plan(), start).map_err(|error| {
         let failure = not_started(args, &id, error);
         if failure.exit != Exit::Partial {
@@ -94,6 +95,9 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     let mut job = Job::new(args, talk, &bundle, signals, &run)?;
     if !args.dry_run {
         job.announce(out);
+        if let Some(old) = given_up.filter(|old| *old != run.id) {
+            hooks::run(args, target.sql(), &old, talk);
+        }
         hooks::run(args, target.sql(), &run.id, talk);
     }
     job.work(target.as_mut(), &run, &passes, resumed, out)

@@ -73,7 +73,7 @@ fn take_back(
         let mut target = url.open_to_undo().map_err(refused)?;
         let run = find(target.sql(), id)?;
         let told = if run.status == RunStatus::RolledBack {
-            hooks_of(args, target.sql(), &run, report)
+            hooks_of(args, target.sql(), &run.id, report)
         } else {
             Told::default()
         };
@@ -116,7 +116,19 @@ fn take_back(
         if let Some(failure) = report.in_the_way(&run) {
             return Err(failure.into());
         }
-        match undo(args, url, target, scene, signals, report)? {
+        let holding = ledger::holder(target.sql()).map_err(refused)?;
+        let given_up = holding
+            .filter(|_| args.take_over)
+            .map(|held| held.holder.run);
+        let ended = undo(args, url, target, scene, signals, report);
+        // A run whose lock was taken from it is failed, and so is a rollback that stopped for good.
+        let failed = ended.is_err().then_some(run.id).into_iter();
+        for id in failed.chain(given_up.filter(|old| old != id)) {
+            if let Ok(mut target) = url.open_to_undo() {
+                hooks_of(args, target.sql(), &id, report);
+            }
+        }
+        match ended? {
             Ended::RolledBack(run) => run,
             Ended::Already(run) => {
                 report.already(&run);
@@ -134,16 +146,16 @@ fn take_back(
     report.rolled_back(&run, &proof);
     drop(sql);
     let mut target = url.open_to_undo().map_err(after)?;
-    let told = hooks_of(args, target.sql(), &run, report);
+    let told = hooks_of(args, target.sql(), &run.id, report);
     Ok(told.exit(if proof.holds() { Exit::Done } else { Exit::No }))
 }
 
 /// Runs the hooks of the run that are due.
-fn hooks_of(args: &Args, sql: &mut dyn Sql, run: &Run, report: &Report<'_>) -> Told {
+fn hooks_of(args: &Args, sql: &mut dyn Sql, run: &str, report: &Report<'_>) -> Told {
     if args.no_hooks {
         return Told::default();
     }
-    hooks::run(sql, &run.id, &args.operator(), report.talk)
+    hooks::run(sql, run, &args.operator(), report.talk)
 }
 
 /// What to do about a rollback that failed for good.

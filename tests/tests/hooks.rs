@@ -311,3 +311,50 @@ fn a_rehearsal_tells_nobody() {
     let _ = room.on("apply", &["B", "--rehearse"]).code(0);
     assert!(!room.path("log").exists());
 }
+
+#[test]
+fn a_rollback_that_fails_for_good_says_so_to_the_hooks() {
+    let room = room(&logs("failed rolled-back", "hook"));
+    let run = room.apply("B");
+    room.sql("CREATE TRIGGER stay BEFORE DELETE ON person BEGIN SELECT RAISE(ABORT, 'no'); END");
+    let _ = room.on("rollback", &[&run]).code(3);
+    assert_eq!(room.read("log"), "hook failed rollback-failed\n");
+    room.sql("DROP TRIGGER stay");
+    let _ = room.on("rollback", &[&run, "--resume"]).code(0);
+    assert_eq!(
+        room.read("log"),
+        "hook failed rollback-failed\nhook rolled-back rolled-back\n"
+    );
+}
+
+#[test]
+fn a_run_that_is_given_up_by_another_says_so_to_its_hooks() {
+    for program in ["apply", "rollback"] {
+        let room = room(&logs("failed", "hook"));
+        let old = room.apply("B");
+        let other = room.apply("B");
+        // As after a kill: in progress, and the lock is held by a process that is gone.
+        room.sql(&format!(
+            "UPDATE switchback_runs SET status = 'in-progress' WHERE id = '{other}';
+             UPDATE switchback_lock SET run = '{other}', since = 0, expires = 0, holder = json_object('host', 'h', 'boot', 'b',
+             'process', 1, 'started', 's', 'operator', 'o', 'run', '{other}')"
+        ));
+        let work = if program == "apply" { "B" } else { &old };
+        let _ = room.on(program, &[work, "--take-over"]).code(0);
+        assert_eq!(room.read("log"), "hook failed failed\n", "{program}");
+    }
+}
+
+#[test]
+fn a_slow_hook_of_a_run_under_way_does_not_lose_the_lock() {
+    let dbtool = tests::program("dbtool");
+    let script = format!(
+        "sleep 11; {} query t.db 'SELECT expires - since > 35000 FROM switchback_lock' > kept",
+        dbtool.display()
+    );
+    let room = room(&format!(
+        "[[hook]]\non = [\"started\"]\ntimeout = 60\ncommand = [\"sh\", \"-c\", \"{script}\"]\n"
+    ));
+    let _ = room.apply("B");
+    assert_eq!(room.read("kept").trim(), "1");
+}

@@ -39,7 +39,8 @@ pub enum HookEvent {
     Started,
     /// A run ended with all of its records applied.
     Completed,
-    /// A run ended with records that were not applied, or could not be taken back.
+    /// A run ended with records that were not applied, was given up by `--take-over`, or could not be
+    /// taken back.
     Failed,
     /// A run was taken back.
     RolledBack,

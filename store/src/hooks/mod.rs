@@ -5,6 +5,8 @@
 mod command;
 mod webhook;
 
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use contract::plan::{Hook, LoadedPlan};
@@ -91,7 +93,15 @@ fn all(
             continue;
         }
         contract::crash_point!("hook.claimed", injected);
-        let ended = one(&run, &step, hook);
+        // A hook may take longer than the lock lasts, which a run under way holds meanwhile. That it
+        // can't be renewed is seen by the next batch.
+        let renew = &mut || {
+            ledger::renew_own(sql, &me).ok();
+        };
+        let ended = meanwhile(ledger::renew_every(), renew, || one(&run, &step, hook));
+        let Some(ended) = ended else {
+            return Err(StoreError::damaged(format!("{name} broke off")));
+        };
         contract::crash_point!("hook.ran", injected);
         told.ran += 1;
         match &ended.failed {
@@ -117,6 +127,25 @@ fn injected(error: std::io::Error) -> StoreError {
     StoreError::Unreachable {
         message: error.to_string(),
     }
+}
+
+/// Does some work on a thread of its own, and something else every so often until it is done. `None`:
+/// the work panicked.
+fn meanwhile<T: Send>(
+    every: Duration,
+    tick: &mut dyn FnMut(),
+    work: impl FnOnce() -> T + Send,
+) -> Option<T> {
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        scope.spawn(move || tell.send(work()).ok());
+        loop {
+            match told.recv_timeout(every) {
+                Err(RecvTimeoutError::Timeout) => tick(),
+                ended => return ended.ok(),
+            }
+        }
+    })
 }
 
 /// Who else runs it now, if somebody does: a process that is there, and not for longer than it may take.
@@ -164,4 +193,18 @@ fn environment<'a>(run: &'a Run, step: &'a HookStep) -> [(&'static str, &'a str)
         ("SWITCHBACK_STATUS", run.status.word()),
         ("SWITCHBACK_NAME", &run.name),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_renewed_while_a_hook_runs() {
+        let mut ticks = 0;
+        let every = Duration::from_millis(20);
+        let done = meanwhile(every, &mut || ticks += 1, || thread::sleep(every * 10));
+        assert_eq!(done, Some(()));
+        assert!((2..=10).contains(&ticks), "{ticks}");
+    }
 }

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use contract::plan::Webhook;
+use contract::talk::counted;
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{HeaderName, HeaderValue, Request, Uri};
 
 use super::Ended;
-use crate::ledger::{HookStep, Run};
+use crate::ledger::{HookStep, Run, RunStatus};
 
 /// How long to wait before each further try.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
@@ -132,10 +133,16 @@ fn body(run: &Run, step: &HookStep) -> Value {
     let text = match step.event.as_str() {
         "started" => format!("{}: run {} started", run.name, run.id),
         "rolled-back" if run.kept > 0 => format!(
-            "{}: run {} is rolled back, {} changes were kept",
-            run.name, run.id, run.kept
+            "{}: run {} is rolled back, {} kept",
+            run.name,
+            run.id,
+            counted(run.kept.unsigned_abs(), "change")
         ),
         "rolled-back" => format!("{}: run {} is rolled back", run.name, run.id),
+        "failed" if run.status == RunStatus::RollbackFailed => format!(
+            "{}: run {} could not be taken back: rollback --resume {1}, or --resolve",
+            run.name, run.id
+        ),
         event => format!(
             "{}: run {} {event}: {} created, {} updated, {} unchanged, {} deleted, {} failed, {} not attempted",
             run.name,

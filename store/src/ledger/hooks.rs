@@ -1,8 +1,8 @@
 //! Hooks that are due, and what became of them.
 
-use contract::plan::{Hook, HookEvent};
+use contract::plan::{Hook, HookEvent, LoadedPlan};
 
-use super::Holder;
+use super::{Holder, Run, RunStatus};
 use crate::{Sql, StoreError};
 
 /// A hook that is due for a run.
@@ -49,6 +49,34 @@ pub fn note(
         )?;
     }
     Ok(())
+}
+
+/// Notes the hooks of an event of a run, by the plan that it keeps, as [`note`] does.
+///
+/// # Errors
+///
+/// The plan in the ledger does not read; what the target said.
+pub fn note_of(sql: &mut dyn Sql, run: &Run, event: HookEvent) -> Result<(), StoreError> {
+    let plan = LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone())
+        .map_err(|error| StoreError::damaged(error.to_string()))?;
+    note(sql, &plan.plan.hook, run.seq, event)
+}
+
+/// Sets a run in progress whose lock was taken from it to failed, its hooks due, in the transaction of
+/// the taking.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn give_up(sql: &mut dyn Sql, id: &str, why: String) -> Result<(), StoreError> {
+    let run = super::find_run(sql, id)?;
+    let Some(mut run) = run.filter(|run| run.status == RunStatus::InProgress) else {
+        return Ok(());
+    };
+    run.status = RunStatus::Failed;
+    run.reason = Some(why);
+    super::update_run(sql, &run)?;
+    note_of(sql, &run, HookEvent::Failed)
 }
 
 /// Returns the next hook of a run, after the one of this number, that was not run to its end.

@@ -24,9 +24,10 @@ pub use changes::{
 pub use entries::{Entry, page as page_entries};
 pub use extent::{Extent, extents};
 pub use hooks::{
-    HookStep, claim as claim_hook, next as next_hook, note as note_hooks, settle as settle_hook,
+    HookStep, claim as claim_hook, give_up as give_up_run, next as next_hook, note as note_hooks,
+    note_of as note_hooks_of, settle as settle_hook,
 };
-pub use lock::{Held, Holder, Lease, holder, release, renew, take};
+pub use lock::{Held, Holder, Lease, holder, release, renew, renew_every, renew_own, take};
 pub use names::{Shape, find_id as find_name, id_of as name_id, name_of, shape_of, shapes};
 pub use prune::{completed, prune_run, prune_snapshot, pruned};
 pub use runs::{

@@ -1,5 +1,6 @@
 //! When taking a run back fails for good: saying so, and settling it by hand.
 
+use contract::plan::HookEvent;
 use serde_json::json;
 
 use super::work::Undo;
@@ -28,6 +29,7 @@ pub fn give_up(
             run.status = RunStatus::RollbackFailed;
             run.reason = Some(why.to_owned());
             ledger::update_run(sql, &run)?;
+            ledger::note_hooks_of(sql, &run, HookEvent::Failed)?;
             let by = (holder.operator.as_str(), holder.host.as_str());
             let left = run.undo_seq.unwrap_or(1) - 1;
             let detail = json!({"error": why, "left": left});

@@ -180,13 +180,9 @@ fn start<E: Engine>(
             return Ok(Begun::Already(Box::new(run)));
         }
         let (lease, taken_from) = ledger::take(engine, holder, take_over)?;
-        if let Some(old) = taken_from
-            && let Some(mut old) = ledger::find_run(engine, &old)?
-            && old.status == RunStatus::InProgress
-        {
-            old.status = RunStatus::Failed;
-            old.reason = Some(format!("given up: the rollback of run {id} took over"));
-            ledger::update_run(engine, &old)?;
+        if let Some(old) = taken_from {
+            let why = format!("given up: the rollback of run {id} took over");
+            ledger::give_up_run(engine, &old, why)?;
         }
         if !run.status.may_become(RunStatus::RollingBack) {
             let message = format!("run {id} is {}: it can't be rolled back", run.status);

@@ -107,15 +107,9 @@ impl<E: Engine> Writer<E> {
         let id = start.run.id().to_owned();
         let holder = Holder::here(&start.operator, &id);
         let (lease, taken_from) = ledger::take(&mut self.engine, &holder, start.take_over)?;
-        if let Some(mut old) = taken_from
-            .map(|id| ledger::find_run(&mut self.engine, &id))
-            .transpose()?
-            .flatten()
-            && old.status == RunStatus::InProgress
-        {
-            old.status = RunStatus::Failed;
-            old.reason = Some(format!("given up: run {id} took over"));
-            ledger::update_run(&mut self.engine, &old)?;
+        if let Some(old) = taken_from {
+            let why = format!("given up: run {id} took over");
+            ledger::give_up_run(&mut self.engine, &old, why)?;
         }
         let problems = preflight::preflight(&mut self.engine, plan)?;
         if !problems.is_empty() {
