@@ -98,6 +98,14 @@ impl<'a> Job<'a> {
         self.report.announce(out, self.talk);
     }
 
+    /// Says what the run added to the catalogue.
+    pub(crate) fn added(&mut self, target: &mut dyn Target, run: &Run) -> Result<(), StoreError> {
+        let plan = &self.bundle.plan().plan;
+        let added = ledger::added(target.sql(), run.seq, plan)?;
+        self.report.added(&added, self.talk);
+        Ok(())
+    }
+
     pub(crate) fn work(
         &mut self,
         target: &mut dyn Target,

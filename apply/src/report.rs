@@ -9,8 +9,8 @@ use contract::files::AtomicFile;
 use contract::talk::Progress;
 use contract::{RecordWriter, Reject, Talk};
 use serde_json::json;
-use store::ledger::{Counts, Run, RunStatus};
-use store::{Batch, Decided, Outcome};
+use store::ledger::{Added, Counts, Run, RunStatus};
+use store::{Batch, Decided, Outcome, called};
 
 use crate::Args;
 
@@ -31,6 +31,7 @@ pub(crate) struct Report<'a> {
     overwritten: Vec<String>,
     reason: Option<String>,
     decisions: Vec<String>,
+    added: Vec<String>,
 }
 
 impl<'a> Report<'a> {
@@ -48,6 +49,7 @@ impl<'a> Report<'a> {
             overwritten: Vec::new(),
             reason: None,
             decisions: Vec::new(),
+            added: Vec::new(),
         }
     }
 
@@ -68,6 +70,20 @@ impl<'a> Report<'a> {
             .map(|file| file.records)
             .sum();
         self.progress = Some(talk.progress(Some(total)));
+    }
+
+    /// Says what the run added to the catalogue.
+    pub(crate) fn added(&mut self, added: &[Added], talk: &Talk) {
+        let verb = if self.args.dry_run {
+            "would add"
+        } else {
+            "added"
+        };
+        for one in added {
+            let name = called(&one.table, one.column.as_deref());
+            talk.say(format!("{verb} {name}"));
+            self.added.push(name);
+        }
     }
 
     pub(crate) fn batch(
@@ -243,7 +259,7 @@ impl<'a> Report<'a> {
             }
             let summary = json!({
                 "run": (!self.args.dry_run).then_some(&run.id), "bundle": run.bundle, "dry_run": self.args.dry_run,
-                "environment": run.environment, "status": run.status, "counts": run.counts, "entities": self.entities, "failures": failures,
+                "environment": run.environment, "status": run.status, "counts": run.counts, "entities": self.entities, "added": self.added, "failures": failures,
             });
             writeln!(out, "{summary}").and_then(|()| out.flush()).ok();
         }

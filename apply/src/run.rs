@@ -100,6 +100,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
         }
         hooks::run(args, target.sql(), &run.id, talk);
     }
+    job.added(target.as_mut(), &run).map_err(refused)?;
     job.work(target.as_mut(), &run, &passes, resumed, out)
 }
 

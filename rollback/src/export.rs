@@ -51,6 +51,7 @@ pub(crate) fn export(
             Err(error) => return Err(refused(error).into()),
         }
     }
+    by_hand(sql, run, &plan.plan, talk).map_err(refused)?;
     let (sha256, bytes) = (hashing.hasher().digest(), hashing.hasher().bytes());
     let records: u64 = export.counts.values().sum();
     let source = SourceSum {
@@ -101,6 +102,24 @@ pub(crate) fn export(
     }
 }
 
+/// Says what no record line can: how to take away what the run added.
+fn by_hand(
+    sql: &mut dyn Sql,
+    run: &Run,
+    plan: &contract::Plan,
+    talk: &Talk,
+) -> Result<(), StoreError> {
+    for added in ledger::added(sql, run.seq, plan)?.iter().rev() {
+        let column = added.column.as_deref();
+        talk.say(format!(
+            "{} was added by the run; after the lines: {};",
+            store::called(&added.table, column),
+            store::drop_statement(sql, &added.table, column)
+        ));
+    }
+    Ok(())
+}
+
 struct Export {
     prefix: String,
     file: String,
@@ -136,7 +155,8 @@ impl Export {
             actions.push(change.action);
             at = change.earlier;
         }
-        actions.retain(|action| !matches!(action, Action::Map | Action::Keep));
+        let no_row = [Action::Map, Action::Keep, Action::Column, Action::Table];
+        actions.retain(|action| !no_row.contains(action));
         let (Some(newest), Some(action)) = (actions.first(), actions.last().copied()) else {
             return Ok(None);
         };

@@ -1,5 +1,6 @@
 //! `rollback`: takes a run back by its ID, and proves it.
 
+mod added;
 mod args;
 mod course;
 mod eligible;

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use contract::plan::Plan;
 use serde_json::{Value, json};
-use store::ledger::{self, Action, Change, Entry, Run, Shape};
+use store::ledger::{self, Action, Added, Change, Entry, Run, Shape};
 use store::{Cell, Fingerprint, Key, Row, Sql, StoreError, Table, fingerprint, row_hash};
+
+use crate::added::AddedProof;
 
 /// How many changes are read at a time.
 const PAGE: usize = 1000;
@@ -72,12 +74,16 @@ impl TableProof {
 pub(crate) struct Proof {
     pub tables: Vec<TableProof>,
     pub wrong_entries: Named,
+    /// Columns and tables that the run added.
+    pub added: Vec<AddedProof>,
 }
 
 impl Proof {
     /// Tells whether all is what it was, but for what is named as kept.
     pub fn holds(&self) -> bool {
-        self.wrong_entries.count == 0 && self.tables.iter().all(|table| table.wrong.count == 0)
+        self.wrong_entries.count == 0
+            && self.tables.iter().all(|table| table.wrong.count == 0)
+            && !self.added.iter().any(AddedProof::wrong)
     }
 
     /// How many rows were taken back.
@@ -94,13 +100,15 @@ pub(crate) fn prove(
     fingerprints: bool,
     done: &mut dyn FnMut(u64),
 ) -> Result<Proof, StoreError> {
+    let plan = contract::plan::LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone());
+    let plan = plan.map_err(|error| StoreError::Damaged {
+        message: error.to_string(),
+    });
+    let plan = plan?.plan;
     let mut prover = Prover {
         kept: kept(sql, run)?,
-        plan: contract::plan::LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone())
-            .map_err(|error| StoreError::Damaged {
-                message: error.to_string(),
-            })?
-            .plan,
+        added: ledger::added(sql, run.seq, &plan)?,
+        plan,
         run,
         seen: HashMap::new(),
         tables: BTreeMap::new(),
@@ -112,12 +120,15 @@ pub(crate) fn prove(
         let Some(last) = page.last() else { break };
         before = last.seq;
         done(page.len() as u64);
+        let is_row = |change: &Change| !matches!(change.action, Action::Column | Action::Table);
         let starts = page
             .into_iter()
-            .filter(|change| change.earlier.is_none() || moves(change))
+            .filter(|change| (change.earlier.is_none() && is_row(change)) || moves(change))
             .collect();
         prover.page(sql, starts)?;
     }
+    let kept = |seq| prover.kept.contains_key(&seq);
+    let added = AddedProof::all(sql, &prover.added, kept)?;
     let mut tables: Vec<TableProof> = prover.tables.into_values().collect();
     if fingerprints {
         let noted = noted(sql, run)?;
@@ -131,6 +142,7 @@ pub(crate) fn prove(
     }
     Ok(Proof {
         tables,
+        added,
         wrong_entries: prover.wrong_entries,
     })
 }
@@ -170,10 +182,11 @@ fn moves(change: &Change) -> bool {
         && matches!(&change.entry, Some(Some(entry)) if entry.target != change.target)
 }
 
-/// A table as it is now, with the columns of a shape.
+/// A table as it is now, with the columns of a shape: none where the run added it and it is gone.
 struct Seen {
+    shape: Shape,
     table: Table,
-    places: Vec<usize>,
+    places: Vec<Option<usize>>,
     key: Vec<usize>,
     key_of_shape: Vec<usize>,
 }
@@ -182,7 +195,8 @@ struct Prover<'a> {
     run: &'a Run,
     plan: Plan,
     kept: BTreeMap<i64, String>,
-    seen: HashMap<i64, Seen>,
+    added: Vec<Added>,
+    seen: HashMap<i64, Option<Seen>>,
     tables: BTreeMap<String, TableProof>,
     wrong_entries: Named,
 }
@@ -226,24 +240,34 @@ impl Prover<'_> {
         let missing = |what: &str| StoreError::Damaged {
             message: format!("{what} of {} is missing", shape.table),
         };
-        let table = sql
-            .table(&shape.table)?
-            .ok_or_else(|| missing("the table"))?;
+        let table = sql.table(&shape.table)?;
+        if table.is_none() && Added::made(&self.added, &shape.table) {
+            self.seen.insert(number, None);
+            return Ok(());
+        }
+        let table = table.ok_or_else(|| missing("the table"))?;
         let place = |name: &String| table.position(name).ok_or_else(|| missing(name));
-        let places = shape.columns.iter().map(place).collect::<Result<_, _>>()?;
         let key = shape.key.iter().map(place).collect::<Result<_, _>>()?;
+        let place = |name: &String| match table.position(name) {
+            None if Added::initial_of(&self.added, &shape.table, name).is_none() => {
+                Err(missing(name))
+            }
+            place => Ok(place),
+        };
+        let places = shape.columns.iter().map(place).collect::<Result<_, _>>()?;
         let of_shape = |name: &String| {
             let at = shape.columns.iter().position(|column| column == name);
             at.ok_or_else(|| missing(name))
         };
         let key_of_shape = shape.key.iter().map(of_shape).collect::<Result<_, _>>()?;
         let seen = Seen {
+            shape,
             table,
             places,
             key,
             key_of_shape,
         };
-        self.seen.insert(number, seen);
+        self.seen.insert(number, Some(seen));
         Ok(())
     }
 
@@ -253,8 +277,8 @@ impl Prover<'_> {
         shape: i64,
         changes: Vec<Change>,
     ) -> Result<(), StoreError> {
-        let Some(seen) = self.seen.get(&shape) else {
-            return Ok(());
+        let Some(Some(seen)) = self.seen.get(&shape) else {
+            return self.gone(sql, shape, &changes);
         };
         let keys: Vec<Key> = changes
             .iter()
@@ -284,11 +308,11 @@ impl Prover<'_> {
                 (None, Action::Insert, Some(_)) => {
                     proof.wrong.add(|| format!("{key} is there still"));
                 }
-                (None, Action::Update | Action::Delete | Action::Map, None) => {
+                (None, _, None) => {
                     proof.wrong.add(|| format!("{key} is missing"));
                 }
-                (None, Action::Update | Action::Delete | Action::Map, Some(now)) => {
-                    if row_hash(&seen.of_shape(&now)) == change.hash {
+                (None, _, Some(now)) => {
+                    if seen.hash(&self.added, &now) == change.hash {
                         proof.as_before += 1;
                         continue;
                     }
@@ -303,6 +327,32 @@ impl Prover<'_> {
                             .add(|| format!("{key} is not what it was: {}", wrong.join(", ")));
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows of a table that the run created and that is gone again.
+    fn gone(
+        &mut self,
+        sql: &mut dyn Sql,
+        shape: i64,
+        changes: &[Change],
+    ) -> Result<(), StoreError> {
+        let table = ledger::shape_of(sql, shape)?.table;
+        let proof = self
+            .tables
+            .entry(table.clone())
+            .or_insert_with(|| TableProof {
+                table,
+                ..TableProof::default()
+            });
+        for change in changes {
+            proof.rows += 1;
+            match self.kept.get(&change.seq).map(String::as_str) {
+                Some("gone") => proof.gone += 1,
+                Some(_) => proof.kept += 1,
+                None => proof.as_before += 1,
             }
         }
         Ok(())
@@ -350,11 +400,9 @@ impl Seen {
             .collect())
     }
 
-    fn of_shape(&self, row: &Row) -> Row {
-        self.places
-            .iter()
-            .map(|place| row[*place].clone())
-            .collect()
+    /// The hash of a row as the run would have taken it.
+    fn hash(&self, added: &[Added], row: &Row) -> [u8; 16] {
+        row_hash(&Added::row_of_shape(added, &self.shape, &self.places, row))
     }
 }
 
@@ -390,7 +438,7 @@ fn compare(
     let simple = run.id.replace('-', "");
     let mut wrong = Vec::new();
     for (place, cell) in before {
-        let Some(column) = seen.places.get(place) else {
+        let Some(Some(column)) = seen.places.get(place) else {
             continue;
         };
         let (name, now) = (&seen.table.columns[*column], &now[*column]);

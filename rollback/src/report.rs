@@ -7,9 +7,10 @@ use contract::{Exit, Failure, Record, Talk};
 use serde_json::{Value, json};
 use store::StoreError;
 use store::ledger::{Action, Run};
-use store::undo::{Choice, Dependents, Differs, Finding, RunsValue, Verdict};
+use store::undo::{Choice, Dependents, Differs, Finding, RunsValue, Values, Verdict};
 
 use crate::Args;
+use crate::added::AddedProof;
 use crate::course::Course;
 use crate::eligible::Eligibility;
 use crate::evidence::{Evidence, Identity, says};
@@ -30,6 +31,8 @@ pub(crate) struct Report<'a> {
     /// Rows in the way that were not told yet.
     waiting: Vec<Finding>,
     rows: u64,
+    /// Columns and tables that the run added.
+    added: u64,
     gone: u64,
     /// Rows that are left in place or stop everything.
     conflicts: u64,
@@ -50,6 +53,7 @@ impl<'a> Report<'a> {
             told: false,
             waiting: Vec::new(),
             rows: 0,
+            added: 0,
             gone: 0,
             conflicts: 0,
             forced: 0,
@@ -71,7 +75,7 @@ impl<'a> Report<'a> {
     /// Starts to count anew.
     pub fn forget(&mut self) {
         (self.rows, self.gone, self.conflicts, self.forced) = (0, 0, 0, 0);
-        self.dependents = 0;
+        (self.dependents, self.added) = (0, 0);
         self.waiting.clear();
         self.later_runs.clear();
     }
@@ -87,7 +91,11 @@ impl<'a> Report<'a> {
     )]
     pub fn finding(&mut self, finding: Finding, new: bool) -> Result<(), StoreError> {
         self.done(1);
-        self.rows += u64::from(new && finding.action != Action::Map);
+        match finding.action {
+            Action::Map => {}
+            Action::Column | Action::Table => self.added += u64::from(new),
+            _ => self.rows += u64::from(new),
+        }
         self.gone += u64::from(finding.verdict == Verdict::Gone);
         if finding.verdict.is_clear() {
             if self.json {
@@ -166,12 +174,23 @@ impl<'a> Report<'a> {
         let message = format!(
             "{} of {} of run {id} can't be reversed as {} now; nothing was written",
             self.conflicts,
-            counted(self.rows, "row"),
+            self.all(),
             they_are(self.conflicts)
         );
         Some(Failure::new(Exit::No, message).hint(
             "--skip-conflicts leaves them and reverses the rest; --force does so too, and reverses rows that were changed since",
         ))
+    }
+
+    /// What the run touched, in words.
+    fn all(&self) -> String {
+        match self.added {
+            0 => counted(self.rows, "row"),
+            added => format!(
+                "{} and {added} added columns or tables",
+                counted(self.rows, "row")
+            ),
+        }
     }
 
     /// The answer of `--check`.
@@ -180,6 +199,7 @@ impl<'a> Report<'a> {
         let can = reason.is_none();
         let mut line = eligible.to_json(run, reason.as_deref());
         line["rows"] = json!(self.rows);
+        line["added"] = json!(self.added);
         line["gone"] = json!(self.gone);
         line["conflicts"] = json!(self.conflicts);
         line["dependents"] = json!(self.dependents);
@@ -198,7 +218,7 @@ impl<'a> Report<'a> {
             self.talk.say(format!(
                 "run {} can be rolled back: {}, {} of them gone already{left}; nothing was written",
                 run.id,
-                counted(self.rows, "row"),
+                self.all(),
                 self.gone
             ));
         }
@@ -232,6 +252,13 @@ impl<'a> Report<'a> {
             }
             for row in &table.wrong.told {
                 self.talk.warn(format!("{}: {row}", table.table));
+            }
+        }
+        for added in &proof.added {
+            if added.wrong() {
+                self.talk.warn(added.line());
+            } else {
+                self.talk.say(added.line());
             }
         }
         for wrong in &proof.wrong_entries.told {
@@ -271,6 +298,7 @@ impl<'a> Report<'a> {
             "restored": restored,
             "conflicts": self.conflicts,
             "tables": tables,
+            "added": proof.added.iter().map(AddedProof::to_json).collect::<Vec<_>>(),
         });
         self.told = true;
         self.course.end(error);
@@ -396,12 +424,39 @@ fn in_words(finding: &Finding, record: Option<&Record>) -> String {
             let words: Vec<String> = dependents.iter().map(depends).collect();
             words.join("; ")
         }
+        Verdict::Values(values) => holds(values),
+        Verdict::BuiltOn(what) => format!("can't go before these: {}", what.join(", ")),
         Verdict::PlaceTaken(why) => why.clone(),
         Verdict::Failed(why) => format!("the target refuses: {why}"),
         Verdict::Gone => "is gone already".into(),
         Verdict::Reversible | Verdict::Marked => "can be reversed".into(),
     };
-    format!("{} {}{at}: {what}", finding.table, finding.key)
+    match finding.action {
+        Action::Column => format!("column {}.{}: {what}", finding.table, finding.key),
+        Action::Table => format!("table {}: {what}", finding.table),
+        _ => format!("{} {}{at}: {what}", finding.table, finding.key),
+    }
+}
+
+fn holds(values: &Values) -> String {
+    let one = |(key, cell): &(store::Key, store::Cell)| {
+        if values.secret {
+            key.to_string()
+        } else {
+            format!("{key}: {cell}")
+        }
+    };
+    let some: Vec<String> = values.some.iter().map(one).collect();
+    let more = if values.count > some.len() as u64 {
+        ", …"
+    } else {
+        ""
+    };
+    format!(
+        "{} rows hold values that the run did not leave there ({}{more})",
+        values.count,
+        some.join(", ")
+    )
 }
 
 fn differs(column: &Differs, record: Option<&Record>) -> String {

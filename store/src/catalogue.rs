@@ -77,6 +77,15 @@ impl Table {
         self.columns.iter().position(|other| other.name == column)
     }
 
+    /// Returns a unique key that no row leaves out, by which all rows can be read in order.
+    #[must_use]
+    pub fn whole_key(&self) -> Option<&Vec<usize>> {
+        let whole = |key: &&Vec<usize>| {
+            **key == self.primary_key || key.iter().all(|place| self.columns[*place].not_null)
+        };
+        self.uniques.iter().find(whole)
+    }
+
     /// Tells whether the columns hold at least one unique key.
     #[must_use]
     pub fn is_unique(&self, columns: &[usize]) -> bool {

@@ -3,9 +3,10 @@
 //! Everything that goes with the number of rows takes slices: PostgreSQL makes one statement over
 //! arrays of a call, SQLite one prepared statement a row (its [`Engine::WAVE`] is 1).
 
-use contract::plan::Field;
+use contract::plan::{Add, Field};
 use serde_json::Value;
 
+use crate::additions::Planned;
 use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::{Change, Entry};
 use crate::{Cell, Key, Row, StoreError};
@@ -56,6 +57,45 @@ pub trait Sql {
     ///
     /// What the target said.
     fn tables(&mut self) -> Result<Vec<String>, StoreError>;
+
+    /// Returns all that the target says of a table, its indexes and triggers, as a text that stays the
+    /// same as long as none of it changes; none where there is no such table.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn definition(&mut self, table: &str) -> Result<Option<String>, StoreError>;
+
+    /// Returns the catalogue as it will be once what a plan adds is there, reading alone.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn planned(&mut self, add: &Add) -> Result<Planned, StoreError>;
+
+    /// Returns what others built on a table, or on a column of it, by kind and name (`index a`,
+    /// `view b`, `table c`): what would break, or go with it.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn built_on(&mut self, table: &str, column: Option<&str>) -> Result<Vec<String>, StoreError>;
+
+    /// Returns a page of the rows in which a column has none of some values, in the order of `key` and
+    /// after `after`: at most `limit` rows.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn unlike(
+        &mut self,
+        table: &Table,
+        column: usize,
+        values: &[Cell],
+        key: &[usize],
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
 
     /// Returns, for each key, the rows whose columns have its values (NULL equals nothing).
     ///
@@ -238,6 +278,14 @@ pub trait Engine: Sql {
     ///
     /// What the target said.
     fn create_ledger(&mut self) -> Result<(), StoreError>;
+
+    /// Changes the catalogue, or all rows of a table at once, in the transaction at hand; no trigger
+    /// fires.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Constraint`] where the target refuses it.
+    fn alter(&mut self, statement: &str) -> Result<(), StoreError>;
 
     /// Inserts rows that set the same columns and returns the key of each.
     ///

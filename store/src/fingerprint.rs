@@ -66,10 +66,7 @@ pub(crate) fn fingerprint_up_to(
     table: &Table,
     most: u64,
 ) -> Result<Option<Fingerprint>, StoreError> {
-    let whole = |key: &&Vec<usize>| {
-        **key == table.primary_key || key.iter().all(|place| table.columns[*place].not_null)
-    };
-    let Some(key) = table.uniques.iter().find(whole) else {
+    let Some(key) = table.whole_key() else {
         return Ok(None);
     };
     let mut found = Fingerprint::default();

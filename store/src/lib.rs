@@ -2,6 +2,7 @@
 //!
 //! `verify` reads through [`Sql`] and [`ledger`]; `apply` and `rollback` write through [`Target`].
 
+mod additions;
 mod binding;
 mod catalogue;
 mod cell;
@@ -18,6 +19,7 @@ pub mod undo;
 mod url;
 mod writer;
 
+pub use additions::{Addition, Planned, called, drop_statement};
 pub use binding::{Binding, Bound, From, claim_name, entity_name};
 pub use catalogue::{Column, ForeignKey, Table, Trigger, catalogue_digest};
 pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};

@@ -8,6 +8,7 @@
     reason = "tests: a failure here is a failed test"
 )]
 
+mod additions;
 mod batches;
 mod checkpoint;
 mod conflicts;

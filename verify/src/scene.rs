@@ -7,7 +7,7 @@ use contract::bundle::{Bundle, RecordsFile};
 use contract::plan::LoadedPlan;
 use contract::{Exit, Failure, Op, Talk};
 use serde_json::Value;
-use store::ledger::{self, BatchRow, BatchStatus, Phase, Run};
+use store::ledger::{self, Added, BatchRow, BatchStatus, Phase, Run, RunStatus};
 use store::{Binding, Cell, Key, Row, Sql, StoreError, Table};
 
 /// An entity of the plan, as far as the live table and the ledger know it.
@@ -33,6 +33,8 @@ pub(crate) struct Scene<'a> {
     pub bundle: Option<Bundle>,
     pub rooms: Vec<Room>,
     pub batches: Vec<BatchRow>,
+    /// What the run added to the catalogue.
+    pub added: Vec<Added>,
     pub talk: &'a Talk,
     /// The answers that the run got before its first write.
     lookups: Lookups,
@@ -72,6 +74,7 @@ impl<'a> Scene<'a> {
         let plan = LoadedPlan::parse(path, run.plan.clone())?;
         let lookups = serde_json::from_str(&run.lookups)
             .map_err(|error| Failure::new(Exit::Refused, format!("the run's lookups: {error}")))?;
+        let added = ledger::added(sql.as_mut(), run.seq, &plan.plan).map_err(target_error)?;
         let batches = ledger::list_batches(sql.as_mut(), run.seq).map_err(target_error)?;
         let mut scene = Self {
             applied: batches
@@ -86,6 +89,7 @@ impl<'a> Scene<'a> {
             plan,
             bundle,
             batches,
+            added,
             talk,
             lookups,
         };
@@ -94,9 +98,15 @@ impl<'a> Scene<'a> {
     }
 
     fn bind(&mut self) -> Result<(), StoreError> {
+        let taken_back = self.taken_back();
         let sql = self.sql.as_mut();
         for entity in &self.plan.plan.entity {
-            let binding = Binding::new(sql, entity)?;
+            let binding = match sql.table(&entity.table) {
+                Ok(Some(table)) if taken_back => {
+                    Binding::new(sql, &Added::without(&self.added, entity, &table))?
+                }
+                _ => Binding::new(sql, entity)?,
+            };
             let table = binding
                 .as_ref()
                 .map_or(&entity.table, |binding| &binding.table.name);
@@ -111,6 +121,21 @@ impl<'a> Scene<'a> {
             });
         }
         Ok(())
+    }
+
+    /// Tells whether what the run added may be gone: it is being rolled back, or was.
+    pub(crate) fn taken_back(&self) -> bool {
+        let statuses = [
+            RunStatus::RollingBack,
+            RunStatus::RollbackFailed,
+            RunStatus::RolledBack,
+        ];
+        statuses.contains(&self.run.status)
+    }
+
+    /// Tells whether the run created a table and may have dropped it again.
+    pub(crate) fn made(&self, table: &str) -> bool {
+        self.taken_back() && Added::made(&self.added, table)
     }
 
     pub(crate) fn room(&self, entity: &str) -> Option<&Room> {

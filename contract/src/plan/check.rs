@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::check_add::check_add;
 use super::check_field::check_field;
 use super::check_guards::check_guards;
 use super::hook::check_hooks;
@@ -38,6 +39,7 @@ pub(super) fn check(plan: &Plan) -> Checked {
         return fault(&[], &[], "the plan has no [[entity]]");
     }
     check_guards(plan)?;
+    check_add(plan)?;
     let mut names = HashSet::new();
     for (place, entity) in plan.entity.iter().enumerate() {
         let at = [Step::Key("entity".into()), Step::Place(place)];

@@ -79,7 +79,7 @@ impl LoadedPlan {
     }
 
     /// Returns the 1-based line where a value stands, given the way to it (`entity`, the entity's
-    /// name, `fields`, a column, …); that of the nearest part of the way, where it stands nowhere.
+    /// name, `fields`, a column, …; `add`, `column`, a 0-based place, …); that of the nearest part of the way, where it stands nowhere.
     #[must_use]
     pub fn line_of(&self, way: &[&str]) -> usize {
         let place = |name: &str| {
@@ -90,6 +90,9 @@ impl LoadedPlan {
         };
         let step = |(at, name): (usize, &&str)| match (at, way[0]) {
             (1, "entity") => place(name).map_or_else(|| Step::Key((*name).to_owned()), Step::Place),
+            (2, "add") => name
+                .parse()
+                .map_or_else(|_| Step::Key((*name).to_owned()), Step::Place),
             _ => Step::Key((*name).to_owned()),
         };
         let way: Vec<Step> = way.iter().enumerate().map(step).collect();

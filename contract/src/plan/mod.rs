@@ -1,6 +1,8 @@
 //! The plan, `migration.toml`: what a person writes once and every stage reads.
 
+mod add;
 mod check;
+mod check_add;
 mod check_field;
 mod check_guards;
 mod entity;
@@ -19,6 +21,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use add::{Add, ColumnSpec, NewColumn, NewForeignKey, NewTable, OnDelete};
 pub use entity::{
     Entity, Id, IdFrom, Lookup, MatchNull, OnDrift, OnGone, OnMatch, OpSpec, TagForm, TagMark, Via,
 };
@@ -55,6 +58,9 @@ pub struct Plan {
     /// The environments that targets are in, and how to recognise them.
     #[serde(default)]
     pub environment: Vec<Environment>,
+    /// Columns and tables that the run adds before its first row.
+    #[serde(default)]
+    pub add: Add,
     /// The entities, in the order in which a person would explain them. Bundles are ordered by
     /// dependency, whatever this order.
     #[serde(default)]

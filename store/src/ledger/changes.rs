@@ -18,6 +18,10 @@ pub enum Action {
     Map = 4,
     /// It was inserted to describe the run, and rollback marks it instead of deleting it.
     Keep = 5,
+    /// It is no row: a column was added to the table.
+    Column = 6,
+    /// It is no row: the table was created.
+    Table = 7,
 }
 
 impl Action {
@@ -28,6 +32,8 @@ impl Action {
             Self::Delete,
             Self::Map,
             Self::Keep,
+            Self::Column,
+            Self::Table,
         ]
         .into_iter()
         .find(|action| *action as i64 == number)

@@ -1,5 +1,6 @@
 //! The ledger: the only truth about runs, in the target itself.
 
+mod additions;
 mod audit;
 mod batches;
 mod changes;
@@ -12,6 +13,7 @@ mod prune;
 mod runs;
 mod schema;
 
+pub use additions::{Added, added};
 pub use audit::{AuditEntry, append as append_audit, check as check_audit, list as list_audit};
 pub use batches::{
     BatchRow, BatchStatus, Counts, Phase, add_failure, clear_failures, each as each_batch,

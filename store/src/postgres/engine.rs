@@ -2,6 +2,7 @@
 
 use postgres::types::Type;
 
+use super::additions::unsupported;
 use super::connect::{Postgres, quoted};
 use super::sql::spelled;
 use crate::catalogue::Table;
@@ -82,6 +83,10 @@ impl Engine for Postgres {
             self.batch(&spelled(&sql))?;
         }
         self.exclude()
+    }
+
+    fn alter(&mut self, _: &str) -> Result<(), StoreError> {
+        Err(unsupported())
     }
 
     fn insert(

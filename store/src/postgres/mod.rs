@@ -1,5 +1,6 @@
 //! PostgreSQL: values travel as text, the server gives them their type.
 
+mod additions;
 mod arrays;
 mod catalogue;
 mod connect;

@@ -1,12 +1,14 @@
 //! Statements and reads on PostgreSQL: one statement over arrays, however many keys are asked for.
 
-use contract::plan::Field;
+use contract::plan::{Add, Field};
 use postgres::types::{ToSql, Type};
 use serde_json::Value;
 
+use super::additions::unsupported;
 use super::connect::{Postgres, quoted, type_of};
 use super::stage::Columns;
 use super::{catalogue, values};
+use crate::additions::Planned;
 use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::Entry;
 use crate::{Cell, Key, Row, Sql, StoreError};
@@ -184,6 +186,30 @@ impl Sql for Postgres {
 
     fn tables(&mut self) -> Result<Vec<String>, StoreError> {
         catalogue::tables(self)
+    }
+
+    fn definition(&mut self, _: &str) -> Result<Option<String>, StoreError> {
+        Err(unsupported())
+    }
+
+    fn planned(&mut self, _: &Add) -> Result<Planned, StoreError> {
+        Err(unsupported())
+    }
+
+    fn built_on(&mut self, _: &str, _: Option<&str>) -> Result<Vec<String>, StoreError> {
+        Err(unsupported())
+    }
+
+    fn unlike(
+        &mut self,
+        _: &Table,
+        _: usize,
+        _: &[Cell],
+        _: &[usize],
+        _: Option<&Key>,
+        _: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        Err(unsupported())
     }
 
     fn fetch(

@@ -124,6 +124,17 @@ impl Sqlite {
         })
     }
 
+    /// Makes an empty database in memory, to try statements in.
+    pub(super) fn scratch(&self) -> Result<Self, StoreError> {
+        let conn = Connection::open_in_memory().map_err(|error| self.error(&error))?;
+        Ok(Self {
+            conn,
+            path: self.path.clone(),
+            file: None,
+            triggers: true,
+        })
+    }
+
     /// Makes sure that the path still names the file that is open: what is written to one that was
     /// moved or removed is written for nobody.
     pub(super) fn check_identity(&self) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 use rusqlite::config::DbConfig;
 
+use super::additions;
 use super::connect::{Sqlite, quoted};
 use super::sql::{equals, spelled};
 use crate::catalogue::Table;
@@ -84,6 +85,15 @@ impl Engine for Sqlite {
         statements("BLOB", "", " WITHOUT ROWID")
             .iter()
             .try_for_each(|sql| self.batch(&spelled(sql)))
+    }
+
+    fn alter(&mut self, statement: &str) -> Result<(), StoreError> {
+        self.fire_triggers(false)?;
+        let done = self
+            .try_batch(statement)
+            .map_err(|error| additions::refused(self, &error));
+        self.fire_triggers(true)?;
+        done
     }
 
     fn insert(

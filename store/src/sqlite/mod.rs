@@ -1,5 +1,6 @@
 //! SQLite: one file, one prepared statement a row.
 
+mod additions;
 mod catalogue;
 mod connect;
 mod copy;

@@ -1,12 +1,13 @@
 //! Statements and reads on SQLite.
 
 use contract::crash_point;
-use contract::plan::Field;
+use contract::plan::{Add, Field};
 use rusqlite::params_from_iter;
 use serde_json::Value;
 
 use super::connect::{Sqlite, cell, quoted};
-use super::{catalogue, values};
+use super::{additions, catalogue, values};
+use crate::additions::Planned;
 use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::Entry;
 use crate::{Cell, Key, Row, Sql, StoreError};
@@ -68,7 +69,7 @@ pub(super) fn spelled(sql: &str) -> String {
 }
 
 /// `a, b, c` of a table's columns.
-fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+pub(super) fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
     columns
         .map(|column| quoted(&column.name))
         .collect::<Vec<_>>()
@@ -122,6 +123,30 @@ impl Sql for Sqlite {
 
     fn tables(&mut self) -> Result<Vec<String>, StoreError> {
         catalogue::tables(self)
+    }
+
+    fn definition(&mut self, table: &str) -> Result<Option<String>, StoreError> {
+        additions::definition(self, table)
+    }
+
+    fn planned(&mut self, add: &Add) -> Result<Planned, StoreError> {
+        additions::planned(self, add)
+    }
+
+    fn built_on(&mut self, table: &str, column: Option<&str>) -> Result<Vec<String>, StoreError> {
+        additions::built_on(self, table, column)
+    }
+
+    fn unlike(
+        &mut self,
+        table: &Table,
+        column: usize,
+        values: &[Cell],
+        key: &[usize],
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        additions::unlike(self, (table, column), values, key, after, limit)
     }
 
     fn fetch(

@@ -33,7 +33,7 @@ pub(super) fn writes_elsewhere(sql: &str, table: &str) -> bool {
 
 /// Cuts SQL into upper-case words and semicolons; strings and comments are left out, quotes are
 /// taken off names, and `NEW . id` is one word.
-fn words(sql: &str) -> Vec<String> {
+pub(super) fn words(sql: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut rest = sql;

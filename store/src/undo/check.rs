@@ -1,5 +1,6 @@
 //! Checking a whole run, reading alone.
 
+use super::additions;
 use super::judge::judge;
 use super::scene::Scene;
 use super::verdict::Finding;
@@ -36,10 +37,19 @@ pub fn check<E: From<StoreError>>(
                 .into_iter()
                 .filter(|change| scene.is_end(change))
                 .collect();
-            for row in judge(sql, scene, ends)? {
-                let stays = scene.kept.contains(&row.finding.seq);
-                if first || (stays && !staying.contains(&row.finding.seq)) {
-                    each(row.finding, first)?;
+            let (added, ends): (Vec<Change>, Vec<Change>) =
+                ends.into_iter().partition(additions::is_one);
+            let mut findings: Vec<Finding> = judge(sql, scene, ends)?
+                .into_iter()
+                .map(|row| row.finding)
+                .collect();
+            for change in added {
+                findings.push(additions::judge(sql, scene, &change)?);
+            }
+            for finding in findings {
+                let stays = scene.kept.contains(&finding.seq);
+                if first || (stays && !staying.contains(&finding.seq)) {
+                    each(finding, first)?;
                 }
             }
         }

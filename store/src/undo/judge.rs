@@ -193,7 +193,7 @@ fn touched(
     Ok(touched)
 }
 
-fn run_id(sql: &mut dyn Sql, run: i64) -> Result<String, StoreError> {
+pub(super) fn run_id(sql: &mut dyn Sql, run: i64) -> Result<String, StoreError> {
     let rows = sql.query("SELECT id FROM ledger.runs WHERE seq = ?1", &[run.into()])?;
     let id = rows.first().and_then(|row| row[0].text());
     id.map(str::to_owned)
@@ -241,7 +241,9 @@ fn changed(
 ) -> Result<Vec<Differs>, StoreError> {
     let mut found = Vec::new();
     for of_shape in chain.written() {
-        let place = layout.place(of_shape)?;
+        let Some(place) = layout.place(of_shape)? else {
+            continue;
+        };
         let left = chain.left(of_shape);
         if layout.loose[place] || left == Left::Unknown {
             continue;
@@ -336,7 +338,7 @@ fn as_it_was(row: &Judged, present: Option<&Row>) -> Result<Restored, StoreError
     let layout = &row.layout;
     let mut before = Vec::new();
     for (place, cell) in row.chain.before() {
-        before.push((layout.place(place)?, cell.clone()));
+        before.extend(layout.place(place)?.map(|place| (place, cell.clone())));
     }
     let cells = restored(layout, before, present);
     let mut whole = present

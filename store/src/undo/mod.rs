@@ -4,6 +4,7 @@
 //! [`Scene`]. What was undone is proved elsewhere, by
 //! code that shares nothing with this.
 
+mod additions;
 mod chain;
 mod check;
 mod finish;
@@ -21,5 +22,5 @@ mod work;
 pub use check::check;
 pub use scene::{Choice, Scene};
 pub use settle::{give_up, resolve};
-pub use verdict::{Dependents, Differs, Finding, RunsValue, Verdict};
+pub use verdict::{Dependents, Differs, Finding, RunsValue, Values, Verdict};
 pub use work::{Begun, Pace, Step, Undo};

@@ -43,7 +43,7 @@ pub(super) fn reverse<E: Engine>(engine: &mut E, rows: &[&Judged]) -> Result<(),
         }
         Action::Update => update(engine, layout, &there)?,
         Action::Delete => insert(engine, layout, &there)?,
-        Action::Map | Action::Keep => {}
+        Action::Map | Action::Keep | Action::Column | Action::Table => {}
     }
     let mut entries = Vec::new();
     for row in rows {

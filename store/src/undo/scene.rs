@@ -9,7 +9,7 @@ use contract::plan::{Entity, LoadedPlan, Metadata, Plan};
 use super::layout::Layout;
 use super::verdict::Verdict;
 use crate::binding::claim_name;
-use crate::ledger::{self, Change, Run, RunStatus, Shape};
+use crate::ledger::{self, Added, Change, Run, RunStatus, Shape};
 use crate::{Sql, StoreError, Table};
 
 /// How many kept rows are read at a time.
@@ -28,7 +28,8 @@ impl Choice {
     /// Tells whether a row is to be reversed.
     #[must_use]
     pub fn takes(self, verdict: &Verdict) -> bool {
-        verdict.is_clear() || (self.force && matches!(verdict, Verdict::Changed(_)))
+        verdict.is_clear()
+            || (self.force && matches!(verdict, Verdict::Changed(_) | Verdict::Values(_)))
     }
 
     /// Tells whether a row is to be left in place, and the work goes on.
@@ -61,6 +62,8 @@ pub struct Scene {
     pub(super) later: bool,
     /// All tables that can hold references.
     pub(super) tables: Vec<Table>,
+    /// What the run added to the catalogue.
+    pub(super) added: Vec<Added>,
     shapes: Vec<(i64, Shape)>,
     layouts: HashMap<(i64, Option<i64>), Rc<Layout>>,
     entities: HashMap<i64, String>,
@@ -96,6 +99,8 @@ impl Scene {
         }
         Ok(Self {
             shapes: ledger::shapes(sql)?,
+            added: ledger::added(sql, run.seq, &plan)?,
+            tables: tables(sql)?,
             run,
             retries: 0,
             plan,
@@ -110,7 +115,6 @@ impl Scene {
             listed,
             position: None,
             later,
-            tables: tables(sql)?,
             layouts: HashMap::new(),
             entities: HashMap::new(),
             claims: HashMap::new(),
@@ -157,6 +161,20 @@ impl Scene {
     pub fn begin(&mut self, sql: &mut dyn Sql, run: Run) -> Result<(), StoreError> {
         self.run = run;
         self.position = None;
+        self.look_again(sql)
+    }
+
+    /// Returns the shapes that a table has had.
+    pub(super) fn shapes_of(&self, table: &str) -> impl Iterator<Item = i64> {
+        let of = self
+            .shapes
+            .iter()
+            .filter(move |(_, shape)| shape.table == table);
+        of.map(|(id, _)| *id)
+    }
+
+    /// Reads the catalogue anew: the run's own part of it was taken away.
+    pub(super) fn look_again(&mut self, sql: &mut dyn Sql) -> Result<(), StoreError> {
         self.layouts.clear();
         self.tables = tables(sql)?;
         Ok(())
@@ -195,7 +213,12 @@ impl Scene {
             }
             None => self.plan.metadata.as_ref().map(Metadata::as_entity),
         };
-        let layout = Rc::new(Layout::new(sql, &shape, entity.as_ref(), &self.run.id)?);
+        let layout = Rc::new(Layout::new(
+            sql,
+            &shape,
+            entity.as_ref(),
+            (&self.run.id, &self.added),
+        )?);
         self.layouts
             .insert((change.shape, number), Rc::clone(&layout));
         Ok(layout)
@@ -233,7 +256,9 @@ impl Scene {
         let mut keys: Vec<Vec<usize>> = Vec::new();
         for (_, shape) in &self.shapes {
             let key = shape.key.iter().map(|name| table.position(name)).collect();
-            if let (true, Some(key)) = (shape.table == table.name, key)
+            // What was added to the catalogue is no row, and has no key.
+            let rows = shape.table == table.name && !shape.key.is_empty();
+            if let (true, Some(key)) = (rows, key)
                 && !keys.contains(&key)
             {
                 keys.push(key);

@@ -45,11 +45,11 @@ pub(super) fn fates(
                 Action::Insert => Fate::Goes(seq),
                 Action::Update => {
                     let layout = scene.layout(sql, first)?;
-                    let cell =
-                        |(place, cell): (usize, &Cell)| Ok((layout.place(place)?, cell.clone()));
-                    let cells: Result<Vec<_>, StoreError> =
-                        chain.before().into_iter().map(cell).collect();
-                    Fate::Becomes(seq, cells?)
+                    let mut cells = Vec::new();
+                    for (place, cell) in chain.before() {
+                        cells.extend(layout.place(place)?.map(|place| (place, cell.clone())));
+                    }
+                    Fate::Becomes(seq, cells)
                 }
                 _ => Fate::Stays,
             };

@@ -20,6 +20,10 @@ pub enum Verdict {
     LaterRun(String),
     /// Rows that this run does not undo depend on it.
     DependedOn(Vec<Dependents>),
+    /// A column that the run added has values that it did not leave there.
+    Values(Values),
+    /// Others have built on a column or a table that the run added, or rows stay in it; in words.
+    BuiltOn(Vec<String>),
     /// Where it was, something else is now, or what it belongs to is missing; in words.
     PlaceTaken(String),
     /// The target refuses to have it reversed; in its words.
@@ -36,6 +40,17 @@ pub struct Differs {
     /// What is there now.
     pub now: Cell,
     /// Whether neither value may be shown.
+    pub secret: bool,
+}
+
+/// Values that others gave a column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Values {
+    /// In how many rows.
+    pub count: u64,
+    /// Some of them: the row's key and the value.
+    pub some: Vec<(Key, Cell)>,
+    /// Whether the values may not be shown.
     pub secret: bool,
 }
 
@@ -69,9 +84,9 @@ impl Verdict {
             Self::Reversible => "reversible",
             Self::Gone => "gone",
             Self::Marked => "marked",
-            Self::Changed(_) => "changed",
+            Self::Changed(_) | Self::Values(_) => "changed",
             Self::LaterRun(_) => "later-run",
-            Self::DependedOn(_) => "depended-on",
+            Self::DependedOn(_) | Self::BuiltOn(_) => "depended-on",
             Self::PlaceTaken(_) => "place-taken",
             Self::Failed(_) => "failed",
         }
@@ -91,7 +106,7 @@ pub struct Finding {
     pub seq: i64,
     /// The table.
     pub table: String,
-    /// The row's key.
+    /// The row's key; of a column that the run added its name, of a table nothing.
     pub key: Key,
     /// What the run did to it first.
     pub action: Action,
@@ -138,6 +153,8 @@ impl Finding {
                 Action::Delete => "delete",
                 Action::Map => "map",
                 Action::Keep => "keep",
+                Action::Column => "add-column",
+                Action::Table => "add-table",
             },
             "verdict": self.verdict.word(),
         });
@@ -153,6 +170,20 @@ impl Finding {
                 let one = |one: &Dependents| json!({"table": one.table, "columns": one.columns, "on_delete": one.on_delete, "count": one.count});
                 out["dependents"] = dependents.iter().map(one).collect();
             }
+            Verdict::Values(values) => {
+                let shown = |cell: &Cell| {
+                    if values.secret {
+                        json!("***")
+                    } else {
+                        value(cell)
+                    }
+                };
+                let one =
+                    |(key, cell): &(Key, Cell)| json!({"key": key.to_string(), "now": shown(cell)});
+                out["count"] = json!(values.count);
+                out["values"] = values.some.iter().map(one).collect();
+            }
+            Verdict::BuiltOn(what) => out["built_on"] = json!(what),
             Verdict::PlaceTaken(why) | Verdict::Failed(why) => out["why"] = json!(why),
             Verdict::Reversible | Verdict::Gone | Verdict::Marked => {}
         }

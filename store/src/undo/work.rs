@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::additions;
 use super::check::page;
 use super::finish::finish;
 use super::judge::{Judged, judge};
@@ -226,6 +227,10 @@ fn step<E: Engine>(
         scene.run = run.clone();
         scene.kept.clone_from(&kept);
         scene.position = position;
+        if !scene.added.is_empty() {
+            // What was taken away is there again.
+            scene.look_again(engine).ok();
+        }
         match done {
             // The batches before the one at fault are undone first.
             Err(StoreError::Constraint { .. }) | Ok(Step::Conflict(_)) if batches > 0 => {
@@ -292,8 +297,13 @@ fn batch<E: Engine>(
             .into_iter()
             .filter(|change| !scene.stays(change))
             .collect();
-        let judged = judge(engine, scene, wave)?;
-        let conflicts = undo(engine, scene, judged, careful)?;
+        let conflicts = match wave.first() {
+            Some(change) if additions::is_one(change) => take_away(engine, scene, change)?,
+            _ => {
+                let judged = judge(engine, scene, wave)?;
+                undo(engine, scene, judged, careful)?
+            }
+        };
         if !conflicts.is_empty() {
             return Ok(Step::Conflict(conflicts));
         }
@@ -314,6 +324,7 @@ fn waves(changes: Vec<Change>, limit: usize) -> Vec<Vec<Change>> {
         let joins = |wave: &&mut Vec<Change>| {
             let first = &wave[0];
             wave.len() < limit
+                && !additions::is_one(first)
                 && first.shape == change.shape
                 && first.action == change.action
                 && entity(first) == entity(&change)
@@ -326,6 +337,36 @@ fn waves(changes: Vec<Change>, limit: usize) -> Vec<Vec<Change>> {
         }
     }
     waves
+}
+
+/// Takes away what the run added, or leaves it, and returns what is in the way.
+fn take_away<E: Engine>(
+    engine: &mut E,
+    scene: &mut Scene,
+    change: &Change,
+) -> Result<Vec<Finding>, StoreError> {
+    let mut finding = additions::judge(engine, scene, change)?;
+    if scene.choice.takes(&finding.verdict) {
+        match additions::take_away(engine, scene, &finding)? {
+            None if finding.verdict == Verdict::Gone => {
+                note(engine, scene.run.seq, change.seq, &finding)?;
+            }
+            None if scene.again => ledger::remove_kept(engine, scene.run.seq, change.seq)?,
+            None => {}
+            Some(message) => {
+                finding.verdict = Verdict::Failed(message);
+                scene.kept.insert(change.seq);
+            }
+        }
+    }
+    if scene.choice.takes(&finding.verdict) {
+        return Ok(vec![]);
+    }
+    if scene.choice.leaves(&finding.verdict) {
+        note(engine, scene.run.seq, change.seq, &finding)?;
+        return Ok(vec![]);
+    }
+    Ok(vec![finding])
 }
 
 /// Reverses what can be, leaves what may be left, and returns what is in the way.

@@ -1,5 +1,6 @@
 //! Applying a bundle: one writer for all SQL databases, behind [`Target`].
 
+mod additions;
 mod batch;
 mod culprits;
 mod decide;
@@ -275,7 +276,7 @@ impl<E: Engine> Target for Writer<E> {
     }
 
     fn preflight(&mut self, plan: &LoadedPlan) -> Result<Vec<String>, StoreError> {
-        preflight::preflight(&mut self.engine, plan)
+        Ok(preflight::preflight(&mut self.engine, plan)?.problems)
     }
 
     fn look_up(&mut self, codes: &[LookupCode]) -> Result<Vec<LookupFault>, StoreError> {

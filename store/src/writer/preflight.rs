@@ -2,14 +2,51 @@
 
 use contract::plan::{Entity, IdFrom, LoadedPlan, OpSpec, Plan, Type};
 
+use crate::additions::{Addition, Planned};
 use crate::binding::From;
 use crate::{Binding, Sql, StoreError};
 
 /// A table of more rows needs an index that serves `match`: each record looks there once.
 const SCAN_LIMIT: u64 = 10_000;
 
-/// Returns all that does not fit, each with the line of the plan that asks for it.
-pub(super) fn preflight(sql: &mut dyn Sql, loaded: &LoadedPlan) -> Result<Vec<String>, StoreError> {
+/// What was found.
+pub(super) struct Found {
+    /// All that does not fit, each with the line of the plan that asks for it.
+    pub problems: Vec<String>,
+    /// What is to be added before the first row.
+    pub missing: Vec<Addition>,
+}
+
+/// Checks the plan against the catalogue, with what the plan adds to it.
+pub(super) fn preflight(sql: &mut dyn Sql, loaded: &LoadedPlan) -> Result<Found, StoreError> {
+    if loaded.plan.add.is_empty() {
+        return Ok(Found {
+            problems: entities(sql, None, loaded)?,
+            missing: vec![],
+        });
+    }
+    let Planned {
+        mut catalogue,
+        missing,
+        problems,
+    } = sql.planned(&loaded.plan.add)?;
+    let line = |(list, place, message): (&str, usize, String)| {
+        let line = loaded.line_of(&["add", list, &place.to_string()]);
+        format!("plan.toml:{line}: {message}")
+    };
+    let mut problems: Vec<String> = problems.into_iter().map(line).collect();
+    if problems.is_empty() {
+        problems = entities(sql, Some(catalogue.as_mut()), loaded)?;
+    }
+    Ok(Found { problems, missing })
+}
+
+/// Checks the entities. `planned`: the catalogue as it will be, if it is not the live one.
+fn entities<'a>(
+    sql: &'a mut dyn Sql,
+    mut planned: Option<&'a mut (dyn Sql + 'a)>,
+    loaded: &LoadedPlan,
+) -> Result<Vec<String>, StoreError> {
     let plan = &loaded.plan;
     let mut all = Vec::new();
     let metadata = plan
@@ -18,9 +55,13 @@ pub(super) fn preflight(sql: &mut dyn Sql, loaded: &LoadedPlan) -> Result<Vec<St
         .map(contract::plan::Metadata::as_entity);
     for entity in plan.entity.iter().chain(&metadata) {
         let mut problems = Vec::new();
-        match Binding::new(sql, entity)? {
+        let catalogue = match &mut planned {
+            Some(planned) => &mut **planned,
+            None => &mut *sql,
+        };
+        match Binding::new(catalogue, entity)? {
             Ok(binding) => {
-                check_columns(sql, &binding, &mut problems);
+                check_columns(catalogue, &binding, &mut problems);
                 check_triggers(plan, &binding, &mut problems);
                 check_match(sql, &binding, &mut problems)?;
                 check_tag(&binding, &mut problems);
@@ -28,7 +69,11 @@ pub(super) fn preflight(sql: &mut dyn Sql, loaded: &LoadedPlan) -> Result<Vec<St
             Err(found) => problems.extend(found),
         }
         if let Some(via) = &entity.via {
-            check_via(sql, entity, via, &mut problems)?;
+            let catalogue = match &mut planned {
+                Some(planned) => &mut **planned,
+                None => &mut *sql,
+            };
+            check_via(catalogue, entity, via, &mut problems)?;
         }
         let placed =
             |problem: String| format!("plan.toml:{}: {problem}", line(loaded, entity, &problem));
@@ -115,7 +160,7 @@ fn check_match(
         matching,
         ..
     } = binding;
-    if matching.is_empty() || table.serves(matching) {
+    if matching.is_empty() || table.serves(matching) || sql.table(&table.name)?.is_none() {
         return Ok(());
     }
     let count = format!(

@@ -111,20 +111,21 @@ impl<E: Engine> Writer<E> {
             let why = format!("given up: run {id} took over");
             ledger::give_up_run(&mut self.engine, &old, why)?;
         }
-        let problems = preflight::preflight(&mut self.engine, plan)?;
-        if !problems.is_empty() {
+        let found = preflight::preflight(&mut self.engine, plan)?;
+        if !found.problems.is_empty() {
             return Err(StoreError::refused(format!(
                 "the target changed since it was checked: {}",
-                problems.join("; ")
+                found.problems.join("; ")
             )));
         }
         let run = match start.run {
             Which::New(new) => self.new_run(plan, *new, &holder)?,
             Which::Resume(run) => self.resumed(&run.id, &holder)?,
         };
+        (self.holder, self.lease, self.run) = (Some(holder), Some(lease), Some(run));
+        self.add(&found.missing)?;
         self.bind(plan)?;
-        (self.holder, self.lease, self.run) = (Some(holder), Some(lease), Some(run.clone()));
-        Ok(run)
+        self.the_run().cloned()
     }
 
     fn new_run(

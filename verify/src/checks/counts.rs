@@ -56,7 +56,7 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
                     Action::Update if late.contains(&change.batch) => figures.linked += 1,
                     Action::Update => figures.updated += 1,
                     Action::Delete => figures.deleted += 1,
-                    Action::Map => {}
+                    Action::Map | Action::Column | Action::Table => {}
                 }
             }
             if let Some(live) = &group.live {

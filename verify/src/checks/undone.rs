@@ -57,10 +57,45 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     let told = past.map_or_else(String::new, |first| {
         format!("; its rows are those of the snapshot of before run {first}, and not compared")
     });
+    seen.changes += scene.added.len() as u64;
+    seen.kept += added(scene, &mut check)?;
     Ok(check.found(format!(
         "{} changes, {} of them kept{told}",
         seen.changes, seen.kept
     )))
+}
+
+/// What the run added to the catalogue must be gone. Returns how much of it was kept.
+fn added(scene: &mut Scene<'_>, check: &mut Check) -> anyhow::Result<u64> {
+    let mut count = 0;
+    let all = scene.added.clone();
+    for (place, one) in all.iter().enumerate() {
+        let sql = scene.sql.as_mut();
+        let kept = ledger::kept(sql, scene.run.seq, one.seq + 1, 1).map_err(target_error)?;
+        let kept = kept
+            .into_iter()
+            .find(|kept| kept.seq == one.seq && kept.reason != "gone");
+        let name = store::called(&one.table, one.column.as_deref());
+        let fault = |fault: Fault| Fault {
+            table: Some(one.table.clone()),
+            ..fault
+        };
+        if let Some(kept) = kept {
+            count += 1;
+            let message = format!("{name} was kept by rollback: {}", kept.reason);
+            check.add(fault(Fault::warning(message)));
+        } else if one.is_there(sql).map_err(target_error)? {
+            let message = format!("the run added {name}, and it is still there");
+            check.add(fault(Fault::error(message)));
+        } else if all[..place].iter().all(|other| other.table != one.table)
+            && one.column.is_some()
+            && sql.definition(&one.table).map_err(target_error)?.as_ref() != Some(&one.definition)
+        {
+            let message = format!("the definition of {} was changed by others", one.table);
+            check.add(fault(Fault::warning(message)));
+        }
+    }
+    Ok(count)
 }
 
 /// What the id map said before the run, it must say again.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use store::ledger::{self, Change, Shape};
+use store::ledger::{self, Action, Change, Shape};
 use store::{Key, Row, Table};
 
 use super::PAGE;
@@ -31,19 +31,23 @@ impl Group {
     }
 }
 
-/// Returns the page of changes before `before`, newest first, and moves `before` to its end. Empty
+/// Returns the page of changes of rows before `before`, newest first, and moves `before` to its end. Empty
 /// at the end.
 pub(super) fn page(
     scene: &mut Scene<'_>,
     before: &mut i64,
     check: &mut Check,
 ) -> anyhow::Result<Vec<Group>> {
-    let page = ledger::page_changes(scene.sql.as_mut(), scene.run.seq, *before, PAGE)
-        .map_err(target_error)?;
     let mut shapes: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
-    for change in page {
-        *before = change.seq;
-        shapes.entry(change.shape).or_default().push(change);
+    while shapes.is_empty() {
+        let page = ledger::page_changes(scene.sql.as_mut(), scene.run.seq, *before, PAGE)
+            .map_err(target_error)?;
+        let Some(last) = page.last() else { break };
+        *before = last.seq;
+        let of_row = |change: &Change| !matches!(change.action, Action::Column | Action::Table);
+        for change in page.into_iter().filter(of_row) {
+            shapes.entry(change.shape).or_default().push(change);
+        }
     }
     let mut groups = Vec::with_capacity(shapes.len());
     for (shape, changes) in shapes {
@@ -54,7 +58,7 @@ pub(super) fn page(
             let key = places.collect::<Option<Vec<usize>>>()?;
             Some((table, key))
         });
-        if live.is_none() {
+        if live.is_none() && !scene.made(&shape.table) {
             let message = format!(
                 "{} changes can't be checked: table {} or its key is gone",
                 changes.len(),
