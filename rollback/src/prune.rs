@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use contract::plan::Retention;
+use contract::talk::counted;
 use contract::{Exit, Failure, Talk};
 use serde_json::json;
 use store::ledger::{self, Holder, Run, RunStatus};
@@ -18,12 +19,17 @@ use crate::run::{locked, refused};
 
 const DAY: i64 = 86_400_000;
 
+/// So many days audit entries stay: two years.
+const AUDIT_DAYS: i64 = 731;
+
 /// What is to be given up.
 #[derive(Debug, Default)]
 struct Pruning {
     runs: Vec<Run>,
     snapshots: Vec<(Run, Snapshot)>,
     files: Vec<PathBuf>,
+    /// How many audit entries, and the number of the last one.
+    audit: Option<(i64, i64)>,
 }
 
 /// Gives up what was kept long enough; with `--dry-run` only says what that is.
@@ -64,11 +70,13 @@ pub(crate) fn prune(
     if !args.dry_run {
         write(args, url, &pruning, now)?;
     }
+    let audit = pruning.audit.map_or(0, |(count, _)| count);
     let done = format!(
-        "{} runs, {} snapshots and {} other files {would}pruned",
-        pruning.runs.len(),
-        pruning.snapshots.len(),
-        pruning.files.len()
+        "{}, {}, {} and {} {would}pruned",
+        counted(pruning.runs.len() as u64, "run"),
+        counted(pruning.snapshots.len() as u64, "snapshot"),
+        counted(pruning.files.len() as u64, "other file"),
+        counted(audit.unsigned_abs(), "audit entry")
     );
     talk.say(done);
     if args.json {
@@ -78,7 +86,7 @@ pub(crate) fn prune(
             .iter()
             .map(|(_, snapshot)| snapshot.path.as_str())
             .collect();
-        let line = json!({"dryRun": args.dry_run, "runs": ids, "snapshots": paths, "files": pruning.files});
+        let line = json!({"dryRun": args.dry_run, "runs": ids, "snapshots": paths, "files": pruning.files, "audit": audit});
         writeln!(out, "{line}").ok();
         out.flush().ok();
     }
@@ -116,6 +124,7 @@ fn look(sql: &mut dyn Sql, url: &TargetUrl, runs: &[Run], now: i64) -> anyhow::R
             pruning.runs.push(run.clone());
         }
     }
+    pruning.audit = ledger::older_audit(sql, now - AUDIT_DAYS * DAY).map_err(refused)?;
     for folder in url.snapshot_folders() {
         leftovers(&folder, url, longest, now, &mut pruning.files);
     }
@@ -167,7 +176,10 @@ fn write(args: &Args, url: &TargetUrl, pruning: &Pruning, now: i64) -> anyhow::R
                 ledger::prune_snapshot(sql, &mut run, snapshot.clone(), now, by)?;
             }
         }
-        Ok(())
+        match pruning.audit {
+            Some((_, last)) => ledger::prune_audit(sql, last, now, by),
+            None => Ok(()),
+        }
     });
     work.map_err(refused)?;
     let snapshots = pruning

@@ -88,10 +88,10 @@ fn what_is_pruned_cannot_be_rolled_back_and_everything_says_so() {
 }
 
 #[test]
-fn snapshots_go_after_30_days_and_the_audit_trail_never_does() {
+fn snapshots_go_after_30_days_and_the_audit_trail_stays_for_two_years() {
     let (room, _, snapshot) = applied();
     let entries = room.ask("SELECT count(*) FROM switchback_audit");
-    let said = prune(&room, "2034-06-09T12:00:00Z", &[]);
+    let said = prune(&room, "2026-05-31T12:00:00Z", &[]);
     assert_eq!(said["snapshots"][0], snapshot.as_str());
     assert!(!std::path::Path::new(&snapshot).exists());
     let _ = room
@@ -99,7 +99,7 @@ fn snapshots_go_after_30_days_and_the_audit_trail_never_does() {
         .code(4)
         .says(&["No such file"]);
     let now = room.ask("SELECT count(*) FROM switchback_audit WHERE action NOT LIKE '%pruned'");
-    assert_eq!(now, entries, "not even after ten years");
+    assert_eq!(now, entries, "not before two years");
     let _ = room.run("verify", &["audit", "--to", &room.url()]).code(0);
 }
 
@@ -136,4 +136,36 @@ fn copies_that_a_crash_left_half_made_go_after_7_days() {
             .path(".switchback/snapshots/.t.db.x.snapshot.1.tmp")
             .exists()
     );
+}
+
+#[test]
+fn audit_entries_go_after_two_years_and_the_rest_of_the_chain_is_still_checked() {
+    let (room, run, _) = applied();
+    let there = room.ask("SELECT count(*) FROM switchback_audit");
+    assert_eq!(
+        prune(&room, "2026-05-31T12:00:00Z", &["--dry-run"])["audit"],
+        0
+    );
+    let late = "2099-01-01T00:00:00Z";
+    let said = prune(&room, late, &["--dry-run"]);
+    assert_eq!(said["audit"].to_string(), there);
+    let said = prune(&room, late, &[]);
+    assert_eq!(said["audit"].to_string(), there);
+    let done = room.on("verify", &["audit"]).code(0);
+    let says = format!("follow from {there} that were pruned, the last of 20");
+    assert!(done.out.contains(&says), "{}", done.out);
+    let _ = room.apply("B");
+    let later = "2102-01-01T00:00:00Z";
+    assert_eq!(
+        prune(&room, later, &[])["audit"],
+        5,
+        "what was written since"
+    );
+    let _ = room.on("verify", &["audit"]).code(0);
+    let _ = room
+        .on("rollback", &[&run, "--outside-window"])
+        .code(4)
+        .says(&["is pruned"]);
+    room.sql("UPDATE switchback_audit SET at = 0");
+    let _ = room.on("verify", &["audit"]).code(1);
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use contract::talk::counted;
 use contract::{Exit, Failure};
 use serde_json::{Value, json};
 use store::Sql;
@@ -18,7 +19,13 @@ pub(crate) fn check(sql: &mut dyn Sql) -> Result<Check, Failure> {
     let mut check = Check::new("audit", "each entry carries the hash of the one before");
     let chain = ledger::check_audit(sql).map_err(target_error)?;
     Ok(match chain {
-        Ok(entries) => check.found(format!("{entries} entries")),
+        Ok(chain) if chain.pruned > 0 => check.found(format!(
+            "{} follow from {} that were pruned, the last of {}",
+            counted(chain.entries.unsigned_abs(), "entry"),
+            chain.pruned,
+            moment(chain.until)
+        )),
+        Ok(chain) => check.found(counted(chain.entries.unsigned_abs(), "entry")),
         Err(place) => {
             check.add(Fault::error(format!(
                 "entry {place} does not follow from those before it: the trail was changed"

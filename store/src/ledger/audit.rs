@@ -1,7 +1,9 @@
 //! The audit trail: append-only, each entry carrying the hash of all before it.
 
+use std::fmt::Write as _;
+
 use contract::Digest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cell::encode_all;
 use crate::{Cell, Row, Sql, StoreError};
@@ -114,17 +116,44 @@ pub fn list(sql: &mut dyn Sql) -> Result<Vec<AuditEntry>, StoreError> {
     }
 }
 
-/// Checks the chain and returns its length, or the place of the first entry that does not follow.
+/// The chain as far as it is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Entries that are there.
+    pub entries: i64,
+    /// Entries before them that were pruned.
+    pub pruned: i64,
+    /// When the last of those was written, in milliseconds since 1970 (UTC).
+    pub until: i64,
+}
+
+/// Checks the chain, from the hash that the last pruning kept, and returns how long it is, or the place
+/// of the first entry that does not follow.
 ///
 /// # Errors
 ///
 /// What the target said.
-pub fn check(sql: &mut dyn Sql) -> Result<Result<i64, i64>, StoreError> {
+pub fn check(sql: &mut dyn Sql) -> Result<Result<Chain, i64>, StoreError> {
+    let mut chain = Chain::default();
     let (mut seq, mut before) = (0, Vec::new());
+    let anchor = "SELECT detail FROM ledger.audit WHERE action = ?1 ORDER BY seq DESC LIMIT 1";
+    if let Some(row) = sql.query(anchor, &[PRUNED.into()])?.first() {
+        let detail: Value = row[0]
+            .text()
+            .and_then(|detail| serde_json::from_str(detail).ok())
+            .ok_or_else(|| StoreError::damaged("an audit entry does not read"))?;
+        chain.pruned = detail["last"].as_i64().unwrap_or_default();
+        chain.until = detail["until"].as_i64().unwrap_or_default();
+        let hash: Option<Digest> = serde_json::from_value(detail["hash"].clone()).ok();
+        before = hash.map_or_else(Vec::new, |hash| hash.bytes().to_vec());
+        seq = chain.pruned;
+    }
+    // From the very first row: what a pruning left behind is part of no chain.
+    let mut after = 0;
     loop {
-        let rows = page(sql, seq)?;
+        let rows = page(sql, after)?;
         if rows.is_empty() {
-            return Ok(Ok(seq));
+            return Ok(Ok(chain));
         }
         for row in &rows {
             let expected = hash(&before, &row[..7]);
@@ -133,5 +162,47 @@ pub fn check(sql: &mut dyn Sql) -> Result<Result<i64, i64>, StoreError> {
             }
             (seq, before) = (seq + 1, expected);
         }
+        chain.entries += i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        after = seq;
     }
+}
+
+/// What an entry is called that stands for those before it which were pruned.
+const PRUNED: &str = "migration:audit:pruned";
+
+/// Returns how many entries, from the first on, were all written before a time, and the number of the
+/// last of them.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn older(sql: &mut dyn Sql, before: i64) -> Result<Option<(i64, i64)>, StoreError> {
+    let last = "SELECT COUNT(*), MAX(seq) FROM ledger.audit WHERE seq < \
+                COALESCE((SELECT MIN(seq) FROM ledger.audit WHERE at >= ?1), (SELECT MAX(seq) + 1 FROM ledger.audit))";
+    let rows = sql.query(last, &[before.into()])?;
+    Ok(rows.first().and_then(|row| row[0].int().zip(row[1].int())))
+}
+
+/// Removes the entries up to one, in the transaction at hand; an entry of its own keeps that one's
+/// number, time and hash, so that the rest of the chain can still be checked.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn prune(sql: &mut dyn Sql, last: i64, at: i64, by: (&str, &str)) -> Result<(), StoreError> {
+    let find = "SELECT at, hash FROM ledger.audit WHERE seq = ?1";
+    let rows = sql.query(find, &[last.into()])?;
+    let found = rows.first().and_then(|row| {
+        let hash = <[u8; 32]>::try_from(row[1].blob()?).ok()?;
+        Some((row[0].int()?, hash))
+    });
+    let (until, hash) = found.ok_or_else(|| StoreError::damaged("an audit entry does not read"))?;
+    let hash = hash.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").ok();
+        hex
+    });
+    let detail = json!({"last": last, "until": until, "hash": hash});
+    append(sql, at, PRUNED, None, by, &detail)?;
+    sql.execute("DELETE FROM ledger.audit WHERE seq <= ?1", &[last.into()])
+        .map(|_| ())
 }

@@ -14,7 +14,10 @@ mod runs;
 mod schema;
 
 pub use additions::{Added, added};
-pub use audit::{AuditEntry, append as append_audit, check as check_audit, list as list_audit};
+pub use audit::{
+    AuditEntry, Chain, append as append_audit, check as check_audit, list as list_audit,
+    older as older_audit, prune as prune_audit,
+};
 pub use batches::{
     BatchRow, BatchStatus, Counts, Phase, add_failure, clear_failures, each as each_batch,
     failures, list as list_batches, put as put_batch,

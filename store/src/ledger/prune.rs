@@ -1,4 +1,4 @@
-//! Giving up what was kept long enough. Runs and the audit trail stay for ever.
+//! Giving up what was kept long enough. Runs stay for ever.
 
 use serde_json::json;
 
@@ -57,6 +57,13 @@ pub fn prune_snapshot(
 pub fn pruned(sql: &mut dyn Sql, run: &str) -> Result<Option<i64>, StoreError> {
     let last = "SELECT MAX(at) FROM ledger.audit WHERE run = ?1 AND action = ?2";
     let rows = sql.query(last, &[run.into(), RUN.into()])?;
+    if let Some(at) = rows.first().and_then(|row| row[0].int()) {
+        return Ok(Some(at));
+    }
+    // That entry may be pruned itself: a run that wrote has changes, or had.
+    let bare = "SELECT r.started FROM ledger.runs r WHERE r.id = ?1 AND r.last_seq > 0 \
+                AND NOT EXISTS (SELECT 1 FROM ledger.changes c WHERE c.run = r.seq)";
+    let rows = sql.query(bare, &[run.into()])?;
     Ok(rows.first().and_then(|row| row[0].int()))
 }
 
