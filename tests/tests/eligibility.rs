@@ -300,3 +300,48 @@ fn the_sources_are_handed_back_byte_for_byte() {
         bytes[1]
     );
 }
+
+/// Runs rollback on a terminal of its own (util-linux `script`) on which somebody types a line.
+fn typed(room: &Room, run: &str, line: &str) -> (i32, String) {
+    use std::io::Write as _;
+    let rollback = tests::program("rollback");
+    let command = format!(
+        "{} {run} --to {} --now 2099-01-01T00:00:00Z",
+        rollback.display(),
+        room.url()
+    );
+    let mut script = std::process::Command::new("script")
+        .args(["-q", "-e", "-c", &command, "/dev/null"])
+        .current_dir(room.path(""))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("no `script`: apt-get install -y bsdutils");
+    let mut keys = script.stdin.take().unwrap();
+    writeln!(keys, "{line}").unwrap();
+    let output = script.wait_with_output().unwrap();
+    drop(keys);
+    let said = String::from_utf8(output.stdout).unwrap();
+    (output.status.code().unwrap(), said)
+}
+
+#[test]
+fn outside_its_window_a_typed_yes_takes_a_run_back_and_nothing_else_does() {
+    let room = Bulk::room(5);
+    room.bundle("B");
+    let before = room.dump();
+    let run = room.apply("B");
+    let applied = room.dump();
+    for line in ["no", "y", "YES", ""] {
+        let (code, said) = typed(&room, &run, line);
+        assert_eq!(code, 4, "{line:?}: {said}");
+        assert!(
+            said.contains("type yes to roll it back nevertheless"),
+            "{said}"
+        );
+        assert_eq!(room.dump(), applied, "{line:?}");
+    }
+    let (code, said) = typed(&room, &run, "yes");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(room.dump(), before);
+}
