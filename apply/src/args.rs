@@ -99,6 +99,15 @@ pub struct Args {
         hide = true
     )]
     pub meminfo: PathBuf,
+    /// Write no more rows a second than this
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_rows_per_second: Option<u32>,
+    /// Wait before a batch while this SELECT is true on the target: it is busy. It may change nothing
+    #[arg(long, value_name = "SQL")]
+    pub throttle_query: Option<String>,
+    /// Wait before a batch while this file is there
+    #[arg(long, value_name = "FILE")]
+    pub throttle_file: Option<PathBuf>,
     /// Where progress is noted for people; the ledger alone decides
     #[arg(
         long,

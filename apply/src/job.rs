@@ -21,6 +21,7 @@ use crate::decisions::{Head, Save, decisions};
 use crate::guard;
 use crate::hooks;
 use crate::report::Report;
+use crate::throttle::Throttle;
 use crate::trigger::Triggers;
 use crate::which::refused;
 
@@ -46,6 +47,7 @@ pub(crate) struct Job<'a> {
     signals: Signals,
     report: Report<'a>,
     triggers: Triggers,
+    throttle: Throttle<'a>,
     began: Instant,
     stopped: Option<Stop>,
     failed: u64,
@@ -74,6 +76,7 @@ impl<'a> Job<'a> {
             signals,
             report: Report::new(args, bundle, run),
             triggers: Triggers::new(args, &bundle.plan().plan.limits, records(bundle)),
+            throttle: Throttle::new(args, &run.id),
             began: Instant::now(),
             stopped: None,
             failed: 0,
@@ -235,7 +238,7 @@ impl<'a> Job<'a> {
             if done.contains(&no) || self.args.only_batch.is_some_and(|only| only != no) {
                 return Ok(true);
             }
-            if let Some(stop) = self.stop() {
+            if let Some(stop) = self.wait(target) {
                 self.stopped = Some(stop);
                 return Ok(false);
             }
@@ -268,12 +271,13 @@ impl<'a> Job<'a> {
             }
             let late = pass.phase == ledger::Phase::Late;
             self.failed += outcome.counts.failed;
+            self.throttle.wrote(&outcome.counts);
             if applied {
                 self.pending
                     .push((no, if late { 0 } else { records.len() as u64 }));
             }
             self.report.batch(&batch, outcome, self.talk)?;
-            self.commit(target, !applied)
+            self.commit(target, !applied || self.throttle.is_set())
                 .map_err(|error| self.lost(&error))?;
             if let Some(reason) = self.triggers.fired(self.failed) {
                 self.stopped = Some(Stop::Limit(reason));
@@ -289,6 +293,23 @@ impl<'a> Job<'a> {
             self.stopped = Some(Stop::Failed);
             Ok(false)
         })
+    }
+
+    /// Waits until the next batch may begin, or says what stops the run before that.
+    fn wait(&mut self, target: &mut dyn Target) -> Option<Stop> {
+        let mut stop = self.stop();
+        while stop.is_none() && self.throttle.is_set() {
+            let sql = target.sql();
+            let Some(why) = self.throttle.wait(sql, &self.signals, self.talk) else {
+                break;
+            };
+            self.report.waits(&why);
+            stop = self.stop();
+            if stop.is_none() {
+                stop = self.triggers.fired(self.failed).map(Stop::Limit);
+            }
+        }
+        stop
     }
 
     /// Says what stops the run before its next batch.

@@ -12,6 +12,7 @@ mod rehearse;
 mod report;
 mod run;
 mod snapshot;
+mod throttle;
 mod trigger;
 mod which;
 

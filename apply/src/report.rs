@@ -186,6 +186,13 @@ impl<'a> Report<'a> {
         Ok(place)
     }
 
+    /// Notes for what the run waits.
+    pub(crate) fn waits(&mut self, why: &str) {
+        if let Some(progress) = &mut self.progress {
+            progress.at("EXECUTING", self.records, why, &[]);
+        }
+    }
+
     /// Notes which batches stand.
     pub(crate) fn stands(&mut self, batches: &[i64]) {
         if let (Some(progress), Some(last)) = (&mut self.progress, batches.last()) {

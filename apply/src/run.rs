@@ -17,6 +17,7 @@ use crate::hooks;
 use crate::job::Job;
 use crate::rehearse::rehearse;
 use crate::snapshot;
+use crate::throttle::Throttle;
 use crate::which::{not_started, refused, which};
 
 /// Applies a bundle.
@@ -40,6 +41,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             .hint("nothing was written; mend the plan or the target")
             .into());
     }
+    Throttle::check(args, target.sql())?;
     if let Some((run, told)) = hooks::left(args, &bundle, target.sql(), talk).map_err(refused)? {
         talk.say(format!(
             "run {} is {}: its hooks were due, and were run",

@@ -37,6 +37,13 @@ pub trait Sql {
     /// What the target said.
     fn now(&mut self) -> Result<i64, StoreError>;
 
+    /// Asks a question of the user's, outside of any transaction of ours. It can change nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the target said; [`StoreError::Refused`] where the answer is not one yes or no.
+    fn is_true(&mut self, question: &str) -> Result<bool, StoreError>;
+
     /// Tells whether the target has a ledger.
     ///
     /// # Errors

@@ -193,7 +193,7 @@ impl Postgres {
         sorted(&self.describe(), error)
     }
 
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         work: impl FnOnce(&mut Client) -> Result<T, postgres::Error>,
     ) -> Result<T, StoreError> {

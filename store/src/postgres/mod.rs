@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod ledger;
 mod portable;
+mod question;
 mod sql;
 mod stage;
 mod tls;

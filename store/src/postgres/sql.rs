@@ -166,6 +166,10 @@ impl Sql for Postgres {
         now.ok_or_else(|| StoreError::damaged("the server has no clock"))
     }
 
+    fn is_true(&mut self, question: &str) -> Result<bool, StoreError> {
+        self.answer(question)
+    }
+
     fn has_ledger(&mut self) -> Result<bool, StoreError> {
         Ok(!self
             .ask(

@@ -5,6 +5,7 @@ mod catalogue;
 mod connect;
 mod copy;
 mod engine;
+mod question;
 mod restore;
 mod snapshot;
 mod sql;

@@ -108,6 +108,10 @@ impl Sql for Sqlite {
         Ok(chrono::Utc::now().timestamp_millis() + moved)
     }
 
+    fn is_true(&mut self, question: &str) -> Result<bool, StoreError> {
+        self.answer(question)
+    }
+
     fn has_ledger(&mut self) -> Result<bool, StoreError> {
         Ok(!self
             .rows(

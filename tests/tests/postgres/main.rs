@@ -3,8 +3,11 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::format_collect,
     reason = "tests: a failure here is a failed test"
 )]
+
+mod throttle;
 
 use tests::db::same;
 use tests::postgres::Database;
@@ -24,7 +27,7 @@ fn example(name: &str, schema: &str) -> (Room, Database) {
 }
 
 fn members() -> (Room, Database) {
-    example("members", include_str!("postgres/members.sql"))
+    example("members", include_str!("members.sql"))
 }
 
 fn on(room: &Room, database: &Database, name: &str, args: &[&str]) -> Done {
@@ -76,7 +79,7 @@ fn members_go_there_and_back() {
 
 #[test]
 fn lessons_with_arrays_of_tags_go_there_and_back() {
-    let (room, database) = example("lessons", include_str!("postgres/lessons.sql"));
+    let (room, database) = example("lessons", include_str!("lessons.sql"));
     there_and_back(
         &room,
         &database,
@@ -87,7 +90,7 @@ fn lessons_with_arrays_of_tags_go_there_and_back() {
 
 #[test]
 fn every_row_that_a_run_writes_carries_its_tag() {
-    let (room, database) = example("lessons", include_str!("postgres/lessons.sql"));
+    let (room, database) = example("lessons", include_str!("lessons.sql"));
     let run = on(&room, &database, "apply", &["B"]).code(0).id();
     let tag = format!("migration-run-id:{}", run.replace('-', ""));
     let tagged = format!(
@@ -171,9 +174,9 @@ const TYPES: &str = r#"{"k":"alt","small":-32768,"big":9223372036854775807,"num"
 
 #[test]
 fn every_type_goes_in_is_changed_and_comes_back() {
-    let database = Database::with(include_str!("postgres/types.sql"));
+    let database = Database::with(include_str!("types.sql"));
     let room = Room::new();
-    room.write("migration.toml", include_str!("postgres/types.toml"));
+    room.write("migration.toml", include_str!("types.toml"));
     room.write("a.ndjson", TYPES);
     room.bundle("B");
     let before = database.dump();
@@ -229,9 +232,9 @@ fn a_value_that_the_target_would_change_fails_its_record() {
         (r#""range":"[5,1]""#, "range"),
         (r#""address":"localhost""#, "inet"),
     ] {
-        let database = Database::with(include_str!("postgres/types.sql"));
+        let database = Database::with(include_str!("types.sql"));
         let room = Room::new();
-        room.write("migration.toml", include_str!("postgres/types.toml"));
+        room.write("migration.toml", include_str!("types.toml"));
         room.write(
             "a.ndjson",
             format!("{{\"k\":\"gut\"}}\n{{\"k\":\"schlecht\",{wrong}}}\n"),
