@@ -1,5 +1,5 @@
 //! Rollback of any run, after anything that others did: what they left alone is what it was, what they
-//! changed stays, and exactly that is listed. `SEED=…` repeats a failure.
+//! changed stays, and exactly that is listed; a column that the run added goes unless it holds their values. `SEED=…` repeats a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -74,10 +74,46 @@ fn schema(seed: &mut Seed) -> String {
     sql
 }
 
-fn plan() -> String {
+/// A column `extra` that the run adds to some tables: by table, the values that a row has which nobody
+/// gave another.
+type Added = BTreeMap<&'static str, Vec<&'static str>>;
+
+fn added(seed: &mut Seed, plan: &mut String) -> Added {
+    let mut added = Added::new();
+    for table in TABLES {
+        if chance(seed, 50) {
+            continue;
+        }
+        let (more, resting) = [
+            ("", vec!["NULL"]),
+            ("initial = \"i\"", vec!["NULL", "'i'"]),
+            ("not_null = true\ndefault = \"d\"", vec!["'d'"]),
+            (
+                "not_null = true\ndefault = \"d\"\ninitial = \"i\"",
+                vec!["'d'", "'i'"],
+            ),
+        ][usize::try_from(seed.below(4)).unwrap()]
+        .clone();
+        write!(
+            plan,
+            "[[add.column]]\ntable = \"{table}\"\ncolumn = \"extra\"\ntype = \"TEXT\"\n{more}\n"
+        )
+        .unwrap();
+        added.insert(table, resting);
+    }
+    added
+}
+
+fn plan(seed: &mut Seed) -> (String, Added) {
     let mut plan = String::from("name = \"any\"\nsystem = \"any\"\n");
+    let added = added(seed, &mut plan);
     for (place, table) in TABLES.iter().enumerate() {
         let next = TABLES[(place + 1) % TABLES.len()];
+        let extra = if added.contains_key(table) {
+            "extra = { from = \"extra\", empty = \"absent\" }"
+        } else {
+            ""
+        };
         write!(
             plan,
             r#"
@@ -93,6 +129,7 @@ name = {{ from = "name" }}
 n = {{ from = "n", type = "integer" }}
 own = {{ from = "own", ref = "{table}", late = true }}
 other = {{ from = "other", ref = "{next}", late = true }}
+{extra}
 [[entity]]
 name = "{table}_gone"
 source = {{ format = "csv", files = ["{table}_gone.csv"], key = "id", allow_empty = true }}
@@ -104,7 +141,7 @@ target = "id"
         )
         .unwrap();
     }
-    plan
+    (plan, added)
 }
 
 /// Ids 0 to 9 may be there before, 4 to 13 come with the bundle; `n` tells rows apart.
@@ -150,14 +187,15 @@ fn sources(seed: &mut Seed) -> Vec<(String, String)> {
             let some = known.get(usize::try_from(seed.below(12)).unwrap());
             some.map_or_else(String::new, u64::to_string)
         };
-        let mut csv = String::from("id,name,n,own,other\n");
+        let mut csv = String::from("id,name,n,own,other,extra\n");
         for id in &keys[table] {
             let name = pick(seed, &["new", "other", "old 5"]);
             let (own, other) = (reference(seed, table), reference(seed, next));
             writeln!(
                 csv,
-                "{id},{name},{},{own},{other}",
-                id + 100 * seed.below(2)
+                "{id},{name},{},{own},{other},{}",
+                id + 100 * seed.below(2),
+                pick(seed, &["", "", "e", "i"])
             )
             .unwrap();
         }
@@ -179,12 +217,13 @@ fn edits(seed: &mut Seed, room: &Room) {
         let place = usize::try_from(seed.below(3)).unwrap();
         let (table, next) = (TABLES[place], TABLES[(place + 1) % 3]);
         let (id, to) = (seed.below(14), seed.below(14));
-        let sql = match seed.below(6) {
+        let sql = match seed.below(7) {
             0 => format!("UPDATE {table} SET name = 'edited' WHERE id = '{id}'"),
             1 => format!("UPDATE {table} SET n = 500 + {id} WHERE id = '{id}'"),
             2 => format!(
                 "UPDATE {table} SET other = (SELECT id FROM {next} WHERE id = '{to}') WHERE id = '{id}'"
             ),
+            6 => format!("UPDATE {table} SET extra = 'theirs' WHERE id = '{id}'"),
             3 => format!("DELETE FROM {table} WHERE id = '{id}'"),
             4 => format!(
                 "INSERT INTO {table} (id, name, n, own) VALUES ('x{id}', 'theirs', {to}, (SELECT id FROM {table} WHERE id = '{to}'))"
@@ -218,8 +257,59 @@ fn kept(room: &Room) -> BTreeSet<(String, String)> {
     detail.iter().map(place).collect()
 }
 
-/// Returns how many rows the run inserted, updated and deleted, and how many were left in place.
-fn one(number: u64) -> [usize; 4] {
+/// What the rows hold in the columns that the run added, where these are there.
+fn extras(room: &Room, added: &Added) -> BTreeMap<(String, String), String> {
+    let mut extras = BTreeMap::new();
+    for table in added.keys() {
+        let there =
+            format!("SELECT count(*) FROM pragma_table_info('{table}') WHERE name = 'extra'");
+        if room.ask(&there) == "0" {
+            continue;
+        }
+        for row in rows(
+            &room.path("t.db"),
+            &format!("SELECT id, quote(extra) FROM {table}"),
+        ) {
+            extras.insert(((*table).to_owned(), row[0].clone()), row[1].clone());
+        }
+    }
+    extras
+}
+
+/// A column that was added is gone, unless a value would go with it that is not the run's to take.
+/// Returns how many stay.
+fn extras_are_proved(
+    room: &Room,
+    added: &Added,
+    [ran, now]: [&BTreeMap<(String, String), String>; 2],
+    kept: &BTreeSet<(String, String)>,
+    say: &str,
+) -> usize {
+    let after = extras(room, added);
+    let mut stay = 0;
+    for (table, resting) in added {
+        let theirs = now.iter().any(|(place, value)| {
+            let run_s = ran.get(place) == Some(value) && !kept.contains(place);
+            place.0 == *table && !resting.contains(&value.as_str()) && !run_s
+        });
+        let there =
+            format!("SELECT count(*) FROM pragma_table_info('{table}') WHERE name = 'extra'");
+        let there = room.ask(&there) == "1";
+        let listed = kept.contains(&((*table).to_owned(), "extra".to_owned()));
+        assert_eq!((there, listed), (theirs, theirs), "{table}.extra\n{say}");
+        stay += usize::from(there);
+    }
+    for (place, value) in &after {
+        if kept.contains(place) || ran.get(place) != now.get(place) {
+            assert_eq!(now.get(place), Some(value), "{place:?}\n{say}");
+        }
+    }
+    stay
+}
+
+/// Returns how many rows the run inserted, updated and deleted, how many were left in place,
+/// and how many columns went and stayed.
+fn one(number: u64) -> [usize; 6] {
     let mut seed = Seed::fixed(number);
     let why = format!("SEED={number}");
     let sql = format!("{}{}", schema(&mut seed), before(&mut seed));
@@ -228,9 +318,10 @@ fn one(number: u64) -> [usize; 4] {
         .iter()
         .map(|(name, text)| (&**name, &**text))
         .collect();
-    let room = Room::with(&plan(), &files, &sql);
+    let (plan, added) = plan(&mut seed);
+    let room = Room::with(&plan, &files, &sql);
     room.bundle("B");
-    let before = state(&room);
+    let (before, dump) = (state(&room), room.dump());
     let size = (1 + seed.below(7)).to_string();
     // What a delete would leave dangling fails its batch: the rest is a run all the same.
     let applied = room.on(
@@ -246,9 +337,9 @@ fn one(number: u64) -> [usize; 4] {
     );
     assert!(matches!(applied.code, 0 | 3), "{why}: {}", applied.err);
     let run = applied.id();
-    let left = state(&room);
+    let (left, ran) = (state(&room), extras(&room, &added));
     edits(&mut seed, &room);
-    let edited = state(&room);
+    let (edited, now) = (state(&room), extras(&room, &added));
     let size = (1 + seed.below(9)).to_string();
     let back = room.on(
         "rollback",
@@ -258,9 +349,10 @@ fn one(number: u64) -> [usize; 4] {
     let last: Value = serde_json::from_str(back.out.lines().last().unwrap()).unwrap();
     let after = state(&room);
     let kept = kept(&room);
-    if edited == left {
+    let untouched = edited == left && ran == now;
+    if untouched {
         assert!(
-            after == before && kept.is_empty(),
+            after == before && kept.is_empty() && room.dump() == dump,
             "{why}: all is what it was\n{}",
             back.err
         );
@@ -268,9 +360,20 @@ fn one(number: u64) -> [usize; 4] {
     assert_eq!(
         last["proved"],
         Value::from(after_is_proved(
-            &before, &left, &edited, &after, &kept, &why, &back.err
+            [&before, &left, &edited, &after],
+            &kept,
+            untouched,
+            &why,
+            &back.err
         )),
         "{why}"
+    );
+    let stay = extras_are_proved(
+        &room,
+        &added,
+        [&ran, &now],
+        &kept,
+        &format!("{why}\n{}", back.err),
     );
     let dangling = rows(&room.path("t.db"), "PRAGMA foreign_key_check");
     assert!(dangling.is_empty(), "{why}: {dangling:?}");
@@ -284,16 +387,16 @@ fn one(number: u64) -> [usize; 4] {
         updated.count(),
         deleted.count(),
         kept.len(),
+        added.len() - stay,
+        stay,
     ]
 }
 
 /// Checks each row by what it was, what the run left, and what others made of it.
 fn after_is_proved(
-    before: &State,
-    left: &State,
-    edited: &State,
-    after: &State,
+    [before, left, edited, after]: [&State; 4],
     kept: &BTreeSet<(String, String)>,
+    untouched: bool,
     why: &str,
     err: &str,
 ) -> bool {
@@ -309,7 +412,7 @@ fn after_is_proved(
         if was == ran {
             assert_eq!(is, now, "the run did not touch it\n{say}");
         } else if kept.contains(place) {
-            assert!(edited != left, "listed for no reason\n{say}");
+            assert!(!untouched, "listed for no reason\n{say}");
             assert_eq!(
                 is.map(|row| &row[..4]),
                 now.map(|row| &row[..4]),
@@ -368,12 +471,12 @@ fn rollback_restores_what_others_left_alone_and_lists_exactly_the_rest() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(25);
-    let mut all = [0; 4];
+    let mut all = [0; 6];
     for number in 1..=cases {
         for (sum, count) in all.iter_mut().zip(one(number)) {
             *sum += count;
         }
     }
-    eprintln!("inserted, updated, deleted, left in place: {all:?}");
+    eprintln!("inserted, updated, deleted, left in place, columns gone and kept: {all:?}");
     assert!(all.iter().all(|sum| *sum > 0), "{all:?}");
 }
