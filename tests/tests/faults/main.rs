@@ -9,6 +9,7 @@
     reason = "tests: a failure here is a failed test"
 )]
 
+mod additions;
 mod bundles;
 mod cache;
 mod calls;
