@@ -53,6 +53,8 @@ pub(crate) struct Job<'a> {
     failed: u64,
     /// Batches applied but not committed: number and records.
     pending: Vec<(i64, u64)>,
+    /// The batch that was tried last.
+    trying: Option<i64>,
     checkpoint: Checkpoint,
     /// What `--expect` expects.
     watch: Watch,
@@ -81,6 +83,7 @@ impl<'a> Job<'a> {
             stopped: None,
             failed: 0,
             pending: Vec::new(),
+            trying: None,
             checkpoint: Checkpoint {
                 run: run.id.clone(),
                 bundle: run.bundle.clone(),
@@ -257,6 +260,7 @@ impl<'a> Job<'a> {
                     watch.agrees(expected, || decisions(bundle, entity, decided, rejects))
                 },
             };
+            self.trying = Some(no);
             let outcome = target.apply(&batch).map_err(|error| self.lost(&error))?;
             if outcome.aborted {
                 let signal = || self.signals.stop().map(Stop::Signal);
@@ -382,15 +386,16 @@ impl<'a> Job<'a> {
     /// After an error at COMMIT the ledger, read on a fresh connection, is the only truth.
     fn read_again(&self) -> String {
         let stands = || -> Result<bool, StoreError> {
-            let mut sql = self.args.to.read()?;
-            let run = ledger::find_run(sql.as_mut(), &self.checkpoint.run)?;
-            let last = self.pending.last().map(|(no, _)| *no);
             let mut found = false;
-            if let Some(run) = run {
-                ledger::each_batch(sql.as_mut(), run.seq, |batch| {
-                    found |= Some(batch.no) == last;
-                })?;
-            }
+            // As a writer: it waits until the transaction of the lost connection has ended.
+            self.args.to.open_to_undo()?.note(&mut |sql| {
+                if let Some(run) = ledger::find_run(sql, &self.checkpoint.run)? {
+                    ledger::each_batch(sql, run.seq, |batch| {
+                        found |= Some(batch.no) == self.trying;
+                    })?;
+                }
+                Ok(())
+            })?;
             Ok(found)
         };
         match stands() {

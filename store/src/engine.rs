@@ -213,6 +213,21 @@ pub trait Sql {
     /// Says why a column is no place for what a field holds, if so: before the first write.
     fn misfit(&self, field: &Field, column: &Column) -> Option<String>;
 
+    /// Says what the login may not do with a table of which some columns are written, or, of none,
+    /// with the ledger.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn lacks(&mut self, table: Option<(&Table, &[usize])>) -> Result<Vec<String>, StoreError>;
+
+    /// Says why triggers of a table may rewrite what rollback restores, if nothing keeps them quiet.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn loud(&mut self, table: &Table) -> Result<Option<String>, StoreError>;
+
     /// Makes the cell for a key that is written as text.
     fn key_cell(&self, column: &Column, text: &str) -> Cell;
 

@@ -184,6 +184,11 @@ impl Postgres {
         Ok(found)
     }
 
+    /// The login, for a statement.
+    pub(super) fn login(&self) -> String {
+        quoted(&self.url.user().unwrap_or_default())
+    }
+
     pub(super) fn describe(&self) -> String {
         self.url.to_string()
     }

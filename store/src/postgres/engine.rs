@@ -266,11 +266,7 @@ impl Postgres {
         if table.triggers.is_empty() {
             return Ok(None);
         }
-        let may = self.ask(
-            "SELECT rolsuper FROM pg_roles WHERE rolname = current_user",
-            &[],
-        )?;
-        if may.first().is_some_and(|row| row[0].int() == Some(1)) {
+        if self.may_silence()? {
             self.batch("SET LOCAL session_replication_role = replica")?;
             return Ok(Some("SET LOCAL session_replication_role = origin".into()));
         }

@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod ledger;
 mod portable;
+mod privileges;
 mod question;
 mod sql;
 mod stage;

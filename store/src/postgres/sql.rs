@@ -399,6 +399,17 @@ impl Sql for Postgres {
         self.unfit(field, column)
     }
 
+    fn lacks(&mut self, table: Option<(&Table, &[usize])>) -> Result<Vec<String>, StoreError> {
+        match table {
+            Some((table, written)) => self.lacks_on(table, written),
+            None => self.lacks_for_ledger(),
+        }
+    }
+
+    fn loud(&mut self, table: &Table) -> Result<Option<String>, StoreError> {
+        Postgres::loud(self, table)
+    }
+
     fn key_cell(&self, column: &Column, text: &str) -> Cell {
         values::key_cell(self.type_of(column).kind, text)
     }

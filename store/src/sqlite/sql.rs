@@ -297,6 +297,15 @@ impl Sql for Sqlite {
         values::misfit(field, column)
     }
 
+    fn lacks(&mut self, _: Option<(&Table, &[usize])>) -> Result<Vec<String>, StoreError> {
+        // A file that can be written can be written in all its tables.
+        Ok(vec![])
+    }
+
+    fn loud(&mut self, _: &Table) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
     fn key_cell(&self, column: &Column, text: &str) -> Cell {
         values::key_cell(column, text)
     }

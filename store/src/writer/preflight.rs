@@ -62,9 +62,21 @@ fn entities<'a>(
         match Binding::new(catalogue, entity)? {
             Ok(binding) => {
                 check_columns(catalogue, &binding, &mut problems);
-                check_triggers(plan, &binding, &mut problems);
+                check_triggers(sql, plan, &binding, &mut problems)?;
                 check_match(sql, &binding, &mut problems)?;
                 check_tag(&binding, &mut problems);
+                let written: Vec<usize> = binding
+                    .columns
+                    .iter()
+                    .map(|bound| bound.place)
+                    .chain(binding.id.map(|(id, _)| id))
+                    .collect();
+                let lacks = sql.lacks(Some((&binding.table, &written)))?;
+                problems.extend(
+                    lacks
+                        .into_iter()
+                        .map(|lack| format!("{}: {lack}", entity.name)),
+                );
             }
             Err(found) => problems.extend(found),
         }
@@ -79,6 +91,7 @@ fn entities<'a>(
             |problem: String| format!("plan.toml:{}: {problem}", line(loaded, entity, &problem));
         all.extend(problems.into_iter().map(placed));
     }
+    all.extend(sql.lacks(None)?);
     all.dedup();
     Ok(all)
 }
@@ -132,21 +145,31 @@ fn check_columns(sql: &dyn Sql, binding: &Binding, problems: &mut Vec<String>) {
     }
 }
 
-fn check_triggers(plan: &Plan, binding: &Binding, problems: &mut Vec<String>) {
-    for trigger in binding
-        .table
-        .triggers
-        .iter()
-        .filter(|trigger| trigger.writes_elsewhere)
-    {
-        if !plan.accept_triggers.contains(&trigger.name) {
+fn check_triggers(
+    sql: &mut dyn Sql,
+    plan: &Plan,
+    binding: &Binding,
+    problems: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let Binding { entity, table, .. } = binding;
+    let mut unknown = table.triggers.iter();
+    let accepted = |name: &String| plan.accept_triggers.contains(name);
+    for trigger in unknown.clone().filter(|trigger| trigger.writes_elsewhere) {
+        if !accepted(&trigger.name) {
             problems.push(format!(
                 "{}: trigger `{}` on {} writes other rows, which rollback can't take back: accept it by name in \
                  `accept_triggers`",
-                binding.entity.name, trigger.name, binding.table.name
+                entity.name, trigger.name, table.name
             ));
         }
     }
+    if unknown.any(|trigger| !accepted(&trigger.name)) {
+        problems.extend(
+            sql.loud(table)?
+                .map(|loud| format!("{}: {loud}", entity.name)),
+        );
+    }
+    Ok(())
 }
 
 fn check_match(

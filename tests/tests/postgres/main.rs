@@ -355,3 +355,72 @@ fn a_view_and_a_trigger_that_writes_elsewhere_are_refused_before_the_first_write
         .says(&["`note`", "EventTag is a view"]);
     assert_eq!(database.ask("SELECT count(*) FROM log"), "0");
 }
+
+#[test]
+fn a_login_that_may_not_do_all_of_it_is_told_so_before_the_first_write() {
+    let (room, database) = members();
+    database.sql(
+        "CREATE ROLE limited LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO limited;
+         GRANT INSERT, UPDATE, DELETE ON \"Member\" TO limited;
+         GRANT INSERT (\"memberId\") ON \"EventRegistration\" TO limited",
+    );
+    let limited = database.url().replace("app@", "limited@");
+    let before = database.dump();
+    let apply = |exit| {
+        let done = room.run("apply", &["B", "--to", &limited]);
+        done.code(exit)
+    };
+    let done = apply(4);
+    let _ = done.says(&[
+        "may not insert, update, delete rows of EventRegistration",
+        "GRANT INSERT, UPDATE, DELETE ON \"public\".\"EventRegistration\" TO \"limited\"",
+        "the login lacks CREATE on database",
+    ]);
+    same(&database.dump(), &before, "nothing was written");
+    let name = database.ask("SELECT current_database()");
+    database.sql(&format!(
+        "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO limited;
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO limited; GRANT CREATE ON DATABASE {name} TO limited;
+         ALTER TABLE \"Member\" ENABLE ROW LEVEL SECURITY"
+    ));
+    let _ = apply(4).says(&["row-level security hides rows of Member"]);
+    database.sql("ALTER TABLE \"Member\" DISABLE ROW LEVEL SECURITY");
+    let _ = apply(4).says(&[
+        "may rewrite what rollback restores",
+        "GRANT SET ON PARAMETER",
+    ]);
+    database.sql("GRANT SET ON PARAMETER session_replication_role TO limited");
+    let before = database.dump();
+    let run = apply(0).id();
+    let _ = room.run("rollback", &[&run, "--to", &limited]).code(0);
+    same(
+        &database.dump(),
+        &before,
+        "what a trigger touches is restored too",
+    );
+}
+
+#[test]
+fn a_deadlock_with_the_application_is_tried_again() {
+    let (room, database) = members();
+    room.mend(
+        "migration.toml",
+        "system = ",
+        "accept_triggers = [\"clash\"]\nsystem = ",
+    );
+    room.bundle("B2");
+    // The server's word for it, as the application's locks would bring it about.
+    database.sql(
+        "CREATE SEQUENCE tried;
+         CREATE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF nextval('tried') = 1 THEN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END IF;
+           RETURN NEW; END $$;
+         CREATE TRIGGER clash BEFORE INSERT ON \"Event\" FOR EACH ROW EXECUTE FUNCTION clash()",
+    );
+    let run = on(&room, &database, "apply", &["B2"])
+        .code(0)
+        .says(&["302 records: 297 created, 1 updated, 4 unchanged"])
+        .id();
+    assert_ne!(database.ask("SELECT last_value FROM tried"), "1");
+    let _ = on(&room, &database, "verify", &[&run]).code(0);
+}
