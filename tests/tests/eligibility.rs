@@ -272,6 +272,30 @@ fn a_damaged_ledger_says_what_can_still_be_reversed() {
 }
 
 #[test]
+fn a_before_image_that_was_tampered_with_is_refused_and_its_row_named() {
+    let (room, run, _) = applied();
+    let updated = "action = 2 AND instr(before, 'Somebody 8') > 0";
+    let seq = room.ask(&format!(
+        "SELECT min(seq) FROM switchback_changes WHERE {updated}"
+    ));
+    room.sql(&format!(
+        "UPDATE switchback_changes SET before = CAST(replace(before, 'Somebody 8', 'Somebody 9') AS BLOB) WHERE seq = {seq}"
+    ));
+    let now = room.dump();
+    for how in [&["--outside-window"][..], &["--outside-window", "--check"]] {
+        let args: Vec<&str> = [run.as_str()]
+            .into_iter()
+            .chain(how.iter().copied())
+            .collect();
+        let done = room.on("rollback", &args);
+        assert_ne!(done.code, 0);
+        let named = format!("change {seq}, of row row8, is not as the run wrote it");
+        let _ = done.says(&["damaged", &named]);
+    }
+    same(&room.dump(), &now, "nothing was written");
+}
+
+#[test]
 fn the_sources_are_handed_back_byte_for_byte() {
     let (room, run, _) = applied();
     let names = ["people.csv", "visits.csv", "leavers.csv"];

@@ -77,7 +77,7 @@ pub type EntryBefore = Option<Option<Box<super::Entry>>>;
 
 impl Change {
     /// The columns of the ledger's table, in the order of [`Change::from_row`].
-    pub const COLUMNS: &'static str = "seq, batch, shape, action, target, entity, source, before, after, hash, earlier, later, entry";
+    pub const COLUMNS: &'static str = "seq, batch, shape, action, target, entity, source, before, after, hash, earlier, later, entry, checksum";
 
     /// Makes a change of which nothing is known yet but its place.
     #[must_use]
@@ -120,7 +120,8 @@ impl Change {
             earlier,
             later,
             entry,
-        ]: [Cell; 13] = row.try_into().map_err(|_| damaged())?;
+            checksum,
+        ]: [Cell; 14] = row.try_into().map_err(|_| damaged())?;
         let action = action
             .int()
             .and_then(Action::from_int)
@@ -128,7 +129,7 @@ impl Change {
         let after = after.blob().unwrap_or_default();
         let inserted = matches!(action, Action::Insert | Action::Keep);
         let four = |four: &[u8]| u32::from_be_bytes([four[0], four[1], four[2], four[3]]);
-        Ok(Self {
+        let change = Self {
             seq: seq.int().ok_or_else(damaged)?,
             batch: batch.int().ok_or_else(damaged)?,
             shape: shape.int().ok_or_else(damaged)?,
@@ -159,12 +160,34 @@ impl Change {
                 )?))),
                 _ => None,
             },
-        })
+        };
+        if checksum.int() != Some(change.checksum()) {
+            let Self { seq, target, .. } = change;
+            let message = format!("change {seq}, of row {target}, is not as the run wrote it");
+            return Err(StoreError::damaged(message));
+        }
+        Ok(change)
+    }
+
+    /// A checksum of all that a change holds but `later`, which is known only later.
+    fn checksum(&self) -> i64 {
+        let mut cells = self.cells();
+        cells[4] = Cell::Blob(crate::cell::encode_all(&self.target.0));
+        cells[11] = Cell::Null;
+        Cell::Blob(crate::cell::encode_all(&cells))
+            .sum()
+            .cast_signed()
     }
 
     /// Makes a row of the ledger, in the order of [`Change::COLUMNS`].
     #[must_use]
     pub fn to_row(&self) -> Row {
+        let mut cells = self.cells();
+        cells.push(self.checksum().into());
+        cells
+    }
+
+    fn cells(&self) -> Row {
         let blob = |bytes: Vec<u8>| {
             if bytes.is_empty() {
                 Cell::Null

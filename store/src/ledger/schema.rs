@@ -36,7 +36,7 @@ pub fn statements(blob: &str, key: &str, clustered: &str) -> Vec<String> {
         format!(
             "CREATE TABLE ledger.changes (run BIGINT NOT NULL, seq BIGINT NOT NULL, batch BIGINT NOT NULL, \
              shape BIGINT NOT NULL, action BIGINT NOT NULL, target {key}, entity BIGINT, source TEXT, before {blob}, \
-             after {blob}, hash {blob}, earlier BIGINT, later BIGINT, entry {blob}, PRIMARY KEY (run, seq)){clustered}"
+             after {blob}, hash {blob}, earlier BIGINT, later BIGINT, entry {blob}, checksum BIGINT NOT NULL, PRIMARY KEY (run, seq)){clustered}"
         ),
         format!(
             "CREATE TABLE ledger.ids (entity BIGINT NOT NULL, source TEXT NOT NULL, claim BIGINT NOT NULL, \

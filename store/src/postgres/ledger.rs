@@ -20,7 +20,7 @@ const ENTRY: [Type; 9] = [
     Type::INT8,
 ];
 
-const CHANGE: [Type; 13] = [
+const CHANGE: [Type; 14] = [
     Type::INT8,
     Type::INT8,
     Type::INT8,
@@ -34,6 +34,7 @@ const CHANGE: [Type; 13] = [
     Type::INT8,
     Type::INT8,
     Type::BYTEA,
+    Type::INT8,
 ];
 
 impl Postgres {

@@ -184,8 +184,8 @@ impl Engine for Sqlite {
 
     fn put_changes(&mut self, run: i64, changes: &[Change]) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO switchback_changes (run, seq, batch, shape, action, target, entity, source, \
-                           before, after, hash, earlier, later, entry) \
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+                           before, after, hash, earlier, later, entry, checksum) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
         changes.iter().try_for_each(|change| {
             let mut row = change.to_row();
             row.insert(0, run.into());

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use contract::{FieldError, Record, Reject};
+use contract::{At, FieldError, Record, Reject};
 
+use super::locate::{Faults, merged};
 use super::resolve::error;
 use super::{Batch, Bound, Decided, Fault, Outcome, Writer};
 use crate::{Engine, StoreError};
@@ -56,11 +57,11 @@ impl<E: Engine> Writer<E> {
             .map(|(_, decided)| decided)
             .collect();
         if !batch.quarantine {
-            for (at, error) in self.orphans(bound, &decisions)? {
-                let place = records.iter().position(|record| record.at == at);
+            let orphans = self.orphans(bound, &decisions)?;
+            for (place, errors) in merged(places_of(records, orphans)) {
                 found
                     .rejects
-                    .extend(place.map(|place| (place, reject(bound, records[place], vec![error]))));
+                    .push((place, reject(bound, records[place], errors)));
             }
         }
         found.rejects.sort_by_key(|(place, _)| *place);
@@ -172,14 +173,9 @@ impl<E: Engine> Writer<E> {
             let orphans = self
                 .orphans(bound, &decided)
                 .map_err(|error| all(error.into()))?;
-            let faults: Vec<(usize, Vec<FieldError>)> = orphans
-                .into_iter()
-                .filter_map(|(at, error)| {
-                    Some((part.iter().position(|record| record.at == at)?, vec![error]))
-                })
-                .collect();
+            let faults = places_of(part, orphans);
             if !faults.is_empty() {
-                return Err(all(Fault::Records(faults)));
+                return Err(all(Fault::of(faults)));
             }
         }
         self.engine
@@ -215,6 +211,13 @@ impl<E: Engine> Writer<E> {
         }
         Ok(())
     }
+}
+
+/// The places of the records that stand there.
+fn places_of(records: &[&Record], errors: Vec<(At, FieldError)>) -> Faults {
+    let place = |at: &At| records.iter().position(|record| record.at == *at);
+    let placed = |(at, error)| Some((place(&at)?, vec![error]));
+    errors.into_iter().filter_map(placed).collect()
 }
 
 /// The reject of a record at fault: values of secret fields are masked.

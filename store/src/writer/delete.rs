@@ -69,8 +69,7 @@ impl<E: Engine> Writer<E> {
         }
         self.look_at(bound, records, &mut doomed, &mut decided, &mut faults)?;
         if !faults.is_empty() {
-            faults.sort_by_key(|(at, _)| *at);
-            return Err(Fault::Records(faults));
+            return Err(Fault::of(faults));
         }
         let there = doomed.iter().filter(|doomed| doomed.row.is_some());
         let keys: Vec<Key> = there.map(|doomed| doomed.key.clone()).collect();

@@ -41,6 +41,19 @@ pub(super) struct Item<'a> {
 /// Records at fault, by their place, and why.
 pub(super) type Faults = Vec<(usize, Vec<FieldError>)>;
 
+/// Names each record once, in their order, with all that is wrong with it.
+pub(super) fn merged(mut faults: Faults) -> Faults {
+    faults.sort_by_key(|(at, _)| *at);
+    let mut once: Faults = Vec::with_capacity(faults.len());
+    for (at, errors) in faults {
+        match once.last_mut().filter(|(last, _)| *last == at) {
+            Some((_, all)) => all.extend(errors),
+            None => once.push((at, errors)),
+        }
+    }
+    once
+}
+
 impl<E: Engine> Writer<E> {
     /// Finds the row that each record is. Who can't be found out is moved to `faults`.
     pub(super) fn locate(

@@ -255,6 +255,11 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// These records are at fault.
+    fn of(faults: locate::Faults) -> Self {
+        Self::Records(locate::merged(faults))
+    }
+
     /// The only record there is is at fault.
     fn one(error: contract::FieldError) -> Self {
         Self::Records(vec![(0, vec![error])])

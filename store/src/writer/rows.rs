@@ -96,8 +96,7 @@ impl<E: Engine> Writer<E> {
         faults
             .extend(claimed.filter_map(|(task, error)| Some((tasks[*task].item.at, vec![error?]))));
         if !faults.is_empty() {
-            faults.sort_by_key(|(at, _)| *at);
-            return Err(Fault::Records(faults));
+            return Err(Fault::of(faults));
         }
         Ok(written)
     }
@@ -162,7 +161,7 @@ impl<E: Engine> Writer<E> {
         if faults.is_empty() {
             Ok((inserts, updates))
         } else {
-            Err(Fault::Records(faults))
+            Err(Fault::of(faults))
         }
     }
 

@@ -124,8 +124,7 @@ impl<E: Engine> Writer<E> {
             }
         }
         if !faults.is_empty() {
-            faults.sort_by_key(|(at, _)| *at);
-            return Err(Fault::Records(faults));
+            return Err(Fault::of(faults));
         }
         self.carry_out(bound, batch, tasks, late)
     }
