@@ -45,8 +45,8 @@ pub struct Args {
     /// Write only what a dry run has said: refused where anything would be decided otherwise now
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub expect: Option<PathBuf>,
-    /// Copy the target before the run starts, for `rollback --snapshot` [default folder:
-    /// .switchback/snapshots beside the target]
+    /// Copy the target before the run starts, for `rollback --snapshot`; PostgreSQL by `pg_dump`, found in
+    /// `$PG_BIN` or on the path [default folder: .switchback/snapshots beside the file, or here]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with = "dry_run")]
     pub snapshot: Option<Option<PathBuf>>,
     /// Note what every table that the plan names holds before the run, for `rollback --fingerprint`;

@@ -46,6 +46,7 @@ pub(crate) fn restore(
     drop(sql);
     let taken = chrono::DateTime::from_timestamp_millis(snapshot.taken).unwrap_or_default();
     let taken = taken.format("%Y-%m-%dT%H:%M:%SZ");
+    url.check_restore(file).map_err(refused)?;
     if args.check {
         let undone: Vec<&str> = runs
             .iter()
@@ -91,6 +92,12 @@ pub(crate) fn restore(
     for run in &done.again {
         talk.warn(format!(
             "run {run} was rolled back since the snapshot: its changes stand again; rollback {run} takes them back"
+        ));
+    }
+    if !done.untouched.is_empty() {
+        let tables = done.untouched.join(", ");
+        talk.warn(format!(
+            "made since the snapshot, and left as they are: {tables}"
         ));
     }
     talk.warn(format!(

@@ -13,8 +13,10 @@ pub mod hooks;
 pub mod ledger;
 mod plain;
 mod postgres;
+mod restore;
 mod snapshot;
 mod sqlite;
+mod temporary;
 pub mod undo;
 mod url;
 mod writer;
@@ -27,8 +29,9 @@ pub use engine::{Engine, Sql};
 pub use error::StoreError;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use postgres::{Postgres, PostgresUrl};
+pub use restore::{Restore, Restored};
 pub use snapshot::{Snapshot, digest_of};
-pub use sqlite::{Restore, Restored, Sqlite};
+pub use sqlite::Sqlite;
 pub use url::TargetUrl;
 pub use writer::{
     Batch, Decided, End, LookupCode, LookupFault, NewRun, Outcome, Start, Target, Which, Writer,

@@ -120,9 +120,7 @@ impl TargetUrl {
     ) -> Result<Snapshot, StoreError> {
         match self {
             Self::Sqlite(path) => crate::sqlite::take_snapshot(path, folder, run, taken),
-            Self::Postgres(_) => Err(StoreError::refused(
-                "this version takes and restores no snapshots of PostgreSQL: use pg_dump -Fc and pg_restore",
-            )),
+            Self::Postgres(url) => crate::postgres::take_snapshot(url, folder, run, taken),
         }
     }
 
@@ -131,7 +129,7 @@ impl TargetUrl {
     pub fn snapshot_folders(&self) -> Vec<PathBuf> {
         match self {
             Self::Sqlite(path) => crate::sqlite::folders(path),
-            Self::Postgres(_) => vec![],
+            Self::Postgres(_) => crate::postgres::folders(),
         }
     }
 
@@ -141,7 +139,19 @@ impl TargetUrl {
     pub fn leftover(&self, name: &str, keep: Retention) -> Option<u32> {
         match self {
             Self::Sqlite(path) => crate::sqlite::leftover(path, name, keep),
-            Self::Postgres(_) => None,
+            Self::Postgres(url) => crate::postgres::leftover(url, name, keep),
+        }
+    }
+
+    /// Says why a snapshot can't be restored as the target is now, if that can be told beforehand.
+    ///
+    /// # Errors
+    ///
+    /// Why; what the target said.
+    pub fn check_restore(&self, file: &Path) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(url) => crate::postgres::check_restore(url, file),
         }
     }
 
@@ -154,9 +164,7 @@ impl TargetUrl {
     pub fn restore(&self, wish: &Restore<'_>) -> Result<Restored, StoreError> {
         match self {
             Self::Sqlite(path) => crate::sqlite::restore(path, wish),
-            Self::Postgres(_) => Err(StoreError::refused(
-                "this version takes and restores no snapshots of PostgreSQL: use pg_dump -Fc and pg_restore",
-            )),
+            Self::Postgres(url) => crate::postgres::restore(url, wish),
         }
     }
 

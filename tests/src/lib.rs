@@ -17,5 +17,5 @@ mod seed;
 
 pub use bulk::Bulk;
 pub use process::{Done, command, finish, program, spawn};
-pub use room::{Room, repository};
+pub use room::{Room, recipe, repository};
 pub use seed::Seed;

@@ -29,7 +29,12 @@ pub struct Database {
 }
 
 /// Finds the folder of the server's programs.
-fn bin() -> PathBuf {
+///
+/// # Panics
+///
+/// There is none.
+#[must_use]
+pub fn bin() -> PathBuf {
     let named = std::env::var_os("PG_BIN").map(PathBuf::from);
     let asked = || {
         let output = Command::new("pg_config").arg("--bindir").output().ok()?;
@@ -227,6 +232,32 @@ impl Database {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Restores an archive into the database as people do, and returns what `pg_restore` complained of.
+    #[must_use]
+    #[track_caller]
+    pub fn restored_by_hand(&self, archive: &str) -> String {
+        let mut command = self.client("pg_restore");
+        let output = command.arg(archive).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Gives the database and all in it to a role that may do nothing else, and returns its name.
+    #[must_use]
+    #[track_caller]
+    pub fn owned_by_a_clerk(&self) -> String {
+        let role = format!("clerk_{}", self.name);
+        self.sql(&format!(
+            "CREATE ROLE {role} LOGIN; ALTER DATABASE {} OWNER TO {role}; ALTER SCHEMA public OWNER TO {role};
+             DO $$ DECLARE r record; BEGIN
+               FOR r IN SELECT c.oid::regclass AS name FROM pg_class c WHERE c.relkind IN ('r', 'p', 'S', 'v')
+                 AND c.relnamespace = 'public'::regnamespace AND NOT EXISTS (SELECT 1 FROM pg_depend d
+                   WHERE d.objid = c.oid AND d.deptype IN ('a', 'i') AND c.relkind = 'S')
+               LOOP EXECUTE format('ALTER TABLE %s OWNER TO {role}', r.name); END LOOP; END $$;",
+            self.name
+        ));
+        role
     }
 
     /// Returns all that the database holds but the ledger: schema, rows and sequences, rows sorted.

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use crate::{Done, command, db, finish, spawn};
+use crate::{Done, command, db, finish, program, spawn};
 
 /// Returns the folder of the repository.
 #[must_use]
@@ -119,6 +119,17 @@ impl Room {
         bundle.code(0).id()
     }
 
+    /// Runs the recipe `migrate` with a target.
+    #[must_use]
+    pub fn migrate(&self, target: &str, options: &[&str]) -> Done {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &recipe(), "migrate", "migration.toml", target])
+            .args(options)
+            .env("SWITCHBACK_BIN", program("apply").parent().unwrap())
+            .current_dir(self.0.path());
+        bash.output().unwrap().into()
+    }
+
     /// Returns the URL of the database.
     #[must_use]
     pub fn url(&self) -> String {
@@ -156,6 +167,21 @@ impl Room {
     pub fn ask(&self, sql: &str) -> String {
         db::ask(&self.path("t.db"), sql)
     }
+}
+
+/// Returns the lines of the recipe `migrate`, less their indentation.
+#[must_use]
+pub fn recipe() -> String {
+    let justfile = fs::read_to_string(repository().join("justfile")).unwrap();
+    let (_, recipe) = justfile
+        .split_once("\nmigrate PLAN TARGET *OPTIONS:\n")
+        .unwrap();
+    let lines: Vec<&str> = recipe
+        .lines()
+        .map_while(|line| line.strip_prefix("    "))
+        .collect();
+    assert!((20..40).contains(&lines.len()), "{} lines", lines.len());
+    lines.join("\n")
 }
 
 /// Copies a folder and all in it.

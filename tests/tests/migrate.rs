@@ -1,32 +1,11 @@
 //! The recipe `migrate` of the justfile: its own lines, run by bash as just runs them.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use tests::{Done, Room, program, repository};
-
-/// Returns the recipe's lines, less their indentation.
-fn recipe() -> String {
-    let justfile = std::fs::read_to_string(repository().join("justfile")).unwrap();
-    let (_, recipe) = justfile
-        .split_once("\nmigrate PLAN TARGET *OPTIONS:\n")
-        .unwrap();
-    let lines: Vec<&str> = recipe
-        .lines()
-        .map_while(|line| line.strip_prefix("    "))
-        .collect();
-    assert!((20..40).contains(&lines.len()), "{} lines", lines.len());
-    lines.join("\n")
-}
+use tests::{Done, Room, program, recipe};
 
 fn migrate(room: &Room, options: &[&str]) -> Done {
-    let programs: PathBuf = program("apply").parent().unwrap().into();
-    let mut bash = Command::new("bash");
-    bash.args(["-c", &recipe(), "migrate", "migration.toml", &room.url()])
-        .args(options)
-        .env("SWITCHBACK_BIN", programs)
-        .current_dir(room.path(""));
-    bash.output().unwrap().into()
+    room.migrate(&room.url(), options)
 }
 
 fn files(room: &Room) -> Vec<String> {

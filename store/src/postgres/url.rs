@@ -185,6 +185,33 @@ impl PostgresUrl {
         Ok(None)
     }
 
+    /// What libpq's programs find in their environment: where the database is, and the password.
+    pub(super) fn environment(&self) -> Result<Vec<(&'static str, String)>, String> {
+        let hosts = self.hosts()?;
+        let list = |of: fn(&(String, u16)) -> String| -> String {
+            hosts.iter().map(of).collect::<Vec<_>>().join(",")
+        };
+        let mut found = vec![
+            ("PGHOST", list(|(host, _)| host.clone())),
+            ("PGPORT", list(|(_, port)| port.to_string())),
+            ("PGUSER", self.user().unwrap_or_default()),
+            ("PGDATABASE", self.database().unwrap_or_default()),
+        ];
+        found.extend(self.password()?.map(|password| ("PGPASSWORD", password)));
+        for name in [
+            "sslmode",
+            "sslrootcert",
+            "sslcert",
+            "sslkey",
+            "options",
+            "connect_timeout",
+        ] {
+            let variable = OPTIONS.iter().find(|(known, _)| *known == name);
+            found.extend(variable.and_then(|(_, variable)| Some((*variable, self.option(name)?))));
+        }
+        Ok(found)
+    }
+
     fn service(&self, name: &str) -> Option<String> {
         let service = self
             .0

@@ -14,5 +14,4 @@ mod values;
 
 pub use connect::Sqlite;
 pub(crate) use restore::restore;
-pub use restore::{Restore, Restored};
 pub(crate) use snapshot::{folders, leftover, take as take_snapshot};

@@ -4,7 +4,7 @@
 //! at it: this holds SQLite's own exclusive lock. No other descriptor of the file may be opened here
 //! meanwhile, as closing one would give that lock up (SQLite: howtocorrupt.html, section 2.2).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,46 +13,15 @@ use std::time::Duration;
 use contract::crash_point;
 use contract::digest::HashingReader;
 use contract::files::{folder_of, sync_folder};
-use contract::plan::{HookEvent, LoadedPlan};
 use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use serde_json::json;
 
 use super::connect::Sqlite;
-use super::snapshot::{Temporary, beside, failed, make_folder, real, usual_folder, whole};
-use crate::ledger::{self, Run, RunStatus};
-use crate::{Cell, Engine as _, Snapshot, Sql as _, StoreError};
-
-/// What is to be restored, and for whom.
-#[derive(Debug)]
-pub struct Restore<'a> {
-    /// The file: it may have been moved since.
-    pub file: &'a Path,
-    /// What the ledger says of it.
-    pub snapshot: &'a Snapshot,
-    /// The run before which it was taken.
-    pub run: &'a Run,
-    /// Who asks, and on which host.
-    pub by: (&'a str, &'a str),
-    /// Why.
-    pub reason: Option<&'a str>,
-    /// When, in milliseconds since 1970 (UTC).
-    pub now: i64,
-}
-
-/// What became of a target.
-#[derive(Debug)]
-pub struct Restored {
-    /// The copy of the target as it was until now, history and all.
-    pub safety: PathBuf,
-    /// Runs that are rolled back by this, by ID.
-    pub undone: Vec<String>,
-    /// Earlier runs that had been rolled back since: their changes stand again, and are kept.
-    pub again: Vec<String>,
-    /// How many rows of how many tables were read back and compared with the snapshot.
-    pub rows: (u64, usize),
-}
+use super::snapshot::{real, usual_folder, whole};
+use crate::restore::{Restore, Restored, Then, present, safety_name};
+use crate::temporary::{Temporary, beside, failed, make_folder};
+use crate::{Cell, Engine as _, Sql as _, StoreError};
 
 /// Puts a snapshot in the place of a database.
 pub(crate) fn restore(path: &Path, wish: &Restore<'_>) -> Result<Restored, StoreError> {
@@ -140,9 +109,7 @@ fn hold(path: &Path) -> Result<(Connection, bool), StoreError> {
 /// Keeps a copy of the target as it is.
 fn keep(held: &Connection, path: &Path, name: &str, now: i64) -> Result<PathBuf, StoreError> {
     let folder = make_folder(&usual_folder(path))?;
-    let time = chrono::DateTime::from_timestamp_millis(now).unwrap_or_default();
-    let time = time.format("%Y%m%dT%H%M%S%3fZ");
-    let place = folder.join(format!("{name}.before-restore-{time}.snapshot"));
+    let place = folder.join(safety_name(name, now));
     let temporary = Temporary::beside(&place)?;
     crash_point!("restore.keep", failed(&place));
     let copied = || {
@@ -195,9 +162,6 @@ fn of_copy(error: StoreError) -> StoreError {
     }
 }
 
-/// What the snapshot says of a run: status, last change, changes kept.
-type Then = BTreeMap<i64, (String, i64)>;
-
 /// Puts the present history in the place of the snapshot's; the id map stays the snapshot's.
 fn history(mut new: Sqlite, safety: &Path, wish: &Restore<'_>) -> Result<Restored, StoreError> {
     let path = safety.to_string_lossy().into_owned();
@@ -219,70 +183,9 @@ fn history(mut new: Sqlite, safety: &Path, wish: &Restore<'_>) -> Result<Restore
         new.run(kept, &[])?;
     }
     tables(&new, had)?;
-    new.run(
-        "DELETE FROM main.switchback_kept WHERE run >= ?1",
-        &[wish.run.seq.into()],
-    )?;
-    let mut restored = Restored {
-        safety: safety.to_owned(),
-        undone: Vec::new(),
-        again: Vec::new(),
-        rows: (0, 0),
-    };
-    let mut runs = ledger::list_runs(&mut new)?;
-    runs.reverse();
-    for mut run in runs {
-        if run.seq >= wish.run.seq {
-            if run.status != RunStatus::RolledBack {
-                tell(&mut new, &run)?;
-            }
-            run.reason = Some(undone_by(&run, wish));
-            (run.status, run.kept, run.undo_seq) = (RunStatus::RolledBack, 0, Some(1));
-            run.ended = Some(wish.now);
-            restored.undone.push(run.id.clone());
-        } else if !stands(&new, &then, &mut run)? {
-            continue;
-        } else if run.kept > 0 {
-            restored.again.push(run.id.clone());
-        }
-        ledger::update_run(&mut new, &run)?;
-    }
-    let time = chrono::DateTime::from_timestamp_millis(wish.now).unwrap_or_default();
-    let detail = json!({
-        "backup_file": wish.file, "restore_time": time.to_rfc3339(), "sha256": wish.snapshot.sha256,
-        "safety_copy": safety, "runs": restored.undone, "again": restored.again, "reason": wish.reason,
-    });
-    let action = "migration:rollback:level2";
-    ledger::append_audit(
-        &mut new,
-        wish.now,
-        action,
-        Some(&wish.run.id),
-        wish.by,
-        &detail,
-    )?;
-    new.run(
-        "UPDATE main.switchback_lock SET token = token + 1, run = NULL, holder = NULL, since = NULL, expires = NULL",
-        &[],
-    )?;
+    let restored = present(&mut new, &then, safety, wish)?;
     new.commit()?;
     Ok(restored)
-}
-
-/// Notes the hooks of a run that is rolled back by this. A plan that this build does not read has none.
-fn tell(new: &mut Sqlite, run: &Run) -> Result<(), StoreError> {
-    match LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone()) {
-        Ok(plan) => ledger::note_hooks(new, &plan.plan.hook, run.seq, HookEvent::RolledBack),
-        Err(_) => Ok(()),
-    }
-}
-
-fn undone_by(run: &Run, wish: &Restore<'_>) -> String {
-    let by = format!("the snapshot of before run {} was restored", wish.run.id);
-    match wish.reason.or(run.reason.as_deref()) {
-        Some(reason) => format!("{by}: {reason}"),
-        None => by,
-    }
 }
 
 /// Makes the ledger's tables as they are at present, but for the id map.
@@ -322,45 +225,4 @@ fn tables(new: &Sqlite, had: bool) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// Says of a run before the snapshot what is true of it again. Tells whether that is anything new.
-fn stands(new: &Sqlite, then: &Then, run: &mut Run) -> Result<bool, StoreError> {
-    let Some((status, last)) = then.get(&run.seq) else {
-        return Err(StoreError::damaged(format!(
-            "the snapshot does not know run {}, which began before it",
-            run.id
-        )));
-    };
-    if *last != run.last_seq {
-        return Err(StoreError::refused(format!(
-            "run {} wrote more since the snapshot: it must be rolled back first",
-            run.id
-        )));
-    }
-    if !matches!(
-        run.status,
-        RunStatus::RolledBack | RunStatus::RollingBack | RunStatus::RollbackFailed
-    ) {
-        return Ok(false);
-    }
-    let seq = Cell::Int(run.seq);
-    new.run(
-        "DELETE FROM main.switchback_kept WHERE run = ?1",
-        std::slice::from_ref(&seq),
-    )?;
-    let kept = if status == RunStatus::RolledBack.word() {
-        "INSERT INTO main.switchback_kept SELECT * FROM temp.then_kept WHERE run = ?1"
-    } else {
-        "INSERT INTO main.switchback_kept (run, seq, reason, detail) \
-         SELECT run, seq, 'restored', '{}' FROM main.switchback_changes WHERE run = ?1"
-    };
-    new.run(kept, std::slice::from_ref(&seq))?;
-    let count = new.rows(
-        "SELECT count(*) FROM main.switchback_kept WHERE run = ?1 AND reason <> 'gone'",
-        &[seq],
-    )?;
-    run.kept = count.first().and_then(|row| row[0].int()).unwrap_or(0);
-    (run.status, run.undo_seq) = (RunStatus::RolledBack, Some(1));
-    Ok(true)
 }

@@ -1,103 +1,20 @@
 //! Making a snapshot of a SQLite file, and reading it back.
 
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use contract::crash_point;
-use contract::files::{create_private, folder_of, sync_folder};
+use contract::files::folder_of;
 use contract::plan::Retention;
 
 use super::connect::Sqlite;
+use crate::restore::kept_for;
 use crate::snapshot::{Snapshot, digest_of};
+use crate::temporary::{Temporary, failed, make_folder};
 use crate::{Cell, StoreError};
-
-/// What SQLite may leave beside a file.
-pub(super) const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
-
-/// A file that goes when it is dropped, unless it was given its name.
-pub(super) struct Temporary {
-    pub(super) path: PathBuf,
-}
-
-impl Temporary {
-    /// Creates a file beside `place`, readable by its owner alone.
-    pub(super) fn beside(place: &Path) -> Result<Self, StoreError> {
-        let name = place.file_name().unwrap_or_default().to_string_lossy();
-        let path = place.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        create_private(&path).map_err(failed(&path))?;
-        let new = Self { path };
-        // A journal that a process of this number left would be played back into the new file.
-        for end in BESIDE {
-            match fs::remove_file(beside(&new.path, end)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed(&new.path)(error));
-                }
-                _ => {}
-            }
-        }
-        Ok(new)
-    }
-
-    /// Syncs it and gives it its name, which lasts once the folder is synced.
-    pub(super) fn name(self, place: &Path) -> Result<(), StoreError> {
-        let named = || {
-            crash_point!("snapshot.sync");
-            File::open(&self.path)?.sync_all()?;
-            crash_point!("snapshot.rename");
-            fs::rename(&self.path, place)
-        };
-        named().map_err(failed(place))
-    }
-
-    /// The same, and syncs the folder. What fails leaves nothing of this name.
-    pub(super) fn commit(self, place: &Path) -> Result<(), StoreError> {
-        let synced = || sync_folder(folder_of(place)).map_err(failed(place));
-        let done = self.name(place).and_then(|()| synced());
-        if done.is_err() {
-            fs::remove_file(place).ok();
-        }
-        done
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // After the rename there is nothing of this name any more.
-        fs::remove_file(&self.path).ok();
-        for end in BESIDE {
-            fs::remove_file(beside(&self.path, end)).ok();
-        }
-    }
-}
-
-/// Returns the path whose name goes on like this.
-pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
-}
-
-/// Returns what names the path of an error of the system.
-pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> StoreError {
-    move |error| StoreError::Unreachable {
-        message: format!("{}: {error}", path.display()),
-    }
-}
 
 /// Returns the folder in which snapshots of a database are kept unless another one is named.
 pub(super) fn usual_folder(database: &Path) -> PathBuf {
     folder_of(database).join(".switchback").join("snapshots")
-}
-
-/// Makes a folder that its owner alone can enter, and returns where it is.
-pub(super) fn make_folder(folder: &Path) -> Result<PathBuf, StoreError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let made = builder.create(folder).and_then(|()| folder.canonicalize());
-    made.map_err(failed(folder))
 }
 
 /// Returns the place of a database, links resolved, and its bare name.
@@ -120,11 +37,7 @@ pub(crate) fn folders(path: &Path) -> Vec<PathBuf> {
 /// Tells for how many days a file of such a folder is kept, if it is one of these.
 pub(crate) fn leftover(path: &Path, name: &str, keep: Retention) -> Option<u32> {
     let (_, database) = real(path).ok()?;
-    if name.starts_with(&format!(".{database}.")) && name.contains(".tmp") {
-        return Some(keep.dry_run_days);
-    }
-    let safety = name.starts_with(&format!("{database}.before-restore-"));
-    (safety && name.ends_with(".snapshot")).then_some(keep.snapshot_days)
+    kept_for(&database, name, keep)
 }
 
 /// Copies a database as it stands to a new file in `folder`, reads it back and gives it its name.
@@ -191,6 +104,7 @@ pub(super) fn whole(database: &Sqlite) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use rusqlite::Connection;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     fn database(folder: &Path, sql: &str) -> PathBuf {
@@ -234,24 +148,6 @@ mod tests {
         assert!(error.to_string().contains("club.db"), "{error}");
         let kept = folder.path().join(".switchback/snapshots");
         assert_eq!(fs::read_dir(kept).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_journal_that_a_process_of_this_number_left_is_not_played_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = database(folder.path(), "CREATE TABLE t (a)");
-        let place = folder.path().join("club.db.r.snapshot");
-        let temporary = Temporary::beside(&place).unwrap();
-        let left = BESIDE.map(|end| beside(&temporary.path, end));
-        for file in &left {
-            fs::write(file, "of another file").unwrap();
-        }
-        std::mem::forget(temporary);
-        let temporary = Temporary::beside(&place).unwrap();
-        assert!(left.iter().all(|file| !file.exists()));
-        fs::copy(&path, &temporary.path).unwrap();
-        temporary.commit(&place).unwrap();
-        assert_eq!(fs::read(&place).unwrap(), fs::read(&path).unwrap());
     }
 
     #[test]

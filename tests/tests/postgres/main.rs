@@ -7,6 +7,7 @@
     reason = "tests: a failure here is a failed test"
 )]
 
+mod snapshots;
 mod throttle;
 
 use tests::db::same;
