@@ -52,6 +52,9 @@ pub struct Args {
     /// Write the inverse of the run as record lines on standard output, and change nothing
     #[arg(long, requires = "run", conflicts_with_all = ["check", "resume", "snapshot", "resolve", "json"])]
     pub export: bool,
+    /// With --export: also write the plan under which validate, bundle and apply take the lines
+    #[arg(long, value_name = "FILE", requires = "export")]
+    pub save_plan: Option<PathBuf>,
     /// Write the sources that the run's bundle holds into a folder, and change nothing else
     #[arg(long, value_name = "DIR", requires = "run", conflicts_with_all = ["check", "resume", "snapshot", "resolve", "export"])]
     pub hand_back: Option<PathBuf>,

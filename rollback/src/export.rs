@@ -4,42 +4,46 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
-use contract::digest::HashingWriter;
+use anyhow::Context;
 use contract::plan::LoadedPlan;
 use contract::record::{At, Op};
-use contract::seal::{Account, Seal, SourceSum};
+use contract::seal::{Account, Seal};
 use contract::stream::RecordWriter;
 use contract::{Exit, Failure, Record, Talk};
 use serde_json::{Map, Value, json};
 use store::ledger::{self, Action, Change, Run, Shape};
 use store::{Cell, Key, Sql, StoreError};
 
+use crate::inverse::Inverse;
 use crate::run::refused;
 
-/// Writes the inverse of a run: a line a row, newest change first, and the seal.
+/// Writes the inverse of a run: a line a row, newest change first, and the seal. `save_plan`: where
+/// to write a plan under which the other programs take the lines.
 pub(crate) fn export(
     sql: &mut dyn Sql,
     run: &Run,
+    save_plan: Option<&Path>,
     out: &mut dyn Write,
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
     let plan = LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone())?;
-    let mut hashing = HashingWriter::new(BufWriter::new(out));
+    let mut out = BufWriter::new(out);
     let mut export = Export {
         prefix: format!("{}/", plan.plan.system),
         file: format!("run-{}", run.id),
         shapes: BTreeMap::new(),
-        counts: BTreeMap::new(),
+        inverse: Inverse::default(),
+        again: 0,
         lost: 0,
         first_lost: None,
     };
     for seq in (1..=run.last_seq).rev() {
         match export.record(sql, run, seq) {
             Ok(Some(record)) => {
-                *export.counts.entry(record.entity.clone()).or_default() += 1;
-                serde_json::to_writer(&mut hashing, &record)?;
-                hashing.write_all(b"\n")?;
+                serde_json::to_writer(&mut out, &record)?;
+                out.write_all(b"\n")?;
             }
             Ok(None) => {}
             Err(StoreError::Damaged { message }) => {
@@ -52,42 +56,52 @@ pub(crate) fn export(
         }
     }
     by_hand(sql, run, &plan.plan, talk).map_err(refused)?;
-    let (sha256, bytes) = (hashing.hasher().digest(), hashing.hasher().bytes());
-    let records: u64 = export.counts.values().sum();
-    let source = SourceSum {
-        file: export.file.clone(),
-        sha256,
-        bytes,
-        items: records,
+    let digest = match save_plan {
+        None => plan.digest,
+        Some(path) => {
+            let text = export.inverse.plan(sql, &plan, &export.file)?;
+            contract::files::write_atomic(path, text.as_bytes())
+                .with_context(|| format!("writing {}", path.display()))?;
+            LoadedPlan::parse(path, text)?.digest
+        }
     };
-    let account = |(entity, count): (&String, &u64)| Account {
+    let account = |(entity, count): (&String, u64)| Account {
         entity: entity.clone(),
         file: export.file.clone(),
-        items: *count,
-        used: *count,
-        records: *count,
+        items: count,
+        used: count,
+        records: count,
         ..Account::default()
     };
+    let accounts: Vec<Account> = export.inverse.counts().map(account).collect();
+    let records = accounts.iter().map(|account| account.records).sum();
     let seal = Seal {
         stage: "rollback".into(),
         rules: contract::RULES,
-        plan: plan.digest,
-        sources: vec![source],
+        plan: digest,
+        sources: Vec::new(),
         records,
         rejected: 0,
         ignored: 0,
         filtered: 0,
-        accounts: export.counts.iter().map(account).collect(),
+        accounts,
         before: Vec::new(),
         follow_up: false,
         unsealed: false,
         run: Some(run.id.clone()),
     };
-    RecordWriter::new(hashing).seal(&seal)?;
+    RecordWriter::new(out).seal(&seal)?;
     talk.say(format!(
         "{records} rows of run {} can be reversed by these lines",
         run.id
     ));
+    if save_plan.is_some() && export.again > 0 {
+        talk.warn(format!(
+            "{} rows that the run inserted got late references: a bundle does not delete rows that refer to one another in a \
+             circle; rollback {} does",
+            export.again, run.id
+        ));
+    }
     match export.first_lost {
         None => Ok(Exit::Done),
         Some(first) => {
@@ -124,7 +138,9 @@ struct Export {
     prefix: String,
     file: String,
     shapes: BTreeMap<i64, Shape>,
-    counts: BTreeMap<String, u64>,
+    inverse: Inverse,
+    /// Rows that the run inserted and then changed, by a late reference.
+    again: u64,
     lost: u64,
     first_lost: Option<String>,
 }
@@ -163,20 +179,31 @@ impl Export {
         if action == Action::Insert && *newest == Action::Delete {
             return Ok(None);
         }
-        before.sort_by_key(|(place, _)| *place);
+        let (entity, source) = self.name(sql, &last, &shape)?;
+        let inverse = self.inverse.entity(sql, &entity, &shape)?;
+        inverse.records += 1;
+        self.again += u64::from(action == Action::Insert && actions.len() > 1);
         let (op, target, fields) = if action == Action::Insert {
             (Op::Delete, Some(key(&last.target)), Map::new())
         } else {
-            let column = |(place, cell): (usize, Cell)| {
-                Some((shape.columns.get(place)?.clone(), value(cell)))
-            };
-            (
-                Op::Put,
-                None,
-                before.into_iter().filter_map(column).collect(),
-            )
+            // Which row it is, for whoever has no id map.
+            let place = |name: &String| shape.columns.iter().position(|column| column == name);
+            let own = shape.key.iter().filter_map(place).zip(last.target.0);
+            before.retain(|(place, _)| {
+                let column = shape.columns.get(*place);
+                column.is_some_and(|column| !shape.key.contains(column))
+            });
+            before.extend(own);
+            before.sort_by_key(|(place, _)| *place);
+            let mut fields = Map::new();
+            for (place, cell) in before {
+                let column = &shape.columns[place];
+                if inverse.note(column, &cell) {
+                    fields.insert(column.clone(), value(cell));
+                }
+            }
+            (Op::Put, None, fields)
         };
-        let (entity, source) = self.name(sql, &last, &shape)?;
         Ok(Some(Record {
             entity,
             key: source,
@@ -210,7 +237,10 @@ impl Export {
         shape: &Shape,
     ) -> Result<(String, String), StoreError> {
         let Some((entity, source)) = &change.identity else {
-            return Ok((shape.table.clone(), change.target.to_string()));
+            // The name of an entity is of these characters.
+            let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+            let name = shape.table.chars().map(plain).collect();
+            return Ok((name, change.target.to_string()));
         };
         let full = ledger::name_of(sql, *entity)?;
         let name = full.strip_prefix(&self.prefix).unwrap_or(&full).to_owned();

@@ -8,6 +8,7 @@ mod evidence;
 mod export;
 mod guard;
 mod handback;
+mod inverse;
 mod proof;
 mod prune;
 mod report;

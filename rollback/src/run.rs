@@ -177,7 +177,7 @@ fn give(
     let mut sql = url.read().map_err(refused)?;
     let run = known(sql.as_mut(), id)?;
     let Some(folder) = &args.hand_back else {
-        return export(sql.as_mut(), &run, out, talk);
+        return export(sql.as_mut(), &run, args.save_plan.as_deref(), out, talk);
     };
     let evidence = Evidence::open(args.bundle.as_deref(), &run)?;
     hand_back(&evidence, &run, folder, args.overwrite, talk)

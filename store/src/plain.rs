@@ -68,6 +68,13 @@ pub(crate) fn numbers(value: Value) -> Value {
     }
 }
 
+/// Reads bytes of a record line, `{"hex":"…"}`.
+pub(crate) fn bytes(value: &Value) -> Option<Vec<u8>> {
+    let hex = value.get("hex")?.as_str()?;
+    let byte = |place| u8::from_str_radix(hex.get(place..place + 2)?, 16).ok();
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

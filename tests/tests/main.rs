@@ -19,6 +19,7 @@ mod eligibility;
 mod guards;
 mod hooks;
 mod identity;
+mod inverse;
 mod k_checks_b;
 mod k_checks_c;
 mod kill;

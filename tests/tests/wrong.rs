@@ -140,6 +140,16 @@ fn crash_in_rollback() {
 }
 
 #[test]
+fn by_lines() {
+    let room = Room::example("members");
+    let before = room.dump();
+    room.bundle("members.bundle");
+    let run = room.apply("members.bundle");
+    let _ = follow(&room, "by-lines", &run, "");
+    same(&room.dump(), &before, "by a bundle of its own");
+}
+
+#[test]
 fn lost_checkpoint() {
     let (room, _) = room();
     let run = stopped(&room);

@@ -62,6 +62,12 @@ pub(crate) fn check_type(
             Ok(())
         }
         (Type::Uuid, _) => Err("it is not a UUID in lower case with hyphens".into()),
+        (Type::Bytes, Value::Object(parts)) if parts.len() == 1 && is_hex(parts.get("hex")) => {
+            Ok(())
+        }
+        (Type::Bytes, _) => {
+            Err(r#"it is not bytes, written {"hex":"…"} in lower case, two digits a byte"#.into())
+        }
     }
 }
 
@@ -102,6 +108,7 @@ pub(crate) fn canonical(value: &Value, kind: Type) -> Option<String> {
         (Type::Text | Type::Uuid, Value::String(text)) => Some(text.clone()),
         (Type::Boolean, Value::Bool(_))
         | (Type::List | Type::Vector, Value::Array(_))
+        | (Type::Bytes, Value::Object(_))
         | (Type::Json, _) => Some(value.to_string()),
         _ => None,
     }
@@ -162,6 +169,13 @@ fn is_integer(text: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+fn is_hex(value: Option<&Value>) -> bool {
+    value.and_then(Value::as_str).is_some_and(|text| {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        text.len().is_multiple_of(2) && text.bytes().all(digit)
+    })
+}
+
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(place, byte)| match place {
@@ -192,7 +206,7 @@ mod tests {
     #[test]
     fn each_type_takes_its_values_and_no_others() {
         #[rustfmt::skip] // a table: one type a line
-        let table: [(Type, &[&str], &[&str]); 10] = [
+        let table: [(Type, &[&str], &[&str]); 11] = [
             (Type::Text, &[r#""""#, r#""a""#, "null"], &["1", "true", "[]"]),
             (Type::Integer, &["0", "-7", "123456789012345678901234567890"], &["1.0", "1e3", r#""1""#, "true"]),
             (Type::Decimal, &["1", "-0.10", "12345678901234567890.10", "1e3"], &[r#""1.5""#, "[]"]),
@@ -205,6 +219,7 @@ mod tests {
             (Type::Vector, &["[1,2.5]"], &["[1]", "[1,2,3]", r#"[1,"2"]"#, "[1,1e999]", "1"]),
             (Type::Uuid, &[r#""0190d6f0-0000-7000-8000-000000000000""#],
                 &[r#""0190D6F0-0000-7000-8000-000000000000""#, r#""0190d6f0000070008000000000000000""#, "1"]),
+            (Type::Bytes, &[r#"{"hex":""}"#, r#"{"hex":"00ff"}"#], &[r#""00ff""#, r#"{"hex":"0"}"#, r#"{"hex":"FF"}"#, r#"{"hex":"0ä"}"#, "{}", r#"{"hex":"00","a":1}"#]),
         ];
         for (kind, good, bad) in table {
             for json in good {

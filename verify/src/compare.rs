@@ -42,6 +42,14 @@ pub(crate) fn holds(
             }
             _ => false,
         },
+        (Type::Bytes, value) => {
+            let hex = value["hex"].as_str().unwrap_or_default();
+            let is = |(at, byte): (usize, &u8)| {
+                hex.get(2 * at..2 * at + 2) == Some(format!("{byte:02x}").as_str())
+            };
+            matches!(cell, Cell::Blob(bytes)
+                if hex.len() == 2 * bytes.len() && bytes.iter().enumerate().all(is))
+        }
         (_, Value::Bool(value)) => {
             *cell == Cell::Int(i64::from(*value)) || cell.text() == Some(&value.to_string())
         }
@@ -297,6 +305,13 @@ mod tests {
         assert!(!is(Type::Text, r#""a b""#, &"a  b".into()));
         assert!(!is(Type::Text, r#""a""#, &"A".into()));
         assert!(is(Type::Uuid, r#""ab""#, &"AB".into()));
+        assert!(is(
+            Type::Bytes,
+            r#"{"hex":"00ff"}"#,
+            &Cell::Blob(vec![0, 255])
+        ));
+        assert!(!is(Type::Bytes, r#"{"hex":"00ff"}"#, &Cell::Blob(vec![0])));
+        assert!(!is(Type::Bytes, r#"{"hex":""}"#, &Cell::Null));
     }
 
     #[test]

@@ -179,6 +179,8 @@ pub enum Type {
     Vector,
     /// A UUID, in lower case with hyphens.
     Uuid,
+    /// Bytes, written in hex.
+    Bytes,
 }
 
 /// What to do with a local time that does not exist.

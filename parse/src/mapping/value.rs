@@ -1,7 +1,7 @@
 //! The types: a value of the source becomes one of the record line, exactly or not at all.
 
 use contract::plan::{Field, Type};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::moment::Moments;
 use super::number::{self, Notation};
@@ -25,6 +25,7 @@ pub(super) enum Kind {
     List(Vec<String>),
     Vector,
     Uuid,
+    Bytes,
 }
 
 impl Kind {
@@ -65,6 +66,7 @@ impl Kind {
             ),
             Type::Vector => Self::Vector,
             Type::Uuid => Self::Uuid,
+            Type::Bytes => Self::Bytes,
         })
     }
 
@@ -124,6 +126,7 @@ impl Kind {
                 Some(other) => Err(format!("holds {} where numbers are expected", kind_of(other))),
             },
             (Self::Uuid, Value::String(text)) => uuid(&text),
+            (Self::Bytes, Value::String(text)) => bytes(&text),
             (_, other) => Err(format!("is {} where {} is expected", kind_of(&other), self.name())),
         }
     }
@@ -140,6 +143,7 @@ impl Kind {
             Self::List(_) => "a list of texts",
             Self::Vector => "a list of numbers",
             Self::Uuid => "a UUID",
+            Self::Bytes => "bytes in hex",
         }
     }
 }
@@ -149,6 +153,14 @@ fn text(text: String) -> Result<Value, String> {
         return Err("holds a NUL character, which targets can't keep".into());
     }
     Ok(Value::String(text))
+}
+
+/// Takes hex digits in any case, two a byte.
+fn bytes(text: &str) -> Result<Value, String> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("is not in hex: expected two of the digits 0-9 and a-f for each byte".into());
+    }
+    Ok(json!({"hex": text.to_ascii_lowercase()}))
 }
 
 /// Takes 32 hex digits, with hyphens or without, in any case.
@@ -253,6 +265,7 @@ mod tests {
                 json!("0000000000000000000000000000000A"),
                 json!("00000000-0000-0000-0000-00000000000a"),
             ),
+            ("type = \"bytes\"", json!("00fF"), json!({"hex": "00ff"})),
         ] {
             assert_eq!(convert(plan, value, true), Ok(expected), "{plan}");
         }
@@ -294,6 +307,7 @@ mod tests {
                 "holds a text where numbers",
             ),
             ("type = \"uuid\"", json!("not one"), "is no UUID"),
+            ("type = \"bytes\"", json!("00f"), "is not in hex"),
         ] {
             let found = convert(plan, value, true).unwrap_err();
             assert!(found.contains(said), "{plan}: {found}");

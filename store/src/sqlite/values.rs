@@ -47,6 +47,9 @@ pub(super) fn encode(field: &Field, column: &Column, value: &Value) -> Result<Ce
         (Type::Text | Type::Date | Type::Timestamp | Type::Uuid, Value::String(text)) => {
             Ok(Cell::Text(text.clone()))
         }
+        (Type::Bytes, value) => {
+            crate::plain::bytes(value).map_or_else(wrong, |bytes| Ok(Cell::Blob(bytes)))
+        }
         _ => wrong(),
     }
 }
