@@ -4,8 +4,6 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Digest;
-
 /// Where a record starts in its source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,38 +92,56 @@ impl Record {
     /// Of the SHA-256 the ledger keeps the first 16 bytes.
     #[must_use]
     pub fn digest(&self) -> [u8; 16] {
-        let mut sums: Vec<(&str, [u8; 32])> = self
-            .columns()
-            .map(|(column, content)| (column, *Digest::of(content.as_bytes()).bytes()))
-            .collect();
-        sums.sort_unstable();
+        let mut columns: Vec<(&str, Content<'_>)> = self.columns().collect();
+        columns.sort_unstable_by_key(|(column, _)| *column);
         let mut hasher = crate::digest::Hasher::default();
         hasher.update(&[self.op as u8]);
-        for (column, sum) in sums {
-            hasher.update(&(column.len() as u64).to_le_bytes());
-            hasher.update(column.as_bytes());
-            hasher.update(&sum);
+        let mut sized = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        for (column, content) in columns {
+            sized(column.as_bytes());
+            match content {
+                // As JSON, which tells a text from a number.
+                Content::Field(value) => sized(format!("v{value}").as_bytes()),
+                Content::Ref(to) => [b"r", to.entity.as_bytes(), to.key.as_bytes()]
+                    .into_iter()
+                    .for_each(&mut sized),
+                Content::Lookup(code) => [b"l", code.as_bytes()].into_iter().for_each(&mut sized),
+            }
         }
         hasher.digest().short()
     }
 
-    /// Iterates over all columns that the record sets, each with its source content in one
-    /// unambiguous text (what column checksums are made of).
-    pub fn columns(&self) -> impl Iterator<Item = (&str, String)> {
+    /// Tells whether the record says nothing of any column.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.fields.is_empty() && self.refs.is_empty() && self.lookups.is_empty()
+    }
+
+    fn columns(&self) -> impl Iterator<Item = (&str, Content<'_>)> {
         let fields = self
             .fields
             .iter()
-            .map(|(column, value)| (column.as_str(), format!("v{value}")));
+            .map(|(column, value)| (column.as_str(), Content::Field(value)));
         let refs = self
             .refs
             .iter()
-            .map(|(column, to)| (column.as_str(), format!("r{}\n{}", to.entity, to.key)));
+            .map(|(column, to)| (column.as_str(), Content::Ref(to)));
         let lookups = self
             .lookups
             .iter()
-            .map(|(column, code)| (column.as_str(), format!("l{code}")));
+            .map(|(column, code)| (column.as_str(), Content::Lookup(code)));
         fields.chain(refs).chain(lookups)
     }
+}
+
+/// What a record says of a column.
+enum Content<'a> {
+    Field(&'a Value),
+    Ref(&'a Ref),
+    Lookup(&'a str),
 }
 
 #[cfg(test)]

@@ -79,10 +79,21 @@ impl Cell {
     /// Returns a short checksum of the canonical bytes: the first 8 bytes of their SHA-256.
     #[must_use]
     pub fn sum(&self) -> u64 {
-        let mut bytes = Vec::new();
-        self.encode(&mut bytes);
         let mut hasher = Hasher::default();
-        hasher.update(&bytes);
+        let mut sized = |tag, bytes: &[u8]| {
+            hasher.update(&[tag]);
+            hasher.update(&(bytes.len() as u64).to_be_bytes());
+            hasher.update(bytes);
+        };
+        match self {
+            Self::Text(text) => sized(b't', text.as_bytes()),
+            Self::Blob(bytes) => sized(b'b', bytes),
+            short => {
+                let mut bytes = Vec::with_capacity(9);
+                short.encode(&mut bytes);
+                hasher.update(&bytes);
+            }
+        }
         let mut sum = [0; 8];
         sum.copy_from_slice(&hasher.digest().bytes()[..8]);
         u64::from_be_bytes(sum)

@@ -3,6 +3,8 @@
 //! Everything that goes with the number of rows takes slices: PostgreSQL makes one statement over
 //! arrays of a call, SQLite one prepared statement a row (its [`Engine::WAVE`] is 1).
 
+use std::borrow::Cow;
+
 use contract::plan::{Add, Field};
 use serde_json::Value;
 
@@ -233,7 +235,7 @@ pub trait Sql {
 
     /// Returns the form in which two cells of a column are compared: json without regard to
     /// layout, lists by element, decimals by value where the plan says so, others as they are.
-    fn canonical(&self, field: Option<&Field>, cell: &Cell) -> Cell;
+    fn canonical<'a>(&self, field: Option<&Field>, cell: &'a Cell) -> Cow<'a, Cell>;
 
     /// Returns the form of a cell that every target shares, for [`crate::fingerprint`]: only json loses
     /// anything by it, its layout. `FORMAT.md` says it in words.

@@ -122,7 +122,7 @@ impl<'p> Checker<'p> {
 
     /// The same content under two keys is most often one thing exported twice.
     fn check_content(&mut self, record: &Record, place: Place, found: &mut Findings) {
-        if record.columns().next().is_none() {
+        if record.is_bare() {
             return;
         }
         let mut content = record.digest();

@@ -187,19 +187,20 @@ pub fn take(
     ))
 }
 
-/// Renews the lease, in the transaction at hand: whoever lost it writes nothing.
+/// Renews the lease, in the transaction at hand: whoever lost it writes nothing. Returns the time by
+/// the target's clock.
 ///
 /// # Errors
 ///
 /// [`StoreError::LockLost`] where somebody took over.
-pub fn renew(sql: &mut dyn Sql, lease: Lease) -> Result<(), StoreError> {
+pub fn renew(sql: &mut dyn Sql, lease: Lease) -> Result<i64, StoreError> {
     let now = sql.now()?;
     let renewed = sql.execute(
         "UPDATE ledger.lock SET expires = ?2 WHERE id = 1 AND token = ?1",
         &[lease.token.into(), (now + lasts()).into()],
     )?;
     if renewed == 1 {
-        return Ok(());
+        return Ok(now);
     }
     let holder = holder(sql)?.map_or_else(
         || "somebody who is done".into(),

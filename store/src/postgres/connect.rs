@@ -62,6 +62,10 @@ pub struct Postgres {
     pub(super) deferred: BTreeSet<String>,
     /// The highest id that was given to a sequence's column in this transaction.
     pub(super) given: BTreeMap<String, i64>,
+    /// The statements that make the settings of a transaction.
+    pub(super) settings: String,
+    /// Whether the ledger was seen.
+    pub(super) ledger: Flag<bool>,
     /// How many temporary tables were made.
     pub(super) stages: Flag<u64>,
     /// Whether a transaction is open, and whether it writes.
@@ -79,7 +83,7 @@ impl Postgres {
     /// It can't be reached, refuses the login, or can't be written (a standby).
     pub fn open(url: &PostgresUrl) -> Result<Self, StoreError> {
         let mut this = Self::connect(url)?;
-        this.set(false)?;
+        this.set_for_session()?;
         let read_only = this.ask("SELECT current_setting('transaction_read_only')", &[])?;
         if read_only
             .first()
@@ -99,9 +103,11 @@ impl Postgres {
     /// It can't be reached, or refuses the login.
     pub fn open_reader(url: &PostgresUrl) -> Result<Self, StoreError> {
         let this = Self::connect(url)?;
-        this.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        this.batch(&format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}",
+            this.settings
+        ))?;
         this.open.set(true);
-        this.set(true)?;
         Ok(this)
     }
 
@@ -122,7 +128,7 @@ impl Postgres {
             StoreError::Refused { message } | StoreError::Constraint { message } => failed(message),
             other => other,
         })?;
-        Ok(Self {
+        let mut this = Self {
             client: RefCell::new(Some(client)),
             url: url.clone(),
             types: HashMap::new(),
@@ -131,42 +137,50 @@ impl Postgres {
             sequences: HashMap::new(),
             deferred: BTreeSet::new(),
             given: BTreeMap::new(),
+            settings: String::new(),
+            ledger: Flag::new(false),
             stages: Flag::new(0),
             open: Flag::new(false),
             writes: false,
             broken: Flag::new(false),
-        })
+        };
+        this.learn_settings()?;
+        Ok(this)
     }
 
-    /// Makes the settings, for the transaction at hand or for the session.
-    pub(super) fn set(&self, local: bool) -> Result<(), StoreError> {
-        let (mut names, mut values): (Vec<&str>, Vec<String>) = SETTINGS
+    /// Finds the settings that the server knows, and makes the statements of them.
+    fn learn_settings(&mut self) -> Result<(), StoreError> {
+        let names: Vec<&str> = SETTINGS.iter().map(|(name, _)| *name).collect();
+        let sql = "SELECT name FROM unnest($1) AS s (name) WHERE current_setting(name, true) IS NOT NULL \
+                   UNION ALL SELECT 'synchronous_commit' WHERE current_setting('synchronous_commit') = 'off'";
+        let known = self.ask(sql, &[(&names, Type::TEXT_ARRAY)])?;
+        let is_known = |name: &str| known.iter().any(|row| row[0].text() == Some(name));
+        let asked = |name: &'static str| Some((name, self.url.option(name)?));
+        let fixed = SETTINGS
             .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()))
-            .unzip();
-        if let (Some(timeout), Some(last)) = (self.url.option("lock_timeout"), values.last_mut()) {
-            *last = timeout;
-        }
-        if let Some(timeout) = self.url.option("statement_timeout") {
-            names.push("statement_timeout");
-            values.push(timeout);
-        }
-        if let Some(schema) = self.url.option("schema") {
-            names.push("search_path");
-            values.push(quoted(&schema));
-        }
-        let sql = "SELECT set_config(name, value, $3) FROM unnest($1, $2) AS s (name, value) \
-                   WHERE current_setting(name, true) IS NOT NULL UNION ALL \
-                   SELECT set_config('synchronous_commit', 'on', $3) WHERE current_setting('synchronous_commit') = 'off'";
-        self.ask(
-            sql,
-            &[
-                (&names, Type::TEXT_ARRAY),
-                (&values, Type::TEXT_ARRAY),
-                (&local, Type::BOOL),
-            ],
-        )
-        .map(|_| ())
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        let fixed = fixed.chain([("synchronous_commit", "on".to_owned())]);
+        let mut settings: Vec<(&str, String)> = fixed.filter(|(name, _)| is_known(name)).collect();
+        settings.extend(
+            ["lock_timeout", "statement_timeout"]
+                .into_iter()
+                .filter_map(asked),
+        );
+        settings.extend(
+            self.url
+                .option("schema")
+                .map(|schema| ("search_path", schema)),
+        );
+        let set = |(name, value): &(&str, String)| {
+            format!("SET LOCAL {name} = '{}';", value.replace('\'', "''"))
+        };
+        self.settings = settings.iter().map(set).collect();
+        Ok(())
+    }
+
+    /// Makes the settings for the session, for what is asked outside of transactions.
+    fn set_for_session(&self) -> Result<(), StoreError> {
+        self.batch(&self.settings.replace("SET LOCAL", "SET"))
     }
 
     /// Asks what no index serves: the plan may read whole tables, once.

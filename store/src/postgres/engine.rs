@@ -10,6 +10,11 @@ use crate::engine::Engine;
 use crate::ledger::{Change, Entry, statements};
 use crate::{Cell, Key, Sql, StoreError};
 
+/// Waits for other writers of ours, by the row that is their lock, and tells the server's
+/// administrator which run this is.
+const EXCLUDE: &str = "SELECT set_config('application_name', 'switchback ' || COALESCE(run, ''), true) \
+                       FROM switchback.lock WHERE id = 1 FOR UPDATE;";
+
 impl Engine for Postgres {
     const WAVE: usize = 10_000;
     const GATHERS: bool = false;
@@ -18,12 +23,15 @@ impl Engine for Postgres {
         // What somebody did to a table meanwhile is seen.
         self.tables.clear();
         self.given.clear();
-        self.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
+        let alone = if self.has_ledger()? { EXCLUDE } else { "" };
         self.open.set(true);
         self.broken.set(false);
-        let begun = self.set(true).and_then(|()| self.exclude());
+        let begun = self.batch(&format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}{alone}",
+            self.settings
+        ));
         if begun.is_err() {
-            self.rollback()?;
+            self.rollback().ok();
         }
         begun
     }
@@ -44,6 +52,8 @@ impl Engine for Postgres {
     }
 
     fn rollback(&mut self) -> Result<(), StoreError> {
+        // It may have been made in this transaction.
+        self.ledger.set(false);
         if !self.open.replace(false) {
             return Ok(());
         }
@@ -82,7 +92,7 @@ impl Engine for Postgres {
                 .replace("source TEXT", "source TEXT COLLATE \"C\"");
             self.batch(&spelled(&sql))?;
         }
-        self.exclude()
+        self.batch(EXCLUDE)
     }
 
     fn alter(&mut self, _: &str) -> Result<(), StoreError> {
@@ -198,17 +208,6 @@ impl Engine for Postgres {
 }
 
 impl Postgres {
-    /// Waits for other writers of ours, by the row that is their lock, and tells the server's
-    /// administrator which run this is.
-    fn exclude(&mut self) -> Result<(), StoreError> {
-        if self.has_ledger()? {
-            let sql = "SELECT set_config('application_name', 'switchback ' || COALESCE(run, ''), true) \
-                       FROM switchback.lock WHERE id = 1 FOR UPDATE";
-            self.ask(sql, &[])?;
-        }
-        Ok(())
-    }
-
     /// Moves sequences past the ids that were given explicitly, so that the application's next insert
     /// works.
     fn move_sequences(&mut self) -> Result<(), StoreError> {

@@ -111,7 +111,7 @@ impl Postgres {
             rows += table.rows;
         }
         self.batch("RESET search_path")?;
-        self.set(true)?;
+        self.batch(&self.settings)?;
         self.take_part(wish.file)?;
         crash_point!("restore.history", failed(wish.file));
         let then: Then = part

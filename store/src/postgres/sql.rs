@@ -1,5 +1,7 @@
 //! Statements and reads on PostgreSQL: one statement over arrays, however many keys are asked for.
 
+use std::borrow::Cow;
+
 use contract::plan::{Add, Field};
 use postgres::types::{ToSql, Type};
 use serde_json::Value;
@@ -171,12 +173,11 @@ impl Sql for Postgres {
     }
 
     fn has_ledger(&mut self) -> Result<bool, StoreError> {
-        Ok(!self
-            .ask(
-                "SELECT 1 WHERE to_regclass('switchback.meta') IS NOT NULL",
-                &[],
-            )?
-            .is_empty())
+        if !self.ledger.get() {
+            let sql = "SELECT 1 WHERE to_regclass('switchback.meta') IS NOT NULL";
+            self.ledger.set(!self.ask(sql, &[])?.is_empty());
+        }
+        Ok(self.ledger.get())
     }
 
     fn table(&mut self, name: &str) -> Result<Option<Table>, StoreError> {
@@ -414,7 +415,7 @@ impl Sql for Postgres {
         values::key_cell(self.type_of(column).kind, text)
     }
 
-    fn canonical(&self, field: Option<&Field>, cell: &Cell) -> Cell {
+    fn canonical<'a>(&self, field: Option<&Field>, cell: &'a Cell) -> Cow<'a, Cell> {
         values::canonical(field, cell)
     }
 

@@ -1,5 +1,7 @@
 //! Values of a record as PostgreSQL keeps them.
 
+use std::borrow::Cow;
+
 use contract::plan::{Field, ListOut, Type};
 use serde_json::Value;
 
@@ -175,9 +177,9 @@ impl Postgres {
 }
 
 /// The form in which two cells of a column are compared.
-pub(super) fn canonical(field: Option<&Field>, cell: &Cell) -> Cell {
+pub(super) fn canonical<'a>(field: Option<&Field>, cell: &'a Cell) -> Cow<'a, Cell> {
     let number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
-    match (field.map(|field| field.kind), cell) {
+    Cow::Owned(match (field.map(|field| field.kind), cell) {
         (Some(Type::Json | Type::List | Type::Vector), Cell::Text(text)) => json(text.clone()),
         (Some(Type::Decimal), Cell::Real(number)) => Cell::Text(plain(&shortest(*number))),
         (Some(Type::Decimal), Cell::Int(number)) => Cell::Text(plain(&number.to_string())),
@@ -185,8 +187,8 @@ pub(super) fn canonical(field: Option<&Field>, cell: &Cell) -> Cell {
             Cell::Text(plain(text))
         }
         (Some(Type::Uuid), Cell::Text(text)) => Cell::Text(text.to_ascii_lowercase()),
-        _ => cell.clone(),
-    }
+        _ => return Cow::Borrowed(cell),
+    })
 }
 
 /// Makes the cell for a key that is written as text: as the server would write it.

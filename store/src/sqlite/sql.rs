@@ -1,5 +1,7 @@
 //! Statements and reads on SQLite.
 
+use std::borrow::Cow;
+
 use contract::crash_point;
 use contract::plan::{Add, Field};
 use rusqlite::params_from_iter;
@@ -310,7 +312,7 @@ impl Sql for Sqlite {
         values::key_cell(column, text)
     }
 
-    fn canonical(&self, field: Option<&Field>, cell: &Cell) -> Cell {
+    fn canonical<'a>(&self, field: Option<&Field>, cell: &'a Cell) -> Cow<'a, Cell> {
         values::canonical(field, cell)
     }
 

@@ -1,5 +1,7 @@
 //! Values of a record as SQLite keeps them.
 
+use std::borrow::Cow;
+
 use contract::plan::{Field, ListOut, Type};
 use serde_json::Value;
 
@@ -161,12 +163,12 @@ fn list(items: &[Value], store: Option<&ListOut>) -> Result<Cell, String> {
 }
 
 /// The form in which two cells of a column are compared.
-pub(super) fn canonical(field: Option<&Field>, cell: &Cell) -> Cell {
-    match (field.map(|field| field.kind), cell) {
+pub(super) fn canonical<'a>(field: Option<&Field>, cell: &'a Cell) -> Cow<'a, Cell> {
+    Cow::Owned(match (field.map(|field| field.kind), cell) {
         (Some(Type::Json | Type::List | Type::Vector), Cell::Text(text)) => {
             match serde_json::from_str::<Value>(text) {
                 Ok(value) => Cell::Text(sorted(value).to_string()),
-                Err(_) => cell.clone(),
+                Err(_) => return Cow::Borrowed(cell),
             }
         }
         (Some(Type::Decimal), Cell::Real(number)) => Cell::Text(plain(&shortest(*number))),
@@ -182,8 +184,8 @@ pub(super) fn canonical(field: Option<&Field>, cell: &Cell) -> Cell {
             )]
             Cell::Int(*number as i64)
         }
-        _ => cell.clone(),
-    }
+        _ => return Cow::Borrowed(cell),
+    })
 }
 
 /// The form that every target shares.

@@ -38,6 +38,7 @@ impl<E: Engine> Writer<E> {
         result.inspect_err(|_| {
             // The transaction is lost with all its batches; what stands, the ledger says.
             self.open = None;
+            self.sure = false;
             self.engine.rollback().ok();
         })
     }
@@ -74,7 +75,11 @@ impl<E: Engine> Writer<E> {
             files: BTreeMap::new(),
             changes: None,
             error: None,
-            at: self.engine.now()?,
+            at: if self.dry {
+                self.engine.now()?
+            } else {
+                self.clock
+            },
         };
         self.engine.savepoint("batch")?;
         let records = self.concerned(bound, batch)?;
@@ -121,7 +126,9 @@ impl<E: Engine> Writer<E> {
         row.files.clone_from(&outcome.files);
         row.error.clone_from(&outcome.error);
         ledger::put_batch(&mut self.engine, run_seq, &row)?;
-        ledger::clear_failures(&mut self.engine, run_seq, batch.no)?;
+        if self.resumed {
+            ledger::clear_failures(&mut self.engine, run_seq, batch.no)?;
+        }
         for (no, reject) in (1..).zip(&outcome.rejects) {
             ledger::add_failure(&mut self.engine, run_seq, batch.no, no, reject)?;
         }

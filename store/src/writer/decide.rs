@@ -1,6 +1,8 @@
 //! What is to be done with a record: a pure function of what the record says, what the id map
 //! remembers and what the row holds.
 
+use std::borrow::Cow;
+
 use contract::plan::{Entity, OnDrift, OnGone, OnMatch};
 
 use crate::Cell;
@@ -13,15 +15,22 @@ pub(super) struct Wanted {
     pub place: usize,
     /// As it is written.
     pub cell: Cell,
-    /// As it is compared.
-    pub canonical: Cell,
+    /// As it is compared, where that is not as it is written.
+    pub canonical: Option<Cell>,
+}
+
+impl Wanted {
+    /// The value as it is compared.
+    pub fn canonical(&self) -> &Cell {
+        self.canonical.as_ref().unwrap_or(&self.cell)
+    }
 }
 
 /// The row that a record was found to be.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'a> {
     /// Its values as they are compared.
-    pub canonical: &'a dyn Fn(usize) -> Cell,
+    pub canonical: &'a dyn Fn(usize) -> Cow<'a, Cell>,
 }
 
 /// What is to be done.
@@ -59,7 +68,7 @@ pub(super) fn decide(
 ) -> Decision {
     let entry = entry.filter(|entry| !entry.gone);
     let differs =
-        |row: &Found<'_>, wanted: &Wanted| (row.canonical)(wanted.place) != wanted.canonical;
+        |row: &Found<'_>, wanted: &Wanted| *(row.canonical)(wanted.place) != *wanted.canonical();
     match (entry, row) {
         (None, None) => Decision::Insert,
         (None, Some(row)) => match entity.on_match {
@@ -103,11 +112,11 @@ fn merge(entity: &Entity, entry: &Entry, row: Found<'_>, wanted: &[Wanted]) -> D
     let (mut columns, mut overwritten, mut kept, mut drifted) = (vec![], vec![], vec![], vec![]);
     for wanted in wanted {
         let present = (row.canonical)(wanted.place);
-        if present == wanted.canonical {
+        if *present == *wanted.canonical() {
             continue;
         }
         let last = entry.sum(wanted.place);
-        if last == Some(wanted.canonical.sum()) {
+        if last == Some(wanted.canonical().sum()) {
             drifted.push(wanted.place);
             continue;
         }
@@ -124,7 +133,7 @@ fn merge(entity: &Entity, entry: &Entry, row: Found<'_>, wanted: &[Wanted]) -> D
                     rule: "drift",
                     message: format!(
                         "it changed in the source (now {}) and in the target (now {present}), and `on_drift` is \"fail\"",
-                        wanted.canonical
+                        wanted.canonical()
                     ),
                     column: Some(wanted.place),
                 };
@@ -181,13 +190,13 @@ mod tests {
         let want = |(place, text): (usize, &&str)| Wanted {
             place,
             cell: (*text).into(),
-            canonical: (*text).into(),
+            canonical: None,
         };
         now.iter().enumerate().map(want).collect()
     }
 
     fn run(settings: &str, last: &[&str], present: &[&str], now: &[&str]) -> Decision {
-        let cell = |place: usize| Cell::from(present[place]);
+        let cell = |place: usize| Cow::Owned(Cell::from(present[place]));
         decide(
             &entity(settings),
             Some(&entry(last)),
@@ -273,7 +282,7 @@ mod tests {
         };
         assert!(matches!(gone(""), Decision::Fail { rule: "gone", .. }));
         assert_eq!(gone("on_gone = \"recreate\""), Decision::Insert);
-        let cell = |_| Cell::from("b");
+        let cell = |_| Cow::Owned(Cell::from("b"));
         let there = |settings| {
             decide(
                 &entity(settings),

@@ -26,6 +26,7 @@ impl<E: Engine> Writer<E> {
             Ok(run) if self.dry => Ok(run),
             Ok(run) => self.engine.commit().map(|()| run),
             Err(error) => {
+                self.sure = false;
                 self.engine.rollback().ok();
                 Err(error)
             }

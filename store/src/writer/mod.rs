@@ -180,6 +180,10 @@ pub(crate) struct Bound {
 pub(crate) type Lookups = BTreeMap<String, BTreeMap<String, BTreeMap<String, Cell>>>;
 
 /// Writes to a SQL database.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with one another"
+)]
 pub struct Writer<E> {
     pub(crate) engine: E,
     plan: Option<LoadedPlan>,
@@ -196,6 +200,12 @@ pub struct Writer<E> {
     stand: Vec<i64>,
     /// One batch a commit.
     single: bool,
+    /// Whether the run is known to be as the ledger has it.
+    sure: bool,
+    /// Whether batches of the run were tried before.
+    resumed: bool,
+    /// When the transaction began, by the target's clock.
+    clock: i64,
     /// Every table that others may refer from, read when first needed.
     catalogue: Option<Vec<Table>>,
 }
@@ -215,6 +225,9 @@ impl<E: Engine> Writer<E> {
             open: None,
             stand: Vec::new(),
             single: false,
+            sure: false,
+            resumed: false,
+            clock: 0,
             catalogue: None,
         }
     }
@@ -232,11 +245,15 @@ impl<E: Engine> Writer<E> {
             return Ok(());
         }
         if let Some(lease) = self.lease {
-            ledger::renew(&mut self.engine, lease)?;
+            self.clock = ledger::renew(&mut self.engine, lease)?;
+        }
+        if self.sure {
+            return Ok(());
         }
         let id = self.the_run()?.id.clone();
         let found = ledger::find_run(&mut self.engine, &id)?;
         self.run = Some(found.ok_or_else(|| StoreError::damaged("the run is missing"))?);
+        self.sure = true;
         Ok(())
     }
 }

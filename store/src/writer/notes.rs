@@ -169,7 +169,7 @@ fn entry_now(
     sums.extend(
         wanted
             .iter()
-            .map(|wanted| (wanted.place, wanted.canonical.sum())),
+            .map(|wanted| (wanted.place, wanted.canonical().sum())),
     );
     sums.sort_unstable();
     Entry {

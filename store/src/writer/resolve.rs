@@ -1,5 +1,6 @@
 //! From records to the cells they want.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use contract::plan::{RunValue, Type};
@@ -89,7 +90,10 @@ impl<E: Engine> Writer<E> {
             for (at, cell) in cells {
                 match cell {
                     Ok(cell) => {
-                        let canonical = self.comparable(bound, place, &cell);
+                        let canonical = match self.comparable(bound, place, &cell) {
+                            Cow::Owned(other) => Some(other),
+                            Cow::Borrowed(_) => None,
+                        };
                         found[at].0.push(Wanted {
                             place,
                             cell,

@@ -120,7 +120,10 @@ impl<E: Engine> Writer<E> {
         }
         let run = match start.run {
             Which::New(new) => self.new_run(plan, *new, &holder)?,
-            Which::Resume(run) => self.resumed(&run.id, &holder)?,
+            Which::Resume(run) => {
+                self.resumed = true;
+                self.resumed(&run.id, &holder)?
+            }
         };
         (self.holder, self.lease, self.run) = (Some(holder), Some(lease), Some(run));
         self.add(&found.missing)?;

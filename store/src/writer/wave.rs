@@ -1,5 +1,6 @@
 //! Waves: records that are resolved and written together, as many as the target takes at once.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -144,13 +145,10 @@ impl<E: Engine> Writer<E> {
         let Located { entry, row } = &item.located;
         let same = |entry: &Entry| entry.digest == digest || entry.digest == full;
         let same = entry.as_ref().is_some_and(same);
-        let canonical = |place: usize| {
-            let present = row.as_ref().map(|row| &row[place]);
-            present.map_or(Cell::Null, |cell| self.comparable(bound, place, cell))
-        };
-        let found = row.as_ref().map(|_| Found {
-            canonical: &canonical,
-        });
+        let canonical = row
+            .as_ref()
+            .map(|row| |place: usize| self.comparable(bound, place, &row[place]));
+        let found = canonical.as_ref().map(|canonical| Found { canonical });
         let decision = decide(
             &bound.binding.entity,
             entry.as_ref(),
@@ -248,11 +246,16 @@ impl<E: Engine> Writer<E> {
     }
 
     /// A cell as it is compared: a tag of a run in the tag column does not count.
-    pub(super) fn comparable(&self, bound: &Bound, place: usize, cell: &Cell) -> Cell {
+    pub(super) fn comparable<'a>(
+        &self,
+        bound: &Bound,
+        place: usize,
+        cell: &'a Cell,
+    ) -> Cow<'a, Cell> {
         let field = bound.binding.field(place);
         if bound.binding.tag == Some(place) {
             let cell = super::stamps::without_tags(bound, cell);
-            return self.engine.canonical(field, &cell);
+            return Cow::Owned(self.engine.canonical(field, &cell).into_owned());
         }
         self.engine.canonical(field, cell)
     }
