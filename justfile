@@ -101,6 +101,17 @@ bench *ROWS:
     cargo build --locked --release --workspace --bins
     cargo run --locked --release --quiet -p tests --bin bench -- {{ROWS}}
 
+# The same for apply, verify and rollback on PostgreSQL, beside psql, pgloader and dlt; installs them
+bench-postgres *ROWS: tools
+    #!/usr/bin/env bash
+    set -euo pipefail
+    root=$([ "$(id -u)" = 0 ] || echo sudo)
+    command -v pgloader >/dev/null || { $root apt-get -q update; $root apt-get -q install -y --no-install-recommends pgloader; }
+    export PYTHONPATH="{{justfile_directory()}}/target/tools/dlt"
+    python3 -c 'import dlt, psycopg2' 2>/dev/null || python3 -m pip install --quiet --target "$PYTHONPATH" 'dlt[postgres]'
+    cargo build --locked --release --workspace --bins
+    SWITCHBACK_PG_DURABLE=1 cargo run --locked --release --quiet -p tests --bin bench_postgres -- {{ROWS}}
+
 # All that CI runs
 ci:
     .ci/run

@@ -10,6 +10,7 @@
 
 mod bulk;
 pub mod db;
+pub mod measure;
 pub mod postgres;
 mod process;
 mod room;

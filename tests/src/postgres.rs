@@ -107,9 +107,14 @@ fn cluster() -> &'static Cluster {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let options = format!(
-            "-p {port} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off \
-             -c synchronous_commit=off -c max_connections=200",
-            folder.display()
+            "-p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=200 {}",
+            folder.display(),
+            // What is measured is measured as it would be anywhere.
+            if std::env::var_os("SWITCHBACK_PG_DURABLE").is_some() {
+                ""
+            } else {
+                "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+            }
         );
         // Not by `pg_ctl start`: it would hold our pipes open.
         let log = fs::File::create(folder.join("log")).unwrap();

@@ -16,7 +16,7 @@ const EXCLUDE: &str = "SELECT set_config('application_name', 'switchback ' || CO
                        FROM switchback.lock WHERE id = 1 FOR UPDATE;";
 
 impl Engine for Postgres {
-    const WAVE: usize = 10_000;
+    const WAVE: usize = 2_000;
     const GATHERS: bool = false;
 
     fn begin(&mut self) -> Result<(), StoreError> {
