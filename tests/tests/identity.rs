@@ -354,3 +354,23 @@ fn show_9_a_delete_whose_children_the_run_does_not_deal_with_is_refused() {
         same(&room.dump(), &before, action);
     }
 }
+
+#[test]
+fn a_late_reference_that_the_source_takes_back_becomes_null() {
+    let plan = "name = \"n\"\nsystem = \"s\"\n[[entity]]\nname = \"e\"\ntable = \"t\"\nid = { column = \"id\", from = \"key\" }\n\
+                source = { format = \"json\", files = [\"a.ndjson\"], key = \"k\" }\nfields.of = { from = \"of\", ref = \"e\", late = true }\n";
+    let sources = [("a.ndjson", "{\"k\":\"a\",\"of\":\"b\"}\n{\"k\":\"b\"}\n")];
+    let sql = "CREATE TABLE t (id TEXT PRIMARY KEY, of TEXT REFERENCES t (id))";
+    let room = Room::with(plan, &sources, sql);
+    room.bundle("B");
+    room.apply("B");
+    assert_eq!(room.ask("SELECT group_concat(id || of) FROM t"), "ab");
+    let before = room.dump();
+    room.mend("a.ndjson", "\"b\"}\n{", "null}\n{");
+    room.bundle("C");
+    let run = room.apply("C");
+    assert_eq!(room.ask("SELECT count(of) FROM t"), "0");
+    let _ = room.on("verify", &[&run]).code(0);
+    let _ = room.on("rollback", &[&run]).code(0);
+    assert_eq!(room.dump(), before);
+}

@@ -299,7 +299,9 @@ pub(super) fn row_before(entry: Option<&Entry>, row: Option<&Row>, run: i64) -> 
 
 /// The digest that the put pass leaves: of a record with late references one that is not yet whole.
 fn put_digest(bound: &Bound, record: &Record, whole: &[u8]) -> Vec<u8> {
-    if record.refs.keys().any(|name| is_late(bound, name)) {
+    // One that is null now may have been written by an earlier run.
+    let mut names = record.refs.keys().chain(record.fields.keys());
+    if names.any(|name| is_late(bound, name)) {
         contract::Digest::of(&[b"late", whole].concat())
             .short()
             .to_vec()
