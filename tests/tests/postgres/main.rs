@@ -9,6 +9,7 @@
 
 mod snapshots;
 mod throttle;
+mod vectors;
 
 use tests::db::same;
 use tests::postgres::Database;
@@ -16,13 +17,17 @@ use tests::{Done, Room};
 
 /// An example's rows of before go in as they are: SQLite's 0 and 1 for booleans, lists as JSON.
 fn example(name: &str, schema: &str) -> (Room, Database) {
+    example_on(Database::with, name, schema)
+}
+
+fn example_on(make: fn(&str) -> Database, name: &str, schema: &str) -> (Room, Database) {
     let room = Room::example(name);
     let before = room
         .read("before.sql")
         .replace("'[", "'{")
         .replace("]'", "}'");
     let numbers = "UPDATE pg_cast SET castcontext = 'a' WHERE castsource = 'int4'::regtype AND casttarget = 'bool'::regtype;";
-    let database = Database::with(&format!("{schema}\n{numbers}\n{before}"));
+    let database = make(&format!("{schema}\n{numbers}\n{before}"));
     room.bundle("B");
     (room, database)
 }
@@ -175,20 +180,23 @@ const TYPES: &str = r#"{"k":"alt","small":-32768,"big":9223372036854775807,"num"
 
 #[test]
 fn every_type_goes_in_is_changed_and_comes_back() {
-    let database = Database::with(include_str!("types.sql"));
+    torture(&Database::with(include_str!("types.sql")));
+}
+
+fn torture(database: &Database) {
     let room = Room::new();
     room.write("migration.toml", include_str!("types.toml"));
     room.write("a.ndjson", TYPES);
     room.bundle("B");
     let before = database.dump();
     let sum = "3 records: 2 created, 1 updated, 0 unchanged";
-    let first = on(&room, &database, "apply", &["B"])
+    let first = on(&room, database, "apply", &["B"])
         .code(0)
         .says(&[sum])
         .id();
-    let _ = on(&room, &database, "verify", &[&first]).code(0);
+    let _ = on(&room, database, "verify", &[&first]).code(0);
     let again = "3 records: 0 created, 0 updated, 3 unchanged";
-    let _ = on(&room, &database, "apply", &["B"]).code(0).says(&[again]);
+    let _ = on(&room, database, "apply", &["B"]).code(0).says(&[again]);
 
     let between = database.dump();
     room.mend("a.ndjson", "36 hours", "37 hours");
@@ -199,15 +207,15 @@ fn every_type_goes_in_is_changed_and_comes_back() {
     );
     room.bundle("C");
     let sum = "3 records: 0 created, 2 updated, 1 unchanged";
-    let second = on(&room, &database, "apply", &["C"])
+    let second = on(&room, database, "apply", &["C"])
         .code(0)
         .says(&[sum])
         .id();
-    let _ = on(&room, &database, "verify", &[&second]).code(0);
+    let _ = on(&room, database, "verify", &[&second]).code(0);
 
-    let _ = on(&room, &database, "rollback", &[&second]).code(0);
+    let _ = on(&room, database, "rollback", &[&second]).code(0);
     same(&database.dump(), &between, "the second run is taken back");
-    let _ = on(&room, &database, "rollback", &[&first]).code(0);
+    let _ = on(&room, database, "rollback", &[&first]).code(0);
     let content = |dump: &str| -> String {
         let lines = dump
             .lines()
