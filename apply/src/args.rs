@@ -30,10 +30,11 @@ pub struct Args {
     /// The target: sqlite:PATH
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, value_parser = Quiet)]
     pub to: TargetUrl,
-    /// Do all that a live run would do, in a transaction that is undone, and say it
+    /// Do all that a live run would do, in a transaction that is undone, and say it; sequences of
+    /// PostgreSQL advance all the same
     #[arg(long)]
     pub dry_run: bool,
-    /// Stop a dry run after so many seconds: it holds the target's write lock
+    /// Stop a dry run after so many seconds: it holds locks on the target
     #[arg(long, value_name = "N", default_value_t = 300, requires = "dry_run")]
     pub max_seconds: u64,
     /// Apply, verify and roll back on a copy, and print a certificate; the target is only read

@@ -58,8 +58,10 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     }
     if args.dry_run {
         talk.say(format!(
-            "dry run: {} is locked for writing until it ends, {} s at most",
-            args.to, args.max_seconds
+            "dry run: {} {} until it ends, {} s at most",
+            args.to,
+            args.to.kept_from_others(),
+            args.max_seconds
         ));
     }
     let size = match &start.run {

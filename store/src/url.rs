@@ -66,6 +66,17 @@ impl TargetUrl {
         }
     }
 
+    /// Says what a transaction that stays open keeps from others, after the target's name.
+    #[must_use]
+    pub fn kept_from_others(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "is locked for writing",
+            Self::Postgres(_) => {
+                "has the rows that are touched locked for writing, and other runs kept out,"
+            }
+        }
+    }
+
     /// Copies the target as it stands to a new file, opening it for reading alone, and returns where
     /// the copy is.
     ///

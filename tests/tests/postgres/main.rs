@@ -7,6 +7,8 @@
     reason = "tests: a failure here is a failed test"
 )]
 
+mod dry;
+mod schemas;
 mod snapshots;
 mod throttle;
 mod vectors;
