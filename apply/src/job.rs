@@ -455,14 +455,9 @@ impl<'a> Job<'a> {
         let status = Command::new(&program)
             .arg(&run.id)
             .args(allowed)
-            .args([
-                "--to",
-                &self.args.to.to_string(),
-                "--operator",
-                &self.args.operator(),
-                "--reason",
-                reason,
-            ])
+            // Not among its arguments: they can be seen by others.
+            .env("DATABASE_URL", self.args.to.whole())
+            .args(["--operator", &self.args.operator(), "--reason", reason])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()

@@ -46,6 +46,16 @@ impl fmt::Display for TargetUrl {
 }
 
 impl TargetUrl {
+    /// Returns the URL with all that it holds, a password too: never to be shown, only for the
+    /// environment of another program of ours.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        match self {
+            Self::Sqlite(_) => self.to_string(),
+            Self::Postgres(url) => url.whole(),
+        }
+    }
+
     /// Returns what the plan's environments are recognised by: the target with its absolute path,
     /// links resolved, and as it was written. Never a password.
     #[must_use]

@@ -232,6 +232,19 @@ impl PostgresUrl {
     }
 }
 
+impl PostgresUrl {
+    /// The URL with all that it holds, the password too: for the environment of a program of ours.
+    pub(crate) fn whole(&self) -> String {
+        let byte = |text: String, byte: u8| format!("{text}%{byte:02X}");
+        let coded = |text: &str| text.bytes().fold(String::new(), byte);
+        let pairs = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}={}", coded(value)));
+        format!("postgres:///?{}", pairs.collect::<Vec<_>>().join("&"))
+    }
+}
+
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("postgres://")?;
@@ -324,6 +337,7 @@ mod tests {
         assert_eq!(url.hosts(), Ok(vec![("db.example.org".into(), 6432)]));
         assert_eq!(url.to_string(), "postgres://app@db.example.org:6432/club");
         assert_eq!(format!("{url:?}"), url.to_string());
+        assert_eq!(url.whole().parse(), Ok(url));
         let url: PostgresUrl = "postgresql://u@a,b:6000/d".parse().unwrap();
         assert_eq!(
             url.hosts(),

@@ -435,3 +435,35 @@ fn a_deadlock_with_the_application_is_tried_again() {
     assert_ne!(database.ask("SELECT last_value FROM tried"), "1");
     let _ = on(&room, &database, "verify", &[&run]).code(0);
 }
+
+#[test]
+fn a_failed_run_is_taken_back_with_all_that_the_url_says() {
+    let database = Database::with(
+        "CREATE SCHEMA own; CREATE TABLE own.thing (id text PRIMARY KEY, n int NOT NULL)",
+    );
+    let plan = "name = \"n\"\nsystem = \"s\"\n[[entity]]\nname = \"e\"\ntable = \"thing\"\n\
+                source = { format = \"csv\", files = [\"a.csv\"], key = \"id\" }\n\
+                id = { column = \"id\", from = \"key\" }\n[entity.fields]\nn = { from = \"n\", type = \"integer\" }\n";
+    let room = Room::new();
+    room.write("migration.toml", plan);
+    room.write("a.csv", "id,n\na,1\nb,2\nc,99999999999\n");
+    room.bundle("B");
+    let url = format!(
+        "{}?schema=own",
+        database.url().replace("app@", "app:pass%77ord@")
+    );
+    let args = [
+        "B",
+        "--batch-size",
+        "1",
+        "--on-failure",
+        "rollback",
+        "--to",
+        &url,
+    ];
+    let done = room.run("apply", &args).code(1);
+    assert!(!done.err.contains("password"), "{}", done.err);
+    assert_eq!(database.ask("SELECT count(*) FROM own.thing"), "0");
+    let status = database.ask("SELECT status FROM switchback.runs");
+    assert_eq!(status, "rolled-back");
+}
