@@ -86,7 +86,13 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             look_up(&bundle, target.as_mut())?;
         }
     }
-    let snapshot = snapshot::take(args, talk, &mut start.run).map_err(refused)?;
+    let snapshot = snapshot::take(args, talk, &mut start.run).map_err(|error| {
+        // What ends this ends the program that makes the copy, too.
+        match signals.stop() {
+            Some(exit) => Failure::new(exit, format!("stopped before the run began: {error}")),
+            None => refused(error),
+        }
+    })?;
     let id = start.run.id().to_owned();
     let given_up = hooks::holding(args, target.sql()).map_err(refused)?;
     let run = target.start(bundle.plan(), start).map_err(|error| {
