@@ -7,7 +7,7 @@ use contract::bundle::Bundle;
 use contract::plan::Lookup;
 use contract::signals::Signals;
 use contract::{Exit, Failure, Talk};
-use store::{LookupCode, Target, Which};
+use store::{LookupCode, Target, TargetUrl, Which};
 
 use crate::Args;
 use crate::cut;
@@ -63,6 +63,21 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             args.to.kept_from_others(),
             args.max_seconds
         ));
+        let mut tables: Vec<&str> = bundle
+            .plan()
+            .plan
+            .add
+            .column
+            .iter()
+            .map(|new| new.table.as_str())
+            .collect();
+        tables.dedup();
+        if matches!(args.to, TargetUrl::Postgres(_)) && !tables.is_empty() {
+            talk.say(format!(
+                "dry run: nobody else reads {} either where a column is missing (ACCESS EXCLUSIVE)",
+                tables.join(", ")
+            ));
+        }
     }
     let size = match &start.run {
         Which::New(new) => new.batch_size,

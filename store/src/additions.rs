@@ -1,12 +1,14 @@
 //! Columns and tables that a run adds: how they are called, and the statements that make them and
 //! take them away.
 
+use std::collections::BTreeMap;
+
 use contract::plan::{Add, ColumnSpec, NewColumn, NewForeignKey, NewTable, OnDelete};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Cell, Sql};
+use crate::{Cell, Sql, Table};
 
 /// A column or a table that the plan adds.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,9 +20,10 @@ pub enum Addition {
 }
 
 /// The catalogue as it will be once what the plan adds is there.
+#[derive(Debug, Clone)]
 pub struct Planned {
-    /// What answers for it: its tables hold no rows.
-    pub catalogue: Box<dyn Sql>,
+    /// The tables that were asked for, by the name that they were asked by.
+    pub tables: BTreeMap<String, Table>,
     /// What is not there yet, in the order in which it is to be added.
     pub missing: Vec<Addition>,
     /// What can't be added, or could not be taken away again: list in the plan, 0-based place in it,
@@ -58,7 +61,7 @@ impl Addition {
         }
     }
 
-    /// Returns the statement that adds it.
+    /// Returns the statement that adds it; rows that are there get the default.
     pub(crate) fn statement(&self, sql: &dyn Sql) -> String {
         match self {
             Self::Table(new) => create_table(sql, new),
@@ -116,17 +119,13 @@ fn create_table(sql: &dyn Sql, new: &NewTable) -> String {
     let unique = |columns: &Vec<String>| format!("UNIQUE ({})", listed(columns));
     parts.extend(new.unique.iter().map(unique));
     let refers = |key: &NewForeignKey| {
-        let on_delete = match key.on_delete {
-            OnDelete::NoAction => "",
-            OnDelete::Cascade => " ON DELETE CASCADE",
-            OnDelete::SetNull => " ON DELETE SET NULL",
-        };
         let (columns, parent, to) = (
             listed(&key.columns),
             sql.quoted(&key.table),
             listed(&key.to),
         );
-        format!("FOREIGN KEY ({columns}) REFERENCES {parent} ({to}){on_delete}")
+        let on_delete = on_delete(key.on_delete);
+        format!("FOREIGN KEY ({columns}) REFERENCES {parent} ({to}) ON DELETE {on_delete}")
     };
     parts.extend(new.foreign_keys.iter().map(refers));
     format!(
@@ -136,6 +135,15 @@ fn create_table(sql: &dyn Sql, new: &NewTable) -> String {
     )
 }
 
+/// As SQL spells it.
+pub(crate) fn on_delete(action: OnDelete) -> &'static str {
+    match action {
+        OnDelete::NoAction => "NO ACTION",
+        OnDelete::Cascade => "CASCADE",
+        OnDelete::SetNull => "SET NULL",
+    }
+}
+
 fn definition(kind: &str, not_null: bool, default: Option<&impl Serialize>) -> String {
     let not_null = if not_null { " NOT NULL" } else { "" };
     let default = default.map_or_else(String::new, |value| format!(" DEFAULT {}", literal(value)));
@@ -143,7 +151,7 @@ fn definition(kind: &str, not_null: bool, default: Option<&impl Serialize>) -> S
 }
 
 /// The plan has checked that it is a text, a number or a boolean.
-fn literal(value: &impl Serialize) -> String {
+pub(crate) fn literal(value: &impl Serialize) -> String {
     match serde_json::to_value(value).unwrap_or_default() {
         Value::String(text) => format!("'{}'", text.replace('\'', "''")),
         Value::Bool(true) => "TRUE".into(),
@@ -165,7 +173,7 @@ fn cell(value: &impl Serialize) -> Cell {
     }
 }
 
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

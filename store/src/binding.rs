@@ -83,7 +83,12 @@ impl Binding {
         Ok(Self::bind(entity, table))
     }
 
-    fn bind(entity: &Entity, table: Table) -> Result<Self, Vec<String>> {
+    /// Binds an entity to a table, which is or will be its own.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn bind(entity: &Entity, table: Table) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let mut find = |column: &str| {
             let found = table.position(column);

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use contract::plan::{Add, Field};
 use serde_json::Value;
 
-use crate::additions::Planned;
+use crate::additions::{Addition, Planned};
 use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::{Change, Entry};
 use crate::{Cell, Key, Row, StoreError};
@@ -75,12 +75,17 @@ pub trait Sql {
     /// What the target said.
     fn definition(&mut self, table: &str) -> Result<Option<String>, StoreError>;
 
-    /// Returns the catalogue as it will be once what a plan adds is there, reading alone.
+    /// Returns what the tables of these names will look like once what a plan adds is there; nothing
+    /// is left of finding out.
     ///
     /// # Errors
     ///
     /// What the target said.
-    fn planned(&mut self, add: &Add) -> Result<Planned, StoreError>;
+    fn planned(&mut self, add: &Add, names: &[&str]) -> Result<Planned, StoreError>;
+
+    /// Returns the statements that add a column or a table, and give the rows that are there their
+    /// value.
+    fn adding(&self, addition: &Addition) -> Vec<String>;
 
     /// Returns what others built on a table, or on a column of it, by kind and name (`index a`,
     /// `view b`, `table c`): what would break, or go with it.

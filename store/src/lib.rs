@@ -17,6 +17,7 @@ mod restore;
 mod snapshot;
 mod sqlite;
 mod temporary;
+mod trial;
 pub mod undo;
 mod url;
 mod writer;

@@ -2,7 +2,6 @@
 
 use postgres::types::Type;
 
-use super::additions::unsupported;
 use super::connect::{Postgres, quoted};
 use super::sql::spelled;
 use crate::catalogue::Table;
@@ -59,6 +58,8 @@ impl Engine for Postgres {
         }
         self.batch("ROLLBACK")?;
         self.broken.set(false);
+        // A column that was dropped is there again.
+        self.tables.clear();
         Ok(())
     }
 
@@ -67,13 +68,7 @@ impl Engine for Postgres {
     }
 
     fn release(&mut self, name: &str) -> Result<(), StoreError> {
-        if !self.deferred.is_empty() {
-            let names: Vec<&str> = self.deferred.iter().map(String::as_str).collect();
-            let names = names.join(", ");
-            self.batch(&format!(
-                "SET CONSTRAINTS {names} IMMEDIATE; SET CONSTRAINTS {names} DEFERRED"
-            ))?;
-        }
+        self.settle()?;
         self.batch(&format!("RELEASE {name}"))
     }
 
@@ -95,8 +90,8 @@ impl Engine for Postgres {
         self.batch(EXCLUDE)
     }
 
-    fn alter(&mut self, _: &str) -> Result<(), StoreError> {
-        Err(unsupported())
+    fn alter(&mut self, statement: &str) -> Result<(), StoreError> {
+        self.change_catalogue(statement)
     }
 
     fn insert(
@@ -208,6 +203,18 @@ impl Engine for Postgres {
 }
 
 impl Postgres {
+    /// Checks now what the constraints that wait for the COMMIT would check then.
+    pub(super) fn settle(&self) -> Result<(), StoreError> {
+        if self.deferred.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.deferred.iter().map(String::as_str).collect();
+        let names = names.join(", ");
+        self.batch(&format!(
+            "SET CONSTRAINTS {names} IMMEDIATE; SET CONSTRAINTS {names} DEFERRED"
+        ))
+    }
+
     /// Moves sequences past the ids that were given explicitly, so that the application's next insert
     /// works.
     fn move_sequences(&mut self) -> Result<(), StoreError> {

@@ -29,6 +29,18 @@ pub(super) fn sorted(target: &str, error: &postgres::Error) -> StoreError {
     }
 }
 
+/// Says why the server won't have a change of the catalogue, if that is what the error is: what the
+/// statement names, asks for or would break.
+pub(super) fn refusal(error: &postgres::Error) -> Option<String> {
+    let db = error.as_db_error()?;
+    let class = db.code().code().get(..2).unwrap_or_default();
+    // Access rule (not privileges), features, dependent objects, limits, state of the object.
+    let refused = ["42", "0A", "2B", "54"].contains(&class)
+        && *db.code() != SqlState::INSUFFICIENT_PRIVILEGE
+        || *db.code() == SqlState::OBJECT_IN_USE;
+    refused.then(|| said(db))
+}
+
 /// The message with what helps to find the fault. A detail that holds the whole row is left out: it
 /// may hold what is secret.
 fn said(db: &DbError) -> String {

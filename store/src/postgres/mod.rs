@@ -2,8 +2,10 @@
 
 mod additions;
 mod arrays;
+mod built;
 mod catalogue;
 mod connect;
+mod definition;
 mod encode;
 mod engine;
 mod error;

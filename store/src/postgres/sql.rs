@@ -6,11 +6,10 @@ use contract::plan::{Add, Field};
 use postgres::types::{ToSql, Type};
 use serde_json::Value;
 
-use super::additions::unsupported;
 use super::connect::{Postgres, quoted, type_of};
 use super::stage::Columns;
 use super::{catalogue, values};
-use crate::additions::Planned;
+use crate::additions::{Addition, Planned};
 use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::Entry;
 use crate::{Cell, Key, Row, Sql, StoreError};
@@ -193,28 +192,62 @@ impl Sql for Postgres {
         catalogue::tables(self)
     }
 
-    fn definition(&mut self, _: &str) -> Result<Option<String>, StoreError> {
-        Err(unsupported())
+    fn definition(&mut self, table: &str) -> Result<Option<String>, StoreError> {
+        match self.table(table) {
+            Ok(Some(table)) => self.define(&self.quoted(&table.name)),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    fn planned(&mut self, _: &Add) -> Result<Planned, StoreError> {
-        Err(unsupported())
+    fn planned(&mut self, add: &Add, names: &[&str]) -> Result<Planned, StoreError> {
+        self.try_additions(add, names)
     }
 
-    fn built_on(&mut self, _: &str, _: Option<&str>) -> Result<Vec<String>, StoreError> {
-        Err(unsupported())
+    fn adding(&self, addition: &Addition) -> Vec<String> {
+        self.adding_of(addition)
+    }
+
+    fn built_on(&mut self, table: &str, column: Option<&str>) -> Result<Vec<String>, StoreError> {
+        self.built(&self.quoted(table), column)
     }
 
     fn unlike(
         &mut self,
-        _: &Table,
-        _: usize,
-        _: &[Cell],
-        _: &[usize],
-        _: Option<&Key>,
-        _: usize,
+        table: &Table,
+        column: usize,
+        values: &[Cell],
+        key: &[usize],
+        after: Option<&Key>,
+        limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        Err(unsupported())
+        let Column { name, declared, .. } = &table.columns[column];
+        let kind = self.type_of(&table.columns[column]).kind;
+        let mut texts: Vec<Option<String>> = values.iter().map(|cell| kind.sent(cell)).collect();
+        // As texts: not every type can be compared.
+        let unlike = |place: usize| {
+            let name = quoted(name);
+            format!("t.{name}::text IS DISTINCT FROM ${place}::text::{declared}::text")
+        };
+        let mut terms: Vec<String> = (1..=values.len()).map(unlike).collect();
+        // Where no key is whole, nothing is read in parts.
+        let mut order = String::new();
+        if table.whole_key().is_some() {
+            let ordered = listed(table, key);
+            order = format!("ORDER BY {ordered}");
+            if let Some(after) = after {
+                let (places, more) = self.places(table, key, &after.0, texts.len() + 1);
+                terms.push(format!("({ordered}) > ({})", places.join(", ")));
+                texts.extend(more);
+            }
+        }
+        let sql = format!(
+            "SELECT {} FROM {} AS t WHERE {} {order} LIMIT {limit}",
+            self.reads(table, 0..table.columns.len()),
+            self.quoted(&table.name),
+            terms.join(" AND ")
+        );
+        Ok(self.whole(table, self.ask_texts(&sql, &texts)?))
     }
 
     fn fetch(

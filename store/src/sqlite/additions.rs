@@ -1,17 +1,16 @@
 //! Adding columns and tables to a SQLite file: tried first in a copy of its schema in memory, where
 //! SQLite itself says what can be added, and what can be taken away again.
 
-use std::collections::BTreeMap;
-
 use contract::plan::Add;
 use rusqlite::ErrorCode;
 
 use super::connect::{Sqlite, quoted};
 use super::sql::names;
 use super::triggers::words;
-use crate::additions::{Addition, Planned, called, drop_statement};
+use crate::additions::{Addition, Planned, drop_statement};
 use crate::catalogue::Table;
-use crate::{Cell, Key, Row, StoreError};
+use crate::trial::{Found, Trial, try_out};
+use crate::{Cell, Key, Row, Sql, StoreError};
 
 /// An error of a statement on the catalogue: SQLite has no code of its own for what it refuses there.
 pub(super) fn refused(target: &Sqlite, error: &rusqlite::Error) -> StoreError {
@@ -53,87 +52,48 @@ fn copy(target: &Sqlite) -> Result<Sqlite, StoreError> {
     Ok(scratch)
 }
 
-pub(super) fn planned(target: &Sqlite, add: &Add) -> Result<Planned, StoreError> {
-    let mut future = copy(target)?;
-    let (mut missing, mut problems) = (Vec::new(), Vec::new());
-    let mut before = BTreeMap::new();
-    for (list, place, mut addition) in Addition::all(add) {
-        match find(target, &mut addition)? {
-            Found::NoTable => {
-                let message = format!("there is no table `{}`", addition.table());
-                problems.push((list, place, message));
-            }
-            Found::There(found) => {
-                let wanted = wanted(target, &addition)?;
-                if found != wanted {
-                    let name = called(addition.table(), addition.column());
-                    let message =
-                        format!("{name} is there already and is {found}; the plan adds {wanted}");
-                    problems.push((list, place, message));
-                }
-            }
-            Found::Nothing => {
-                let table = addition.table().to_owned();
-                let was = definition(&future, &table)?;
-                before.entry(table).or_insert(was);
-                let made = future.conn.execute_batch(&addition.statement(&future));
-                match made {
-                    Ok(()) => missing.push((list, place, addition)),
-                    Err(error) => problems.push((list, place, said(&error))),
-                }
-            }
-        }
-    }
-    if problems.is_empty() {
-        problems = irreversible(&mut future, &missing, &before)?;
-    }
-    Ok(Planned {
-        catalogue: Box::new(future),
-        missing: missing.into_iter().map(|(_, _, one)| one).collect(),
-        problems,
-    })
+pub(super) fn planned(target: &Sqlite, add: &Add, names: &[&str]) -> Result<Planned, StoreError> {
+    let mut trial = InCopy {
+        future: copy(target)?,
+        target,
+    };
+    try_out(&mut trial, add, names)
 }
 
-type Problems = Vec<(&'static str, usize, String)>;
-
-/// Takes everything away again, newest first, and says what does not go or leaves a trace.
-fn irreversible(
-    future: &mut Sqlite,
-    missing: &[(&'static str, usize, Addition)],
-    before: &BTreeMap<String, Option<String>>,
-) -> Result<Problems, StoreError> {
-    let mut problems = Problems::new();
-    future.run("SAVEPOINT trial", &[])?;
-    for (list, place, addition) in missing.iter().rev() {
-        let drop = drop_statement(future, addition.table(), addition.column());
-        if let Err(error) = future.conn.execute_batch(&drop) {
-            problems.push((
-                list,
-                *place,
-                format!("rollback could not take it away again: {}", said(&error)),
-            ));
-        }
-    }
-    for (list, place, addition) in missing.iter().filter(|_| problems.is_empty()) {
-        if definition(future, addition.table())? != before[addition.table()] {
-            let message = "taking it away again would not leave the table's definition as it is";
-            problems.push((list, *place, message.into()));
-            break;
-        }
-    }
-    future
-        .conn
-        .execute_batch("ROLLBACK TO trial; RELEASE trial")
-        .map_err(|error| future.error(&error))?;
-    Ok(problems)
+/// A copy of the schema, and the file that it is of.
+struct InCopy<'a> {
+    future: Sqlite,
+    target: &'a Sqlite,
 }
 
-enum Found {
-    /// The table that is to get the column is missing.
-    NoTable,
-    Nothing,
-    /// It is there, and looks so.
-    There(String),
+impl InCopy<'_> {
+    fn execute(&self, statement: &str) -> Result<(), String> {
+        let done = self.future.conn.execute_batch(statement);
+        done.map_err(|error| said(&error))
+    }
+}
+
+impl Trial for InCopy<'_> {
+    fn sql(&mut self) -> &mut dyn Sql {
+        &mut self.future
+    }
+
+    fn find(&mut self, addition: &mut Addition) -> Result<Found, StoreError> {
+        find(self.target, addition)
+    }
+
+    fn wanted(&mut self, addition: &Addition) -> Result<String, StoreError> {
+        wanted(self.target, addition)
+    }
+
+    fn make(&mut self, addition: &Addition) -> Result<Result<(), String>, StoreError> {
+        Ok(self.execute(&addition.statement(&self.future)))
+    }
+
+    fn take_away(&mut self, addition: &Addition) -> Result<Result<(), String>, StoreError> {
+        let drop = drop_statement(&self.future, addition.table(), addition.column());
+        Ok(self.execute(&drop))
+    }
 }
 
 /// Looks for it in the file; the table is then called as the file calls it.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::connect::{Sqlite, cell, quoted};
 use super::{additions, catalogue, values};
-use crate::additions::Planned;
+use crate::additions::{Addition, Planned};
 use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::Entry;
 use crate::{Cell, Key, Row, Sql, StoreError};
@@ -135,8 +135,13 @@ impl Sql for Sqlite {
         additions::definition(self, table)
     }
 
-    fn planned(&mut self, add: &Add) -> Result<Planned, StoreError> {
-        additions::planned(self, add)
+    fn planned(&mut self, add: &Add, names: &[&str]) -> Result<Planned, StoreError> {
+        additions::planned(self, add, names)
+    }
+
+    fn adding(&self, addition: &Addition) -> Vec<String> {
+        let add = addition.statement(self);
+        std::iter::once(add).chain(addition.initial(self)).collect()
     }
 
     fn built_on(&mut self, table: &str, column: Option<&str>) -> Result<Vec<String>, StoreError> {

@@ -125,7 +125,8 @@ fn staying(
     added: &Added,
 ) -> Result<(u64, Values), StoreError> {
     let name = column.map(|place| table.columns[place].name.clone());
-    let rest = rest(scene, table, name.as_deref());
+    let mut rest = rest(scene, table, name.as_deref());
+    rest.push(added.initial.clone());
     let described = Described::read(sql, scene)?;
     // Without a key the rows can't be read in parts, nor did the run write any of them.
     let parts = table.whole_key();
@@ -151,7 +152,7 @@ fn staying(
                 Fate::Goes(seq) => Some(seq),
                 Fate::Becomes(seq, cells) => {
                     let rests = |(place, cell): &(usize, Cell)| {
-                        Some(*place) == column && (*cell == added.initial || rest.contains(cell))
+                        Some(*place) == column && rest.contains(cell)
                     };
                     cells.iter().any(rests).then_some(seq)
                 }

@@ -28,10 +28,8 @@ impl<E: Engine> Writer<E> {
     fn add_one(&mut self, addition: &Addition) -> Result<(), StoreError> {
         let name = addition.table();
         let before = self.engine.definition(name)?;
-        let statement = addition.statement(&self.engine);
-        self.engine.alter(&statement)?;
-        if let Some(fill) = addition.initial(&self.engine) {
-            self.engine.alter(&fill)?;
+        for statement in self.engine.adding(addition) {
+            self.engine.alter(&statement)?;
         }
         let gone = || StoreError::damaged(format!("{name} was added, and is not there"));
         let table = self.engine.table(name)?.ok_or_else(gone)?;

@@ -1,10 +1,12 @@
 //! The plan against the live catalogue: all that does not fit, before the first write.
 
-use contract::plan::{Entity, IdFrom, LoadedPlan, OpSpec, Plan, Type};
+use std::collections::BTreeMap;
+
+use contract::plan::{Entity, IdFrom, LoadedPlan, Metadata, OpSpec, Plan, Type};
 
 use crate::additions::{Addition, Planned};
 use crate::binding::From;
-use crate::{Binding, Sql, StoreError};
+use crate::{Binding, Sql, StoreError, Table};
 
 /// A table of more rows needs an index that serves `match`: each record looks there once.
 const SCAN_LIMIT: u64 = 10_000;
@@ -21,47 +23,50 @@ pub(super) struct Found {
 pub(super) fn preflight(sql: &mut dyn Sql, loaded: &LoadedPlan) -> Result<Found, StoreError> {
     if loaded.plan.add.is_empty() {
         return Ok(Found {
-            problems: entities(sql, None, loaded)?,
+            problems: entities(sql, &BTreeMap::new(), loaded)?,
             missing: vec![],
         });
     }
+    let metadata = loaded.plan.metadata.as_ref().map(Metadata::as_entity);
+    let mut names = Vec::new();
+    for entity in loaded.plan.entity.iter().chain(&metadata) {
+        names.push(entity.table.as_str());
+        names.extend(entity.via.as_ref().map(|via| via.table.as_str()));
+    }
     let Planned {
-        mut catalogue,
+        tables,
         missing,
         problems,
-    } = sql.planned(&loaded.plan.add)?;
+    } = sql.planned(&loaded.plan.add, &names)?;
     let line = |(list, place, message): (&str, usize, String)| {
         let line = loaded.line_of(&["add", list, &place.to_string()]);
         format!("plan.toml:{line}: {message}")
     };
     let mut problems: Vec<String> = problems.into_iter().map(line).collect();
     if problems.is_empty() {
-        problems = entities(sql, Some(catalogue.as_mut()), loaded)?;
+        problems = entities(sql, &tables, loaded)?;
     }
     Ok(Found { problems, missing })
 }
 
-/// Checks the entities. `planned`: the catalogue as it will be, if it is not the live one.
-fn entities<'a>(
-    sql: &'a mut dyn Sql,
-    mut planned: Option<&'a mut (dyn Sql + 'a)>,
+/// Checks the entities. `planned`: tables as they will be, by name, where that is not how they are.
+fn entities(
+    sql: &mut dyn Sql,
+    planned: &BTreeMap<String, Table>,
     loaded: &LoadedPlan,
 ) -> Result<Vec<String>, StoreError> {
     let plan = &loaded.plan;
     let mut all = Vec::new();
-    let metadata = plan
-        .metadata
-        .as_ref()
-        .map(contract::plan::Metadata::as_entity);
+    let metadata = plan.metadata.as_ref().map(Metadata::as_entity);
     for entity in plan.entity.iter().chain(&metadata) {
         let mut problems = Vec::new();
-        let catalogue = match &mut planned {
-            Some(planned) => &mut **planned,
-            None => &mut *sql,
+        let bound = match planned.get(&entity.table) {
+            Some(table) => Binding::bind(entity, table.clone()),
+            None => Binding::new(sql, entity)?,
         };
-        match Binding::new(catalogue, entity)? {
+        match bound {
             Ok(binding) => {
-                check_columns(catalogue, &binding, &mut problems);
+                check_columns(sql, &binding, &mut problems);
                 check_triggers(sql, plan, &binding, &mut problems)?;
                 check_match(sql, &binding, &mut problems)?;
                 check_tag(&binding, &mut problems);
@@ -81,11 +86,11 @@ fn entities<'a>(
             Err(found) => problems.extend(found),
         }
         if let Some(via) = &entity.via {
-            let catalogue = match &mut planned {
-                Some(planned) => &mut **planned,
-                None => &mut *sql,
+            let table = match planned.get(&via.table) {
+                Some(table) => Some(table.clone()),
+                None => sql.table(&via.table)?,
             };
-            check_via(catalogue, entity, via, &mut problems)?;
+            check_via(table.as_ref(), entity, via, &mut problems);
         }
         let placed =
             |problem: String| format!("plan.toml:{}: {problem}", line(loaded, entity, &problem));
@@ -240,17 +245,17 @@ fn check_tag(binding: &Binding, problems: &mut Vec<String>) {
 }
 
 fn check_via(
-    sql: &mut dyn Sql,
+    table: Option<&Table>,
     entity: &Entity,
     via: &contract::plan::Via,
     problems: &mut Vec<String>,
-) -> Result<(), StoreError> {
-    let Some(table) = sql.table(&via.table)? else {
+) {
+    let Some(table) = table else {
         problems.push(format!(
             "{}: there is no table `{}`",
             entity.name, via.table
         ));
-        return Ok(());
+        return;
     };
     for column in [&via.key, &via.target].into_iter().chain(via.only.keys()) {
         if table.position(column).is_none() {
@@ -260,7 +265,6 @@ fn check_via(
             ));
         }
     }
-    Ok(())
 }
 
 fn quoted(name: &str) -> String {
