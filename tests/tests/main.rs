@@ -24,6 +24,7 @@ mod k_checks_b;
 mod k_checks_c;
 mod kill;
 mod limits;
+mod lineage;
 mod marks;
 mod members;
 mod messages;

@@ -1,5 +1,7 @@
 //! What a run did to the row of a record, whoever came after it.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 use store::ledger::{self, Change, Entry};
 use store::{Key, Sql, StoreError};
@@ -27,15 +29,25 @@ pub(crate) fn last_change(
     Ok(None)
 }
 
-/// Returns the ID of the later run that touched a row last and was not rolled back.
-pub(crate) fn later_run(
+/// Returns, for each row of a table, the ID of the later run that touched it last and was not rolled back.
+pub(crate) fn later_runs(
     sql: &mut dyn Sql,
     run: i64,
     table: &str,
-    key: &Key,
-) -> Result<Option<String>, StoreError> {
-    let later = ledger::later_touches(sql, run, table, &[key])?.pop();
-    later.flatten().map(|later| run_id(sql, later)).transpose()
+    rows: &[&Key],
+) -> Result<Vec<Option<String>>, StoreError> {
+    let mut names: HashMap<i64, String> = HashMap::new();
+    let later = ledger::later_touches(sql, run, table, rows)?;
+    let name_of = |later: Option<i64>| {
+        let Some(later) = later else { return Ok(None) };
+        if let Some(name) = names.get(&later) {
+            return Ok(Some(name.clone()));
+        }
+        let name = run_id(sql, later)?;
+        names.insert(later, name.clone());
+        Ok(Some(name))
+    };
+    later.into_iter().map(name_of).collect()
 }
 
 /// Returns the earlier run whose snapshot was restored, where that took the run back: what stands then

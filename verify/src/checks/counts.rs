@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use store::Table;
 use store::ledger::{self, Action, Change};
+use store::{Key, Table};
 
 use super::walk::{self, Group};
 use crate::finding::{Check, Fault};
-use crate::lineage::later_run;
+use crate::lineage::later_runs;
 use crate::scene::{Scene, target_error};
 
 #[derive(Default)]
@@ -103,20 +103,18 @@ fn present(
         .filter(|change| change.later.is_none() && change.action != Action::Map)
         .collect();
     let rows = Group::rows(scene, live, &last)?;
-    for (change, row) in last.iter().zip(rows) {
+    let mut amiss = Vec::new();
+    for (change, row) in last.into_iter().zip(rows) {
         let wanted = change.action != Action::Delete;
         figures.expected += u64::from(wanted);
         figures.there += u64::from(wanted && row.is_some());
-        if wanted == row.is_some() {
-            continue;
+        if wanted != row.is_some() {
+            amiss.push(change);
         }
-        let later = later_run(
-            scene.sql.as_mut(),
-            scene.run.seq,
-            &table.name,
-            &change.target,
-        )
-        .map_err(target_error)?;
+    }
+    let keys: Vec<&Key> = amiss.iter().map(|change| &change.target).collect();
+    let later = later_runs(scene.sql.as_mut(), scene.run.seq, &table.name, &keys);
+    for (change, later) in amiss.into_iter().zip(later.map_err(target_error)?) {
         let what = match change.action {
             Action::Delete => "the run deleted it, and it is there",
             Action::Update => "the run updated it, and it is gone",

@@ -209,6 +209,7 @@ fn puts(
     let rows = scene
         .rows(&binding.table, &binding.key, &keys)
         .map_err(target_error)?;
+    let mut missing = Vec::new();
     for ((item, entry), row) in known.into_iter().zip(rows) {
         if item.record.op == Op::Remap {
             removed::remapped(scene, binding, item, entry, checks)?;
@@ -217,8 +218,8 @@ fn puts(
         } else if let Some(row) = row {
             values::check(scene, binding, item, entry, &row, &parents, checks, seen)?;
         } else {
-            removed::gone(scene, binding, item, entry, checks, seen)?;
+            missing.push((item, entry));
         }
     }
-    Ok(())
+    removed::gone(scene, binding, missing, checks, seen)
 }

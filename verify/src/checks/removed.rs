@@ -2,13 +2,13 @@
 
 use contract::plan::{OnDrift, OnGone};
 use serde_json::Value;
-use store::Binding;
 use store::ledger::Entry;
+use store::{Binding, Key};
 
 use super::records::{Checks, Item, Seen};
 use super::values::text_of_cell;
 use crate::finding::Fault;
-use crate::lineage::{last_change, later_run, run_id};
+use crate::lineage::{last_change, later_runs, run_id};
 use crate::scene::{Scene, target_error};
 
 /// A correction of the id map must stand.
@@ -44,29 +44,39 @@ pub(super) fn remapped(
     Ok(())
 }
 
-/// A row that is not there: the plan may say that it is left alone.
+/// Rows that are not there: the plan may say that they are left alone.
 pub(super) fn gone(
     scene: &mut Scene<'_>,
     binding: &Binding,
-    item: &Item<'_>,
-    entry: &Entry,
+    mut missing: Vec<(&Item<'_>, &Entry)>,
     checks: &mut Checks<'_>,
     seen: &mut Seen,
 ) -> anyhow::Result<()> {
-    let wrote = last_change(scene.sql.as_mut(), scene.run.seq, entry).map_err(target_error)?;
-    if binding.entity.on_gone == OnGone::Skip && wrote.is_none() {
-        seen.skipped += 1;
-        return Ok(());
+    if binding.entity.on_gone == OnGone::Skip {
+        let mut wrote = Vec::with_capacity(missing.len());
+        for (item, entry) in missing {
+            let last = last_change(scene.sql.as_mut(), scene.run.seq, entry);
+            match last.map_err(target_error)? {
+                Some(_) => wrote.push((item, entry)),
+                None => seen.skipped += 1,
+            }
+        }
+        missing = wrote;
     }
     let table = &binding.table.name;
-    let later =
-        later_run(scene.sql.as_mut(), scene.run.seq, table, &entry.target).map_err(target_error)?;
-    let fault = match later {
-        Some(later) => Fault::warning(format!("its row is gone: run {later} has touched it since")),
-        None => Fault::error("its row is gone"),
-    };
-    let fault = fault.row(table, &entry.target);
-    checks.records.add(item.named(fault));
+    let keys: Vec<&Key> = missing.iter().map(|(_, entry)| &entry.target).collect();
+    let later = later_runs(scene.sql.as_mut(), scene.run.seq, table, &keys);
+    for ((item, entry), later) in missing.into_iter().zip(later.map_err(target_error)?) {
+        let fault = match later {
+            Some(later) => {
+                Fault::warning(format!("its row is gone: run {later} has touched it since"))
+            }
+            None => Fault::error("its row is gone"),
+        };
+        checks
+            .records
+            .add(item.named(fault.row(table, &entry.target)));
+    }
     Ok(())
 }
 

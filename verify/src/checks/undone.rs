@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use store::ledger::{self, Action, Change, Entry, RunStatus};
-use store::{Cell, Row, Table};
+use store::{Cell, Key, Row, Table};
 
 use super::PAGE;
 use super::walk::{self, Group};
 use crate::finding::{Check, Fault};
-use crate::lineage::{later_run, restored, run_id};
+use crate::lineage::{later_runs, restored, run_id};
 use crate::scene::{Scene, target_error};
 
 #[derive(Default)]
@@ -43,13 +43,28 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
             let Some(live) = &group.live else { continue };
             let table = &live.0;
             let rows = Group::rows(scene, live, &group.changes.iter().collect::<Vec<_>>())?;
+            let mut amiss = Vec::new();
             for (change, row) in group.changes.iter().zip(rows) {
-                if let Some(reason) = kept.get(&change.seq) {
+                let faults = if let Some(reason) = kept.get(&change.seq) {
                     seen.kept += 1;
-                    let fault = Fault::warning(format!("kept by rollback: {reason}"));
-                    check.add(fault.row(&table.name, &change.target));
+                    vec![Fault::warning(format!("kept by rollback: {reason}"))]
                 } else if past.is_none() {
-                    reversed(scene, &group, table, change, row.as_ref(), &mut check)?;
+                    reversed(scene, &group, table, change, row.as_ref())?
+                } else {
+                    vec![]
+                };
+                if !faults.is_empty() {
+                    amiss.push((change, faults));
+                }
+            }
+            let keys: Vec<&Key> = amiss.iter().map(|(change, _)| &change.target).collect();
+            let later = later_runs(scene.sql.as_mut(), scene.run.seq, &table.name, &keys);
+            for ((change, faults), later) in amiss.into_iter().zip(later.map_err(target_error)?) {
+                let stays = change.action == Action::Keep || kept.contains_key(&change.seq);
+                // A later run may have made, changed or deleted it for reasons of its own.
+                if later.is_none() || stays {
+                    let faults = faults.into_iter();
+                    faults.for_each(|fault| check.add(fault.row(&table.name, &change.target)));
                 }
             }
         }
@@ -155,44 +170,31 @@ fn is_undone(scene: &mut Scene<'_>, run: i64) -> anyhow::Result<bool> {
     Ok(run.is_some_and(|run| run.status == RunStatus::RolledBack))
 }
 
+/// Says what of a change is not reversed.
 fn reversed(
     scene: &mut Scene<'_>,
     group: &Group,
     table: &Table,
     change: &Change,
     row: Option<&Row>,
-    check: &mut Check,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Fault>> {
     let fault = match (change.action, row) {
-        (Action::Keep, Some(_)) => Some(Fault::warning(
-            "the row that describes the run stays, as the plan says",
-        )),
-        (Action::Insert, Some(_)) if change.later.is_none() => {
-            Some(Fault::error("the run created it, and it is still there"))
+        (Action::Keep, Some(_)) => {
+            Fault::warning("the row that describes the run stays, as the plan says")
         }
-        (Action::Delete, None) => Some(Fault::error("the run deleted it, and it is not back")),
+        (Action::Insert, Some(_)) if change.later.is_none() => {
+            Fault::error("the run created it, and it is still there")
+        }
+        (Action::Delete, None) => Fault::error("the run deleted it, and it is not back"),
         (Action::Update, None) if change.earlier.is_none() => {
-            Some(Fault::warning("the run updated it, and it is gone"))
+            Fault::warning("the run updated it, and it is gone")
         }
         (Action::Update | Action::Delete, Some(row)) => {
-            return values(scene, table, change, row, &group.shape.columns, check);
+            return values(scene, table, change, row, &group.shape.columns);
         }
-        _ => None,
+        _ => return Ok(vec![]),
     };
-    if let Some(fault) = fault {
-        let later = later_run(
-            scene.sql.as_mut(),
-            scene.run.seq,
-            &table.name,
-            &change.target,
-        )
-        .map_err(target_error)?;
-        // A later run may have made or deleted it for reasons of its own.
-        if later.is_none() || change.action == Action::Keep {
-            check.add(fault.row(&table.name, &change.target));
-        }
-    }
-    Ok(())
+    Ok(vec![fault])
 }
 
 /// The columns that the run wrote must have their former values.
@@ -202,8 +204,7 @@ fn values(
     change: &Change,
     row: &Row,
     columns: &[String],
-    check: &mut Check,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Fault>> {
     let mut earlier = Vec::new();
     let mut at = change.earlier;
     while let Some(seq) = at {
@@ -212,18 +213,9 @@ fn values(
         at = before.as_ref().and_then(|change| change.earlier);
         earlier.extend(before);
     }
+    let mut faults = Vec::new();
     if earlier.iter().any(|change| change.action == Action::Insert) {
-        return Ok(());
-    }
-    let later = later_run(
-        scene.sql.as_mut(),
-        scene.run.seq,
-        &table.name,
-        &change.target,
-    )
-    .map_err(target_error)?;
-    if later.is_some() {
-        return Ok(());
+        return Ok(faults);
     }
     for (was, before) in &change.before.0 {
         let after = change.after.get(*was);
@@ -256,13 +248,9 @@ fn values(
         } else {
             Fault::warning("it is not as before the run: edited since the rollback")
         };
-        check.add(fault.row(&table.name, &change.target).values(
-            &table.columns[place].name,
-            shown(before),
-            shown(found),
-        ));
+        faults.push(fault.values(&table.columns[place].name, shown(before), shown(found)));
     }
-    Ok(())
+    Ok(faults)
 }
 
 fn secret(scene: &Scene<'_>, table: &str, column: &str) -> bool {
