@@ -2,6 +2,7 @@
 
 use contract::bundle::Bundle;
 use contract::plan::Limits;
+use contract::talk::counted;
 use contract::{Exit, Failure};
 use store::Sql;
 use store::ledger::{self, Extent};
@@ -72,7 +73,8 @@ fn excess(extent: &Extent, limits: &Limits) -> Vec<String> {
         let table = &extent.table;
         if let Some(limit) = rows.filter(|limit| count > *limit) {
             lines.push(format!(
-                "{table}: {count} rows {what}d, {what}_rows is {limit}"
+                "{table}: {} {what}d, {what}_rows is {limit}",
+                counted(count, "row")
             ));
         }
         // Compared as whole numbers of rows; a table's size is far below 2^53.
@@ -81,7 +83,8 @@ fn excess(extent: &Extent, limits: &Limits) -> Vec<String> {
         if let Some(limit) = percent.filter(|limit| share > *limit) {
             let rows = extent.rows;
             lines.push(format!(
-                "{table}: {count} of {rows} rows {what}d ({share:.1} %), {what}_percent is {limit}"
+                "{table}: {count} of {} {what}d ({share:.1} %), {what}_percent is {limit}",
+                counted(rows, "row")
             ));
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SecondsFormat, Utc};
 use contract::bundle::Bundle;
 use contract::signals::Signals;
+use contract::talk::counted;
 use contract::{Exit, Failure, Talk};
 use store::ledger::{self, BatchStatus, Counts, Run, RunStatus};
 use store::{Batch, End, StoreError, Target};
@@ -221,8 +222,10 @@ impl<'a> Job<'a> {
             if let Some(message) = oddity {
                 self.talk.say(message);
             }
-            self.talk
-                .say(format!("{} batches stand already", done.len()));
+            self.talk.say(format!(
+                "{} applied already",
+                counted(done.len() as u64, "batch")
+            ));
         }
         Ok(done)
     }

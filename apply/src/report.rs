@@ -7,6 +7,7 @@ use std::path::Path;
 use contract::bundle::Bundle;
 use contract::files::AtomicFile;
 use contract::talk::Progress;
+use contract::talk::counted;
 use contract::{RecordWriter, Reject, Talk};
 use serde_json::json;
 use store::ledger::{Added, Counts, Run, RunStatus};
@@ -103,10 +104,10 @@ impl<'a> Report<'a> {
         }
         if let Some(error) = outcome.error {
             let of = format!(
-                "batch {} ({}, {} records) was undone",
+                "batch {} ({}, {}) was undone",
                 batch.no,
                 batch.entity,
-                batch.records.len()
+                counted(batch.records.len() as u64, "record")
             );
             talk.say(format!("{of}: {} at fault", outcome.rejects.len()));
             self.reason.get_or_insert(format!("{of}: {error}"));
@@ -246,8 +247,8 @@ impl<'a> Report<'a> {
             ""
         };
         talk.say(format!(
-            "{would}{} records: {}",
-            run.counts.total(),
+            "{would}{}: {}",
+            counted(run.counts.total(), "record"),
             run.counts.words()
         ));
         self.write_failures(run, failures, talk)?;
@@ -295,8 +296,8 @@ impl<'a> Report<'a> {
         }
         writer.seal(&seal)?.commit()?;
         talk.say(format!(
-            "{} failed records are in {}",
-            failures.len(),
+            "{} at fault: {}",
+            counted(failures.len() as u64, "record"),
             path.display()
         ));
         Ok(())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use contract::plan::Limits;
+use contract::talk::counted;
 
 use crate::Args;
 
@@ -49,8 +50,9 @@ impl Triggers {
         let share = failed as f64 * 100.0 / self.records.max(1) as f64;
         if share > self.failed_percent {
             return Some(format!(
-                "stopped by the failure limit: {failed} of {} records failed, more than {} %",
-                self.records, self.failed_percent
+                "stopped by the failure limit: {failed} of {} failed, more than {} %",
+                counted(self.records, "record"),
+                self.failed_percent
             ));
         }
         if let Some(limit) = self.time.filter(|limit| self.began.elapsed() > *limit) {

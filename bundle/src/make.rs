@@ -5,6 +5,7 @@ use std::io::{BufRead, Write};
 use anyhow::{Context, Result};
 use contract::bundle::BundleWriter;
 use contract::plan::{self, LoadedPlan};
+use contract::talk::counted;
 use contract::{Exit, Failure, Line, RecordReader, Seal, Talk};
 
 use crate::args::Make;
@@ -55,7 +56,10 @@ pub(crate) fn make(
             seal.sources.len()
         };
         talk.say(format!(
-            "{place}: {records} records, {rejects} rejects, {sources} sources"
+            "{place}: {}, {}, {}",
+            counted(records, "record"),
+            counted(rejects, "reject"),
+            counted(sources as u64, "source")
         ));
     }
     writeln!(stdout, "{}", placed.id)
@@ -75,7 +79,8 @@ fn look_at(seal: &Seal, rejects: u64, args: &Make, talk: &Talk) -> Result<(), Fa
     let filtered: u64 = seal.accounts.iter().map(|account| account.filtered).sum();
     if filtered > 0 {
         talk.warn(format!(
-            "{filtered} records were taken out of the stream between the stages"
+            "{} taken out of the stream between the stages",
+            counted(filtered, "record")
         ));
     }
     let said = total(seal);

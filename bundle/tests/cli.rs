@@ -389,7 +389,7 @@ fn lines_taken_out_are_recorded_and_warned_about() {
     assert_eq!(code(&output), 0);
     let warnings = stderr(&output);
     assert!(
-        warnings.contains("warning: 1 records were taken out of the stream"),
+        warnings.contains("warning: 1 record taken out of the stream"),
         "{warnings}"
     );
     assert!(

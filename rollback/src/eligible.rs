@@ -44,13 +44,8 @@ impl Eligibility {
         let days_since = age.div_euclid(DAY);
         let reason = if Scene::is_done(run) {
             Some(format!("run {} is already rolled back", run.id))
-        } else if let Some(pruned) = ledger::pruned(sql, &run.id)? {
-            let pruned = chrono::DateTime::from_timestamp_millis(pruned).unwrap_or_default();
-            Some(format!(
-                "run {} is pruned since {}: what its rows were before is not kept any more",
-                run.id,
-                pruned.format("%Y-%m-%dT%H:%M:%SZ")
-            ))
+        } else if let Some(pruned) = pruned(sql, run)? {
+            Some(pruned)
         } else {
             failed(sql, run)?
         };
@@ -146,6 +141,19 @@ pub(crate) fn retention(run: &Run) -> Result<Retention, StoreError> {
         .map_err(|error| StoreError::Damaged {
             message: error.to_string(),
         })
+}
+
+/// Says that what the run's rows were before was given up, if it was.
+pub(crate) fn pruned(sql: &mut dyn Sql, run: &Run) -> Result<Option<String>, StoreError> {
+    let since = ledger::pruned(sql, &run.id)?;
+    Ok(since.map(|since| {
+        let since = chrono::DateTime::from_timestamp_millis(since).unwrap_or_default();
+        format!(
+            "run {} is pruned since {}: what its rows were before is not kept any more",
+            run.id,
+            since.format("%Y-%m-%dT%H:%M:%SZ")
+        )
+    }))
 }
 
 /// Says which other run's rollback failed: until that is settled nothing else is done.

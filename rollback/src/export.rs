@@ -11,6 +11,7 @@ use contract::plan::LoadedPlan;
 use contract::record::{At, Op};
 use contract::seal::{Account, Seal};
 use contract::stream::RecordWriter;
+use contract::talk::counted;
 use contract::{Exit, Failure, Record, Talk};
 use serde_json::{Map, Value, json};
 use store::ledger::{self, Action, Change, Run, Shape};
@@ -92,14 +93,15 @@ pub(crate) fn export(
     };
     RecordWriter::new(out).seal(&seal)?;
     talk.say(format!(
-        "{records} rows of run {} can be reversed by these lines",
+        "{} of run {} can be reversed by these lines",
+        counted(records, "row"),
         run.id
     ));
     if save_plan.is_some() && export.again > 0 {
         talk.warn(format!(
-            "{} rows that the run inserted got late references: a bundle does not delete rows that refer to one another in a \
+            "{} that the run inserted got late references: a bundle does not delete rows that refer to one another in a \
              circle; rollback {} does",
-            export.again, run.id
+            counted(export.again, "row"), run.id
         ));
     }
     match export.first_lost {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use contract::bundle::Bundle;
 use contract::digest::HashingReader;
 use contract::files::{AtomicFile, folder_of};
+use contract::talk::counted;
 use contract::{Exit, Failure, Talk};
 use store::digest_of;
 use store::ledger::Run;
@@ -61,9 +62,9 @@ pub(crate) fn hand_back(
         })?;
     }
     talk.say(format!(
-        "{} sources are in {}, {} of them written now",
-        manifest.sources.len(),
+        "{}: {}, {} written now",
         folder.display(),
+        counted(manifest.sources.len() as u64, "source"),
         wanted.len()
     ));
     Ok(Exit::Done)

@@ -453,8 +453,8 @@ fn holds(values: &Values) -> String {
         ""
     };
     format!(
-        "{} rows hold values that the run did not leave there ({}{more})",
-        values.count,
+        "{} with values that the run did not leave there ({}{more})",
+        counted(values.count, "row"),
         some.join(", ")
     )
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
+use contract::talk::counted;
 use contract::{Exit, Failure, Talk};
 use serde_json::json;
 use store::ledger::{self, Holder, Run};
@@ -86,7 +87,9 @@ pub(crate) fn restore(
     }
     let (rows, tables) = done.rows;
     talk.say(format!(
-        "restored {url} as of {taken}: {rows} rows of {tables} tables are those of the snapshot"
+        "restored {url} as of {taken}: {} of {} are those of the snapshot",
+        counted(rows, "row"),
+        counted(tables as u64, "table")
     ));
     talk.say(format!("rolled back by it: {}", done.undone.join(", ")));
     for run in &done.again {

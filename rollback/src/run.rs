@@ -11,7 +11,7 @@ use store::undo::{Scene, check};
 use store::{Sql, StoreError, TargetUrl};
 
 use crate::Args;
-use crate::eligible::{Eligibility, is_begun};
+use crate::eligible::{Eligibility, is_begun, pruned};
 use crate::evidence::Evidence;
 use crate::export::export;
 use crate::guard;
@@ -177,6 +177,9 @@ fn give(
     let mut sql = url.read().map_err(refused)?;
     let run = known(sql.as_mut(), id)?;
     let Some(folder) = &args.hand_back else {
+        if let Some(pruned) = pruned(sql.as_mut(), &run).map_err(refused)? {
+            return Err(Failure::new(Exit::Refused, pruned).into());
+        }
         return export(sql.as_mut(), &run, args.save_plan.as_deref(), out, talk);
     };
     let evidence = Evidence::open(args.bundle.as_deref(), &run)?;

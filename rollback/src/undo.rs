@@ -175,8 +175,8 @@ impl Work<'_> {
     fn pause(&mut self, exit: Exit, report: &Report<'_>) -> anyhow::Result<Ended> {
         self.target.pause(self.lease).map_err(after)?;
         report.talk.warn(format!(
-            "stopped by a signal: {} changes are left; go on with: rollback --resume {}",
-            self.scene.left(),
+            "stopped by a signal with {} left; go on with: rollback --resume {}",
+            counted(self.scene.left(), "change"),
             self.scene.run.id
         ));
         Ok(Ended::Stopped(exit))

@@ -69,6 +69,7 @@ both!(
     the_inverse_by_hand_and_a_snapshot_know_them_too,
     the_row_that_describes_the_run_may_be_in_a_table_of_the_run,
     a_column_that_somebody_dropped_meanwhile_is_added_again_by_resume,
+    once_pruned_what_the_run_added_stays_and_everything_says_so,
 );
 
 const PLAN: &str = r#"
@@ -393,7 +394,7 @@ fn what_could_not_be_added_or_taken_away_is_refused_before_the_first_write(case:
 fn values_that_others_gave_a_column_keep_it_unless_forced(case: Kind) {
     let (room, before, run) = applied(case);
     room.sql("UPDATE member SET level = 7, updated = updated WHERE id = '3'");
-    let says = ["column member.level: 1 rows hold values that the run did not leave there (3: 7)"];
+    let says = ["column member.level: 1 row with values that the run did not leave there (3: 7)"];
     let check = room.on("rollback", &[&run, "--check", "--json"]).code(1);
     assert_eq!(last(&check.says(&says))["conflicts"], 1);
     let at = room.dump();
@@ -431,7 +432,7 @@ const BUILT_ANYWHERE: &[Built] = &[
     ),
     (
         "INSERT INTO sync (wa, member) VALUES ('theirs', '3')",
-        "table sync: can't go before these: 1 rows that stay in it, the first theirs",
+        "table sync: can't go before these: 1 row staying in it, the first theirs",
         "DELETE FROM sync WHERE wa = 'theirs'",
     ),
     (
@@ -546,7 +547,7 @@ fn a_row_that_is_kept_keeps_the_column_that_it_has_a_value_in(case: Kind) {
     room.sql("UPDATE member SET name = 'edited', updated = 'y+' WHERE id = '2'");
     let kept = room.on("rollback", &[&run, "--skip-conflicts"]).code(0);
     let _ = kept.says(&[
-        "column member.wa id: can't go before these: 1 rows that are kept, and hold values of the run",
+        "column member.wa id: can't go before these: 1 row kept with values of the run",
         "member 2 (members.csv:3): was changed since",
         "column member.wa id is kept",
         "column member.level is gone",
@@ -791,8 +792,8 @@ name = "member""#;
     let _ = room.on("rollback", &[&run, "--check"]).code(0);
     room.sql("UPDATE member SET doc = '{}', rate = 3, updated = 'x' WHERE id = '10'");
     let _ = room.on("rollback", &[&run]).code(1).says(&[
-        "column member.doc: 1 rows hold values that the run did not leave there (10: \"{}\")",
-        "column member.rate: 1 rows hold values that the run did not leave there (10: \"3.00\")",
+        "column member.doc: 1 row with values that the run did not leave there (10: \"{}\")",
+        "column member.rate: 1 row with values that the run did not leave there (10: \"3.00\")",
     ]);
     room.sql("DELETE FROM member WHERE id = '10'");
     let _ = room.on("rollback", &[&run]).code(0);
@@ -826,4 +827,34 @@ fn a_type_that_counts_up_or_is_none_is_refused(case: Kind) {
         same(&room.dump(), &before, "nothing was written");
         assert!(!room.has_ledger());
     }
+}
+
+fn once_pruned_what_the_run_added_stays_and_everything_says_so(case: Kind) {
+    let room = room(case);
+    let args = ["B", "--now", "2024-06-01T12:00:00Z"];
+    let run = room.on("apply", &args).code(0).id();
+    let applied = room.dump();
+    let _ = room
+        .on("rollback", &["prune", "--now", "2024-06-09T12:00:00Z"])
+        .code(0)
+        .says(&["1 run, 0 snapshots"]);
+    same(&room.dump(), &applied, "rows, columns and tables stay");
+    let _ = room
+        .on("rollback", &[&run, "--outside-window"])
+        .code(4)
+        .says(&["is pruned"]);
+    let check = room.on("rollback", &[&run, "--check", "--outside-window", "--json"]);
+    assert_eq!(last(&check.code(1))["canRollback"], false);
+    let verified = room.on("verify", &[&run]).code(0);
+    assert!(verified.err.contains("is pruned"), "{}", verified.err);
+    // What was added belongs to the table now: a later run finds it there, and leaves it.
+    room.mend("members.csv", "9,New", "9,Newer");
+    room.bundle("C");
+    let second = room.apply("C");
+    let _ = room.on("rollback", &[&second]).code(0);
+    same(&room.dump(), &applied, "the later run alone is taken back");
+    let _ = room
+        .on("rollback", &[&run, "--export"])
+        .code(4)
+        .says(&["is pruned"]);
 }

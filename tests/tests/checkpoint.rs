@@ -40,7 +40,7 @@ fn resumes(room: &Room, words: &[&str]) {
     room.on("apply", &["B", "--resume"])
         .code(0)
         .says(words)
-        .says(&["2 batches stand already"]);
+        .says(&["2 batches applied already"]);
     assert_eq!(
         room.ask("SELECT group_concat(id) FROM reading"),
         "a,b,c,d,e,f,g,h"

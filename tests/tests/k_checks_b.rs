@@ -297,7 +297,7 @@ fn k11_resume_begins_at_the_first_batch_that_does_not_stand() {
     let resumed = room
         .on("apply", &["B", "--resume"])
         .code(0)
-        .says(&["1 batches stand already"]);
+        .says(&["1 batch applied already"]);
     assert_eq!(resumed.id(), run);
     assert_eq!(
         room.ask("SELECT count(*), count(DISTINCT code) FROM Entry"),
@@ -568,6 +568,10 @@ fn k38_rolling_back_a_failed_run_removes_what_it_committed() {
     room.sql("INSERT INTO Entry VALUES ('mine', 'mine', 1)");
     room.on("rollback", &[&run]).code(0);
     assert_eq!(room.ask("SELECT count(*), max(id) FROM Entry"), "1|mine");
+    // What failed is in its report still, and no fault of what stands.
+    let _ = room.on("verify", &[&run]).code(0);
+    let report = room.run("verify", &["report", &run, "--to", &room.url()]);
+    assert!(report.code(0).out.contains("failed"));
 }
 
 #[test]

@@ -190,6 +190,8 @@ fn k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted() {
         (&table[0]["gone"], &table[0]["rows"]),
         (&1.into(), &5.into())
     );
+    let end = report.iter().rfind(|line| line["reversed"].is_u64());
+    assert_eq!(end.unwrap()["reversed"], 4, "not as deleted");
 }
 
 #[test]
@@ -239,6 +241,8 @@ fn k34_rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash() {
     room.sql("DROP TRIGGER stop");
     let _ = room.on("rollback", &[&run, "--resume"]).code(0);
     same(&room.dump(), &before, "all is undone");
+    let _ = room.on("rollback", &[&run, "--resume"]).code(0);
+    same(&room.dump(), &before, "once more does nothing");
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn show_5_lines_taken_out_between_stages_are_counted_and_warned_about() {
     let validate = room
         .feed("validate", &[], fewer)
         .code(0)
-        .says(&["warning: 1 records were taken out"]);
+        .says(&["warning: 1 record taken out"]);
     assert!(
         validate
             .out

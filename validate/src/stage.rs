@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use contract::files::AtomicFile;
 use contract::plan::{LoadedPlan, Outside};
 use contract::reject::MASK;
+use contract::talk::counted;
 use contract::{Exit, FieldError, Line, Record, RecordWriter, Ref, Reject, Seal, Talk};
 use serde_json::Value;
 
@@ -248,8 +249,8 @@ impl<'a, W: Write> Stage<'a, W> {
         }
         if seal.filtered > 0 {
             self.talk.warn(format!(
-                "{} records were taken out before this stage",
-                seal.filtered
+                "{} taken out before this stage",
+                counted(seal.filtered, "record")
             ));
         }
         let share = Share::of(&seal);

@@ -832,7 +832,7 @@ fn mended_rejects_come_back_as_a_follow_up() {
     let second = room.run(&["--from-rejects", "mended", "--rejects", "r2"], "");
     assert_eq!(code(&second), 0, "{}", stderr(&second));
     assert!(
-        stderr(&second).contains("1 records were taken out"),
+        stderr(&second).contains("1 record taken out"),
         "{}",
         stderr(&second)
     );
@@ -1017,7 +1017,7 @@ fn what_does_not_match_the_seal_is_refused() {
     );
     let filtered = room.run(&[], whole.split_once('\n').unwrap().1);
     assert!(
-        stderr(&filtered).contains("warning: 1 records were taken out before this stage"),
+        stderr(&filtered).contains("warning: 1 record taken out before this stage"),
         "{}",
         stderr(&filtered)
     );

@@ -102,8 +102,11 @@ fn operators(all: &[Work], check: &Check, args: &Args, out: &mut dyn Write) -> a
     for work in all {
         writeln!(
             out,
-            "{}: {} runs, {} s, {} rollbacks",
-            work.operator, work.runs, work.seconds, work.rollbacks
+            "{}: {}, {} s, {}",
+            work.operator,
+            counted(work.runs, "run"),
+            work.seconds,
+            counted(work.rollbacks, "rollback")
         )?;
     }
     Ok(crate::print::check(check, args.verbose, out)?)

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use contract::talk::counted;
 use serde_json::json;
 use store::ledger::Run;
 
@@ -40,9 +41,9 @@ pub(crate) fn human(
         .count();
     writeln!(
         out,
-        "{}: {} checks, {failed} failed, {warned} with warnings",
+        "{}: {}, {failed} failed, {warned} with warnings",
         if failed == 0 { "passed" } else { "FAILED" },
-        checks.len()
+        counted(checks.len() as u64, "check")
     )
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use contract::Exit;
+use contract::talk::counted;
 use serde_json::{Value, json};
 use store::Sql;
 use store::ledger::{self, Held, Run};
@@ -53,7 +54,7 @@ pub(crate) fn show(sql: &mut dyn Sql, args: &Args, out: &mut dyn Write) -> anyho
 fn human(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
     let ended = run.ended.map_or_else(|| "not ended".into(), moment);
     let kept = if run.kept > 0 {
-        format!(" ({} changes kept)", run.kept)
+        format!(" ({} kept)", counted(run.kept.unsigned_abs(), "change"))
     } else {
         String::new()
     };
@@ -68,8 +69,8 @@ fn human(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "    {} records: {}",
-        run.counts.total(),
+        "    {}: {}",
+        counted(run.counts.total(), "record"),
         run.counts.words()
     )
 }

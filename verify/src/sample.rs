@@ -3,6 +3,7 @@
 use std::collections::BinaryHeap;
 
 use contract::bundle::{Bundle, BundleError};
+use contract::talk::counted;
 use contract::{Digest, Record};
 
 /// A sample of a bundle's records, drawn by hash: the same seed draws the same records.
@@ -50,9 +51,9 @@ impl Sample {
     pub(crate) fn words(&self) -> String {
         let percent = |bad: u64| format!("{:.1} %", 100.0 * miss(self.total, self.size, bad));
         format!(
-            "a sample of {} of {} records: it misses a fault in one record with a chance of {}, faults in 1 % of them with {}",
+            "a sample of {} of {}: it misses a fault in one record with a chance of {}, faults in 1 % of them with {}",
             self.size,
-            self.total,
+            counted(self.total, "record"),
             percent(1),
             percent(self.total.div_ceil(100))
         )

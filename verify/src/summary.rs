@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use contract::talk::counted;
 use contract::{Exit, Reject};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -102,15 +103,20 @@ fn human(
             writeln!(out, "{name}: {}", counts.words())?;
         }
     }
-    writeln!(out, "{} records: {}", counts.total(), counts.words())?;
+    writeln!(
+        out,
+        "{}: {}",
+        counted(counts.total(), "record"),
+        counts.words()
+    )?;
     let applied = batches
         .iter()
         .filter(|batch| batch.status == BatchStatus::Applied)
         .count();
     writeln!(
         out,
-        "{} batches: {applied} applied, {} failed",
-        batches.len(),
+        "{}: {applied} applied, {} failed",
+        counted(batches.len() as u64, "batch"),
         batches.len() - applied
     )?;
     for batch in batches
@@ -123,8 +129,11 @@ fn human(
         };
         writeln!(
             out,
-            "  batch {} ({}, {}, {} records): {state}",
-            batch.no, batch.phase, batch.entity, batch.records
+            "  batch {} ({}, {}, {}): {state}",
+            batch.no,
+            batch.phase,
+            batch.entity,
+            counted(batch.records.unsigned_abs(), "record")
         )?;
     }
     for reject in failures {
@@ -147,7 +156,11 @@ fn human(
         writeln!(out, "reason: {reason}")?;
     }
     if run.kept > 0 {
-        writeln!(out, "{} changes were kept by rollback", run.kept)?;
+        writeln!(
+            out,
+            "rollback kept {}",
+            counted(run.kept.unsigned_abs(), "change")
+        )?;
     }
     Ok(())
 }

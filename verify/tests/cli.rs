@@ -17,7 +17,7 @@ fn a_run_that_stands_passes_every_check() {
     let said = club.verify(&[&run]).code(0).says(&[
         "is completed, 4 batches, 4 records",
         "Mem ber: 2 created, 1 updated, 3 of 3 rows there",
-        "Team: 1 created, 1 linked, 1 of 1 rows there",
+        "Team: 1 created, 1 linked, 1 of 1 row there",
         "18 values of 4 records",
         "10 checks, 0 failed, 0 with warnings",
     ]);
@@ -428,7 +428,7 @@ fn a_batch_that_failed_fails_the_check_of_the_run_and_its_records_are_not_compar
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let run = club.apply(1, &lines);
     let said = club.verify(&[&run]).code(1).says(&[
-        "batch 3 (put, member, 1 records) was undone",
+        "batch 3 (put, member, 1 record) was undone",
         "source.csv:5: member n3: it was not applied: no bad",
         "1 not applied",
     ]);

@@ -1,5 +1,7 @@
 //! Columns and tables that the run added: may they go, with what they hold now?
 
+use contract::talk::counted;
+
 use super::judge::run_id;
 use super::scene::Scene;
 use super::ties::{Fate, fates};
@@ -79,19 +81,23 @@ fn verdict(sql: &mut dyn Sql, scene: &mut Scene, added: &Added) -> Result<Verdic
             if count > 0 {
                 let first = others.some.first();
                 let first = first.map_or_else(String::new, |(key, _)| format!(", the first {key}"));
-                built.push(format!("{count} rows that stay in it{first}"));
+                built.push(format!("{} staying in it{first}", counted(count, "row")));
             }
         }
         Some(column) => {
             let (kept, others) = staying(sql, scene, &table, table.position(column), added)?;
             if kept > 0 {
                 built.push(format!(
-                    "{kept} rows that are kept, and hold values of the run"
+                    "{} kept with values of the run",
+                    counted(kept, "row")
                 ));
             } else if built.is_empty() && others.count > 0 {
                 return Ok(Verdict::Values(others));
             } else if others.count > 0 {
-                built.push(format!("{} rows to which others gave values", others.count));
+                built.push(format!(
+                    "{} to which others gave values",
+                    counted(others.count, "row")
+                ));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The run itself: where it stands, and whether its figures add up.
 
+use contract::Reject;
+use contract::talk::counted;
 use store::Row;
 use store::ledger::{self, BatchStatus, Counts, RunStatus};
 
@@ -16,8 +18,8 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     );
     match run.status {
         RunStatus::RolledBack if run.kept > 0 => check.add(Fault::warning(format!(
-            "rollback left {} changes in place",
-            run.kept
+            "rollback left {} in place",
+            counted(run.kept.unsigned_abs(), "change")
         ))),
         RunStatus::Completed | RunStatus::RolledBack => {}
         RunStatus::InProgress => check.add(Fault::error(format!(
@@ -36,27 +38,9 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
             run.status, run.id
         ))),
     }
-    for batch in scene
-        .batches
-        .iter()
-        .filter(|batch| batch.status == BatchStatus::Failed)
-    {
-        let reason = batch.error.as_deref().unwrap_or("no reason was kept");
-        let message = format!(
-            "batch {} ({}, {}, {} records) was undone: {reason}",
-            batch.no, batch.phase, batch.entity, batch.records
-        );
-        check.add(Fault::error(message));
-    }
-    for reject in &failures {
-        for error in &reject.errors {
-            let fault = Fault {
-                column: error.field.clone(),
-                ..Fault::error(format!("it was not applied: {}", error.message))
-            };
-            let key = reject.key.as_deref().unwrap_or_default();
-            check.add(fault.record(&reject.entity, key, Some(&reject.at)));
-        }
+    // Of a run that was taken back nothing stands that could be incomplete.
+    if run.status != RunStatus::RolledBack {
+        unapplied(scene, &failures, &mut check);
     }
     for fault in hooks {
         check.add(fault);
@@ -68,9 +52,40 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     let applied = scene.batches.len();
     let records = figures(scene, &sum, &mut check);
     Ok(check.found(format!(
-        "the run is {}, {applied} batches, {records} records",
-        run.status
+        "the run is {}, {}, {}",
+        run.status,
+        counted(applied as u64, "batch"),
+        counted(records, "record")
     )))
+}
+
+/// Names the batches that were undone and the records at fault.
+fn unapplied(scene: &Scene<'_>, failures: &[Reject], check: &mut Check) {
+    for batch in scene
+        .batches
+        .iter()
+        .filter(|batch| batch.status == BatchStatus::Failed)
+    {
+        let reason = batch.error.as_deref().unwrap_or("no reason was kept");
+        let message = format!(
+            "batch {} ({}, {}, {}) was undone: {reason}",
+            batch.no,
+            batch.phase,
+            batch.entity,
+            counted(batch.records.unsigned_abs(), "record")
+        );
+        check.add(Fault::error(message));
+    }
+    for reject in failures {
+        for error in &reject.errors {
+            let fault = Fault {
+                column: error.field.clone(),
+                ..Fault::error(format!("it was not applied: {}", error.message))
+            };
+            let key = reject.key.as_deref().unwrap_or_default();
+            check.add(fault.record(&reject.entity, key, Some(&reject.at)));
+        }
+    }
 }
 
 /// Names the hooks that were not run to their end: a cache may be stale.
@@ -109,8 +124,9 @@ fn figures(scene: &Scene<'_>, sum: &Counts, check: &mut Check) -> u64 {
     }
     if run.counts.failed + run.counts.not_attempted > 0 && run.status == RunStatus::Completed {
         check.add(Fault::error(format!(
-            "the run is completed, with {} records failed and {} not attempted",
-            run.counts.failed, run.counts.not_attempted
+            "the run is completed, with {} failed and {} not attempted",
+            counted(run.counts.failed, "record"),
+            run.counts.not_attempted
         )));
     }
     let Some(bundle) = &scene.bundle else {
@@ -129,7 +145,7 @@ fn figures(scene: &Scene<'_>, sum: &Counts, check: &mut Check) -> u64 {
     let batches: u64 = scene.passes().iter().map(crate::scene::Pass::batches).sum();
     let missing = batches.saturating_sub(scene.batches.len() as u64);
     if missing > 0 && run.status != RunStatus::RolledBack {
-        let message = format!("{missing} of {batches} batches were never started");
+        let message = format!("{missing} of {} never started", counted(batches, "batch"));
         check.add(Fault::error(message));
     }
     records

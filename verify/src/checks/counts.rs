@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use contract::talk::counted;
 use store::ledger::{self, Action, Change};
 use store::{Key, Table};
 
@@ -39,6 +40,12 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
         .filter(|batch| batch.phase == ledger::Phase::Late.word())
         .map(|batch| batch.no)
         .collect();
+    if ledger::pruned(scene.sql.as_mut(), &scene.run.id)
+        .map_err(target_error)?
+        .is_some()
+    {
+        return Ok(check.found("the run is pruned: its changes are not kept".to_owned()));
+    }
     let mut tables: BTreeMap<String, Figures> = BTreeMap::new();
     let mut before = i64::MAX;
     loop {
@@ -143,7 +150,11 @@ impl Figures {
             }
         }
         if self.expected > 0 {
-            words.push(format!("{} of {} rows there", self.there, self.expected));
+            words.push(format!(
+                "{} of {} there",
+                self.there,
+                counted(self.expected, "row")
+            ));
         }
         if self.deleted > 0 {
             words.push(format!("{} deleted", self.deleted));

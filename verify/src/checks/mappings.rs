@@ -1,5 +1,6 @@
 //! The id map: every entry points to a row, and no row has two.
 
+use contract::talk::counted;
 use store::ledger;
 use store::{Binding, Key};
 
@@ -38,7 +39,10 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     for (claim, table) in claims {
         twice(scene, claim, &table, &mut check)?;
     }
-    Ok(check.found(format!("{entries} entries of the plan's entities")))
+    Ok(check.found(format!(
+        "{} of the plan's entities",
+        counted(entries, "entry")
+    )))
 }
 
 /// Looks for the row of every entry of an entity.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use contract::talk::counted;
 use store::ledger::{Action, Change};
 use store::{Cell, ForeignKey, Row, Table};
 
@@ -82,8 +83,10 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     }
     let others = elsewhere(scene, &touched, &named, &mut check)?;
     Ok(check.found(format!(
-        "{rows} rows of the run, {} tables, {others} orphans of others",
-        touched.len()
+        "{} of the run, {}, {} of others",
+        counted(rows, "row"),
+        counted(touched.len() as u64, "table"),
+        counted(others, "orphan")
     )))
 }
 

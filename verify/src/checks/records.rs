@@ -1,5 +1,6 @@
 //! Every value of every record of the bundle against the row that is read back.
 
+use contract::talk::counted;
 use contract::{Op, Record};
 use store::ledger::{Entry, Phase};
 use store::{Binding, Key};
@@ -83,7 +84,11 @@ pub(super) fn check(
         }
         records.add(fault);
     }
-    let mut found = format!("{} values of {} records", seen.values, seen.records);
+    let mut found = format!(
+        "{} of {}",
+        counted(seen.values, "value"),
+        counted(seen.records, "record")
+    );
     for (count, what) in [
         (seen.skipped, "left alone as the plan says"),
         (seen.not_applied, "not applied"),
@@ -96,7 +101,7 @@ pub(super) fn check(
     if let Some(sample) = sample {
         found = format!("{found}; {}", sample.words());
     }
-    references.found = format!("{} references of records", seen.references);
+    references.found = format!("{} of records", counted(seen.references, "reference"));
     Ok(records.found(found))
 }
 
@@ -117,8 +122,8 @@ fn file(
         Some((Ok(binding), entity)) => (binding, entity),
         Some((Err(problems), _)) => {
             let message = format!(
-                "{} records of {name} can't be checked: {}",
-                pass.file.records,
+                "{} of {name} can't be checked: {}",
+                counted(pass.file.records, "record"),
                 problems.join("; ")
             );
             checks.records.add(Fault::error(message));

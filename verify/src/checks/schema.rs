@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use contract::talk::counted;
 use store::ledger::{self, Added};
 
 use crate::finding::{Check, Fault};
@@ -76,5 +77,8 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
             ))));
         }
     }
-    Ok(check.found(format!("{} tables that the run wrote", tables.len())))
+    Ok(check.found(format!(
+        "{} that the run wrote",
+        counted(tables.len() as u64, "table")
+    )))
 }

@@ -1,5 +1,7 @@
 //! The bundle. One that does not add up has ended the program before the first check.
 
+use contract::talk::counted;
+
 use crate::finding::{Check, Fault};
 use crate::scene::Scene;
 
@@ -17,7 +19,8 @@ pub(super) fn check(scene: &Scene<'_>) -> Check {
     };
     let files = bundle.manifest().files(bundle.id()).len() + 1;
     check.found(format!(
-        "{}: {files} files, each as the manifest says",
-        bundle.folder().display()
+        "{}: {}, each as the manifest says",
+        bundle.folder().display(),
+        counted(files as u64, "file")
     ))
 }

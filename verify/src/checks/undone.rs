@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use contract::talk::counted;
 use store::ledger::{self, Action, Change, Entry, RunStatus};
 use store::{Cell, Key, Row, Table};
 
@@ -75,8 +76,9 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     seen.changes += scene.added.len() as u64;
     seen.kept += added(scene, &mut check)?;
     Ok(check.found(format!(
-        "{} changes, {} of them kept{told}",
-        seen.changes, seen.kept
+        "{}, {} of them kept{told}",
+        counted(seen.changes, "change"),
+        seen.kept
     )))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contract::talk::counted;
 use store::ledger::{self, Action, Change, Shape};
 use store::{Key, Row, Table};
 
@@ -60,8 +61,8 @@ pub(super) fn page(
         });
         if live.is_none() && !scene.made(&shape.table) {
             let message = format!(
-                "{} changes can't be checked: table {} or its key is gone",
-                changes.len(),
+                "{} can't be checked: table {} or its key is gone",
+                counted(changes.len() as u64, "change"),
                 shape.table
             );
             check.add(Fault::error(message));

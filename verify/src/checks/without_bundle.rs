@@ -1,5 +1,6 @@
 //! Records without their bundle: every column against the checksum that the id map keeps.
 
+use contract::talk::counted;
 use store::ledger;
 use store::{Binding, Key};
 
@@ -56,7 +57,9 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
         }
     }
     Ok(check.found(format!(
-        "{values} values of {records} records that the run wrote last"
+        "{} of {} that the run wrote last",
+        counted(values, "value"),
+        counted(records, "record")
     )))
 }
 
