@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use contract::crash_point;
 use postgres::config::{SslMode, TargetSessionAttrs};
 use postgres::types::{IsNull, ToSql, Type};
 use postgres::{Client, Config, NoTls};
@@ -221,6 +222,14 @@ impl Postgres {
         work(client).map_err(|error| self.error(&error))
     }
 
+    /// What a crash point that fails says: as if the connection was lost.
+    #[cfg(feature = "crash")]
+    fn injected(&self, error: &std::io::Error) -> StoreError {
+        self.broken.set(true);
+        let message = format!("{}: {error}", self.describe());
+        StoreError::Unreachable { message }
+    }
+
     fn given_up(&self) -> StoreError {
         let message = format!("{}: the connection was given up", self.describe());
         StoreError::Unreachable { message }
@@ -228,6 +237,10 @@ impl Postgres {
 
     /// Runs statements without parameters.
     pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        crash_point!(
+            &format!("postgres.{}", sql.split(' ').next().unwrap_or(sql)),
+            |error| self.injected(&error)
+        );
         self.with(|client| client.batch_execute(sql))
     }
 
@@ -237,6 +250,7 @@ impl Postgres {
             .url
             .option("commit_timeout")
             .and_then(|text| text.parse().ok());
+        crash_point!("postgres.COMMIT", |error| self.injected(&error));
         let deadline = seconds.map_or(COMMIT, Duration::from_secs);
         let mut client = self.client.take().ok_or_else(|| self.given_up())?;
         let (tell, told) = mpsc::channel();
@@ -255,6 +269,8 @@ impl Postgres {
             )));
         };
         self.client.replace(Some(client));
+        // The answer may be lost after the deed.
+        crash_point!("postgres.answer", |error| unknown(error.to_string()));
         match done {
             Ok(()) => Ok(()),
             Err(error) if is_refusal(&error) => Err(self.error(&error)),
@@ -268,6 +284,7 @@ impl Postgres {
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
+        crash_point!("postgres.ask", |error| self.injected(&error));
         let found = self.with(|client| client.query_typed(sql, params))?;
         found.iter().map(|row| self.row(row)).collect()
     }
@@ -278,6 +295,7 @@ impl Postgres {
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<u64, StoreError> {
+        crash_point!("postgres.run", |error| self.injected(&error));
         self.with(|client| client.execute_typed(sql, params))
     }
 
@@ -287,6 +305,7 @@ impl Postgres {
         sql: &str,
         write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
     ) -> Result<(), StoreError> {
+        crash_point!("postgres.COPY", |error| self.injected(&error));
         let mut client = self.client.borrow_mut();
         let client = client.as_mut().ok_or_else(|| self.given_up())?;
         let mut copy = client.copy_in(sql).map_err(|error| self.error(&error))?;
