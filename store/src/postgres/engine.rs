@@ -79,14 +79,11 @@ impl Engine for Postgres {
     }
 
     fn create_ledger(&mut self) -> Result<(), StoreError> {
-        self.batch("CREATE SCHEMA IF NOT EXISTS switchback")?;
-        for sql in statements("BYTEA", "BYTEA", "") {
-            // An index lies in the schema of its table, and keys are ordered by their bytes.
-            let sql = sql
-                .replace("INDEX ledger.", "INDEX ")
-                .replace("source TEXT", "source TEXT COLLATE \"C\"");
-            self.batch(&spelled(&sql))?;
-        }
+        self.make_ledger().map_err(|error| match error {
+            // Somebody made it at the same time, and it is there now.
+            StoreError::Constraint { message } => StoreError::Again { message },
+            other => other,
+        })?;
         self.batch(EXCLUDE)
     }
 
@@ -213,6 +210,18 @@ impl Postgres {
         self.batch(&format!(
             "SET CONSTRAINTS {names} IMMEDIATE; SET CONSTRAINTS {names} DEFERRED"
         ))
+    }
+
+    fn make_ledger(&self) -> Result<(), StoreError> {
+        self.batch("CREATE SCHEMA IF NOT EXISTS switchback")?;
+        for sql in statements("BYTEA", "BYTEA", "") {
+            // An index lies in the schema of its table, and keys are ordered by their bytes.
+            let sql = sql
+                .replace("INDEX ledger.", "INDEX ")
+                .replace("source TEXT", "source TEXT COLLATE \"C\"");
+            self.batch(&spelled(&sql))?;
+        }
+        Ok(())
     }
 
     /// Moves sequences past the ids that were given explicitly, so that the application's next insert
