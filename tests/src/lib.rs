@@ -10,13 +10,16 @@
 
 mod bulk;
 pub mod db;
+pub mod lab;
 pub mod measure;
 pub mod postgres;
 mod process;
 mod room;
 mod seed;
+mod target;
 
 pub use bulk::Bulk;
 pub use process::{Done, command, finish, program, spawn};
 pub use room::{Room, recipe, repository};
 pub use seed::Seed;
+pub use target::{Case, Db, Target};

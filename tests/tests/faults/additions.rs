@@ -5,12 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use tests::{Room, command, db};
+use tests::lab::{Lab, Place, RUN, count, each, ledger, memory, run};
+use tests::{Room, command};
 
-use crate::lab::{Lab, RUN, memory, run};
-use crate::place::{Place, ledger};
-use crate::points::each;
-use crate::steps::{count, points};
+use crate::steps::points;
 
 const PLAN: &str = r#"
 name = "adds"
@@ -74,15 +72,15 @@ impl Adds {
         adds.before = adds.room.dump();
         let place = adds.place("after");
         let _ = run(&mut adds.apply(&place), None).code(0);
-        adds.after = db::dump(&place.db());
-        adds.ledger = ledger(&place.db());
+        adds.after = place.db.dump();
+        adds.ledger = ledger(&place.db);
         adds
     }
 
     fn copy_of(&self, base: &Path, name: &str) -> Place {
-        let place = Place(self.folder.path().join(name));
-        fs::create_dir(&place.0).unwrap();
-        fs::copy(base, place.db()).unwrap();
+        let place = Place::sqlite(self.folder.path().join(name));
+        fs::create_dir(&place.folder).unwrap();
+        fs::copy(base, place.file()).unwrap();
         place
     }
 
@@ -92,8 +90,19 @@ impl Adds {
 
     /// Each batch of two records in a commit of its own.
     fn apply(&self, place: &Place) -> Command {
-        let mut apply = command("crash/apply", &place.0, [self.room.path("B").as_os_str()]);
-        apply.args(["--to", &place.url(), "--batch-size", "2", "--run-id", RUN]);
+        let mut apply = command(
+            "crash/apply",
+            &place.folder,
+            [self.room.path("B").as_os_str()],
+        );
+        apply.args([
+            "--to",
+            &place.db.url(),
+            "--batch-size",
+            "2",
+            "--run-id",
+            RUN,
+        ]);
         apply.args(["--now", "2099-05-01T00:00:00Z"]);
         apply.env("SWITCHBACK_GROUP", "0");
         apply
@@ -101,7 +110,7 @@ impl Adds {
 
     fn take_back(&self, place: &Place) {
         let _ = run(&mut Lab::rollback(place), None).code(0);
-        assert_eq!(db::dump(&place.db()), self.before, "after rollback");
+        assert_eq!(place.db.dump(), self.before, "after rollback");
     }
 }
 
@@ -113,20 +122,20 @@ fn apply_at_every_step(test: &str, kind: &str) {
         let place = adds.place(point);
         let _ = run(adds.apply(&place).env("SWITCHBACK_CRASH", point), None);
         let there = place.run_is_there();
-        assert_eq!(db::ask(&place.db(), "PRAGMA integrity_check"), "ok");
+        assert_eq!(place.db.ask("PRAGMA integrity_check"), "ok");
         if there {
             let added = "SELECT count(*) FROM pragma_table_info('person') WHERE name = 'level'";
-            assert_eq!(db::ask(&place.db(), added), "1", "a run without its column");
+            assert_eq!(place.db.ask(added), "1", "a run without its column");
             adds.take_back(&place.copy());
         } else {
-            assert_eq!(db::dump(&place.db()), adds.before, "columns without a run");
+            assert_eq!(place.db.dump(), adds.before, "columns without a run");
         }
         if !(there && place.status() == "completed") {
             let mut apply = adds.apply(&place);
             let _ = run(apply.args(there.then_some("--resume")), None).code(0);
         }
-        assert_eq!(db::dump(&place.db()), adds.after, "after resume");
-        assert_eq!(ledger(&place.db()), adds.ledger, "after resume");
+        assert_eq!(place.db.dump(), adds.after, "after resume");
+        assert_eq!(ledger(&place.db), adds.ledger, "after resume");
         adds.take_back(&place);
         place.remove();
     });
@@ -150,14 +159,14 @@ fn rollback_at_every_step(test: &str, kind: &str) {
     each(test, points(kind, steps), |point| {
         let place = adds.copy_of(&base, point);
         let _ = run(Lab::rollback(&place).env("SWITCHBACK_CRASH", point), None);
-        assert_eq!(db::ask(&place.db(), "PRAGMA integrity_check"), "ok");
+        assert_eq!(place.db.ask("PRAGMA integrity_check"), "ok");
         let left = "SELECT count(*) FROM switchback_changes WHERE action > 5 AND seq < \
                     (SELECT coalesce(undo_seq, last_seq + 1) FROM switchback_runs)";
         let there = "SELECT (SELECT count(*) FROM pragma_table_info('person') WHERE name = 'level') + \
                      (SELECT count(*) FROM sqlite_master WHERE name = 'card')";
         assert_eq!(
-            db::ask(&place.db(), there),
-            db::ask(&place.db(), left),
+            place.db.ask(there),
+            place.db.ask(left),
             "what is there is what the ledger says is left"
         );
         adds.take_back(&place);

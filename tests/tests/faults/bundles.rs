@@ -4,10 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tests::{Room, command};
-
-use crate::lab::{Lab, run};
-use crate::points::{each, tally};
+use tests::lab::{Lab, each, run, tally};
+use tests::{Room, Target, command};
 
 /// A bundle to be made, and another that may stand in its place.
 struct Press {
@@ -19,7 +17,7 @@ struct Press {
 
 impl Press {
     fn new() -> Self {
-        let lab = Lab::new();
+        let lab = Lab::on(Target::Sqlite);
         let stream = lab.stream();
         let id = check(&lab, &lab.path("B"));
         let text = String::from_utf8(stream.clone()).unwrap();

@@ -6,11 +6,8 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tests::lab::{RUN, each, run, signal};
 use tests::{Done, Room, command, finish, spawn};
-
-use crate::lab::{RUN, run};
-use crate::points::each;
-use crate::rivals::signal;
 
 const SECRET: &str = "s3cret-t0ken";
 

@@ -6,10 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tests::db;
-
-use crate::lab::{Lab, Place, run};
-use crate::points::each;
+use tests::lab::{Lab, Place, each, run};
+use tests::{Target, db};
 
 /// Makes a command run under strace, which sees only calls on these paths.
 fn traced(command: &Command, paths: &[PathBuf], options: &[&str]) -> Command {
@@ -102,7 +100,7 @@ pub fn inject(command: &Command, paths: &[PathBuf], point: &str) -> Command {
 
 /// The paths of a database, and of what apply keeps beside it.
 fn paths(place: &Place) -> Vec<PathBuf> {
-    let mut paths = vec![place.0.clone()];
+    let mut paths = vec![place.folder.clone()];
     for name in [
         "t.db",
         "t.db-journal",
@@ -110,7 +108,7 @@ fn paths(place: &Place) -> Vec<PathBuf> {
         "t.db-shm",
         ".migration-checkpoint.json",
     ] {
-        paths.push(place.0.join(name));
+        paths.push(place.path(name));
     }
     paths
 }
@@ -136,7 +134,7 @@ const ENOSPC: &[&str] = &["pwrite64", "openat"];
 
 /// `program` applies at every call of each kind; the database is in this journal mode.
 fn apply_at_every_call(test: &str, program: &str, mode: &str, kinds: &[(&str, &[&str])]) {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     db::run(
         &lab.path("before.db"),
         &format!("PRAGMA journal_mode = {mode}"),
@@ -158,6 +156,7 @@ fn apply_at_every_call(test: &str, program: &str, mode: &str, kinds: &[(&str, &[
         lab.judge(&twin);
         crate::steps::judge_exit(&done, point, &twin);
         lab.mend_beside(&place, &twin);
+        twin.remove();
         place.remove();
     });
 }
@@ -197,9 +196,9 @@ fn apply_with_a_commit_a_batch_at_every_system_call() {
 
 #[test]
 fn rollback_killed_at_every_system_call() {
-    let lab = Lab::new();
-    let place = lab.copy_of("after.db", "count");
-    let rollback = |place: &Place| Lab::rollback_by("rollback", place, crate::lab::RUN);
+    let lab = Lab::on(Target::Sqlite);
+    let place = lab.applied("count");
+    let rollback = |place: &Place| Lab::rollback_by("rollback", place, tests::lab::RUN);
     let kinds = [("KILL", KILL)];
     let counted = count(
         &rollback(&place),
@@ -212,7 +211,7 @@ fn rollback_killed_at_every_system_call() {
         "calls::rollback_killed_at_every_system_call",
         points(&kinds, &counted),
         |point| {
-            let place = lab.copy_of("after.db", point);
+            let place = lab.applied(point);
             let _ = run(&mut inject(&rollback(&place), &paths(&place), point), None);
             lab.judge_undone(&place);
             lab.take_back(&place);
@@ -229,7 +228,7 @@ fn filter_at_every_call(
     kinds: &[(&str, &[&str])],
     input: Option<&[u8]>,
 ) {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let paths: Vec<PathBuf> = paths.iter().map(|path| lab.root().join(path)).collect();
     let filter = tests::command(program, lab.root(), ["--rejects", "rejects.ndjson"]);
     let whole = run(
@@ -281,7 +280,7 @@ fn parse_given_an_error_at_every_read() {
 
 #[test]
 fn validate_given_an_error_at_every_write() {
-    let stream = Lab::new().stream();
+    let stream = Lab::on(Target::Sqlite).stream();
     let kinds: [(&str, &[&str]); 1] = [("ENOSPC", &["write", "fsync", "rename"])];
     filter_at_every_call(
         "calls::validate_given_an_error_at_every_write",

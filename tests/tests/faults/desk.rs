@@ -5,11 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tests::lab::{Place, RUN, batches, ledger, memory, run};
 use tests::{Done, command, db};
 
-use crate::lab::{RUN, memory, run};
 use crate::listener::Listener;
-use crate::place::{Place, batches, ledger};
 
 const PLAN: &str = r#"
 name = "desk"
@@ -86,12 +85,12 @@ impl Desk {
         };
         let place = desk.place(Task::Apply, "after");
         let _ = run(&mut desk.command("apply", Task::Apply, &place), None).code(0);
-        desk.after = db::dump(&place.db());
-        desk.ledger = ledger(&place.db());
+        desk.after = place.db.dump();
+        desk.ledger = ledger(&place.db);
         desk.snapshot = db::content_hash(&snapshot(&place));
-        fs::copy(place.db(), place.0.join("after.db")).unwrap();
-        db::run(&place.db(), "UPDATE person SET size = 'more'");
-        desk.edited = db::dump(&place.db());
+        fs::copy(place.file(), place.path("after.db")).unwrap();
+        place.db.sql("UPDATE person SET size = 'more'");
+        desk.edited = place.db.dump();
         desk
     }
 
@@ -101,18 +100,22 @@ impl Desk {
 
     /// Makes a folder with what a task begins with.
     pub fn place(&self, task: Task, name: &str) -> Place {
-        let place = Place(self.path(name));
-        fs::create_dir(&place.0).unwrap();
+        let place = Place::sqlite(self.path(name));
+        fs::create_dir(&place.folder).unwrap();
         let from = match task {
             Task::Apply => "before.db",
             Task::Rollback => "after/after.db",
             Task::Restore => "after/t.db",
         };
-        fs::copy(self.path(from), place.db()).unwrap();
+        fs::copy(self.path(from), place.file()).unwrap();
         if task != Task::Apply {
             fs::create_dir_all(kept(&place)).unwrap();
-            fs::copy(snapshot(&Place(self.path("after"))), snapshot(&place)).unwrap();
-            fs::copy(self.path("after/log"), place.0.join("log")).unwrap();
+            fs::copy(
+                snapshot(&Place::sqlite(self.path("after"))),
+                snapshot(&place),
+            )
+            .unwrap();
+            fs::copy(self.path("after/log"), place.path("log")).unwrap();
         }
         self.listener.forget();
         place
@@ -120,10 +123,10 @@ impl Desk {
 
     /// The command of a task.
     pub fn command(&self, program: &str, task: Task, place: &Place) -> Command {
-        let url = place.url();
+        let url = place.db.url();
         if task == Task::Apply {
             let bundle = self.path("B");
-            let mut apply = command(program, &place.0, [bundle.as_os_str()]);
+            let mut apply = command(program, &place.folder, [bundle.as_os_str()]);
             apply.args(["--to", &url, "--run-id", RUN, "--snapshot"]);
             apply.args(["--now", "2099-05-01T00:00:00Z"]);
             return apply;
@@ -133,7 +136,7 @@ impl Desk {
             Task::Restore => vec!["--snapshot", file.to_str().unwrap()],
             _ => vec![RUN, "--outside-window"],
         };
-        let mut rollback = command(program, &place.0, what);
+        let mut rollback = command(program, &place.folder, what);
         rollback.args(["--to", &url]);
         rollback
     }
@@ -141,12 +144,12 @@ impl Desk {
     /// Judges what a fault left, before anything mends it.
     pub fn judge(&self, task: Task, place: &Place, done: &Done, point: &str) -> Vec<[String; 3]> {
         let killed = point.to_lowercase().starts_with("kill");
-        assert_eq!(db::ask(&place.db(), "PRAGMA integrity_check"), "ok");
+        assert_eq!(place.db.ask("PRAGMA integrity_check"), "ok");
         let there = task != Task::Apply || place.run_is_there();
         let status = if there { place.status() } else { String::new() };
-        let dump = db::dump(&place.db());
+        let dump = place.db.dump();
         let stands = if task == Task::Apply {
-            there && batches(&place.db()) == 1
+            there && batches(&place.db) == 1
         } else {
             status != "rolled-back" && !half_back(task, place)
         };
@@ -204,7 +207,7 @@ impl Desk {
             }
         }
         assert!(own == 1 || !there && own == 0, "{own} snapshots");
-        for file in files(&place.0) {
+        for file in files(&place.folder) {
             let name = file.file_name().unwrap().to_str().unwrap().to_owned();
             assert!(killed || !name.contains(".tmp"), "{name} is left");
         }
@@ -220,7 +223,7 @@ impl Desk {
     ) -> Vec<[String; 3]> {
         let heard = self.heard(place);
         let rows = db::rows(
-            &place.db(),
+            place.file(),
             "SELECT event, hook, status FROM switchback_hooks ORDER BY no",
         );
         let mut rows: Vec<[String; 3]> = rows
@@ -289,28 +292,25 @@ impl Desk {
         let after = self.judge_hooks(place, Some(before), false);
         assert!(after.len() >= before.len());
         if task == Task::Apply {
-            db::same(&db::dump(&place.db()), &self.after, "after resume");
-            assert_eq!(ledger(&place.db()), self.ledger, "after resume");
+            db::same(&place.db.dump(), &self.after, "after resume");
+            assert_eq!(ledger(&place.db), self.ledger, "after resume");
             let path = "SELECT json_extract(snapshot, '$.path') FROM switchback_runs";
-            assert_eq!(
-                db::ask(&place.db(), path),
-                snapshot(place).to_str().unwrap()
-            );
+            assert_eq!(place.db.ask(path), snapshot(place).to_str().unwrap());
             let _ = run(&mut self.command("rollback", Task::Rollback, place), None).code(0);
             self.judge_hooks(place, Some(&after), false);
         }
-        db::same(&db::dump(&place.db()), &self.before, "taken back");
+        db::same(&place.db.dump(), &self.before, "taken back");
         assert_eq!(place.status(), "rolled-back");
         let told =
             "SELECT count(*) FROM switchback_hooks WHERE event = 'rolled-back' AND status = 'done'";
-        assert_eq!(db::ask(&place.db(), told), "2");
-        let audit = ["audit", "--to", &place.url()];
-        let _ = run(&mut command("verify", &place.0, audit), None).code(0);
+        assert_eq!(place.db.ask(told), "2");
+        let audit = ["audit", "--to", &place.db.url()];
+        let _ = run(&mut command("verify", &place.folder, audit), None).code(0);
     }
 
     /// What the commands wrote, and what was posted.
     fn heard(&self, place: &Place) -> Vec<String> {
-        let log = fs::read_to_string(place.0.join("log")).unwrap_or_default();
+        let log = fs::read_to_string(place.path("log")).unwrap_or_default();
         log.lines()
             .map(str::to_owned)
             .chain(self.listener.heard())
@@ -342,12 +342,12 @@ fn hooks(port: u16) -> String {
 
 /// Whether the one batch of a rollback stands that has not ended.
 fn half_back(task: Task, place: &Place) -> bool {
-    task == Task::Rollback && db::ask(&place.db(), "SELECT undo_seq FROM switchback_runs") == "1"
+    task == Task::Rollback && place.db.ask("SELECT undo_seq FROM switchback_runs") == "1"
 }
 
 /// The folder of a place's snapshots.
 fn kept(place: &Place) -> PathBuf {
-    place.0.join(".switchback/snapshots")
+    place.path(".switchback/snapshots")
 }
 
 /// The run's snapshot.

@@ -2,13 +2,11 @@
 //! --snapshot`, `rollback` and `rollback --snapshot`, each with hooks.
 
 use tests::Done;
+use tests::lab::{Place, count, each, long, run};
 
 use crate::calls;
 use crate::desk::{Desk, Task};
-use crate::lab::run;
-use crate::place::Place;
-use crate::points::{each, long};
-use crate::steps::{count, points};
+use crate::steps::points;
 
 fn at_every_step(test: &str, task: Task, kind: &str) {
     let desk = Desk::new();
@@ -69,7 +67,7 @@ fn at_every_call(test: &str, task: Task, kinds: &[(&str, &[&str])]) {
 fn judge(desk: &Desk, task: Task, place: &Place, done: &Done, point: &str) {
     let hooks = desk.judge(task, place, done, point);
     desk.mend(task, place, &hooks);
-    std::fs::remove_dir_all(&place.0).unwrap();
+    std::fs::remove_dir_all(&place.folder).unwrap();
 }
 
 #[test]

@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tests::{command, db, program};
-
-use crate::lab::{BATCHES, Lab, Place, memory, run};
-use crate::points::each;
+use tests::lab::{BATCHES, Held, Lab, Place, each, memory, run};
+use tests::{Target, command, db, program};
 
 fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
@@ -55,7 +53,7 @@ fn as_root(program: &str) -> Command {
 #[test]
 fn a_full_disk_undoes_the_batch_and_names_the_volume() {
     const SIZE: u64 = 4 << 20;
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let room = memory();
     let mount = Mount::new(
         room.path().join("small"),
@@ -71,10 +69,10 @@ fn a_full_disk_undoes_the_batch_and_names_the_volume() {
             for left in fs::read_dir(&mount.0).unwrap() {
                 fs::remove_dir_all(left.unwrap().path()).unwrap();
             }
-            let place = Place(mount.0.join(pages));
-            fs::create_dir(&place.0).unwrap();
-            fs::copy(lab.path("before.db"), place.db()).unwrap();
-            let ballast = place.0.join("ballast");
+            let place = Place::sqlite(mount.0.join(pages));
+            fs::create_dir(&place.folder).unwrap();
+            fs::copy(lab.path("before.db"), place.file()).unwrap();
+            let ballast = place.path("ballast");
             // A folder takes none of a tmpfs' blocks.
             let left = pages.parse::<u64>().unwrap() * 4096;
             let room = SIZE - used.next_multiple_of(4096) - left;
@@ -136,37 +134,37 @@ fn as_nobody(folder: &Path, args: &[&str]) -> Command {
 
 /// The database or its folder can't be written: refused before the ledger is made.
 fn read_only(file: u32, folder: u32) {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let place = lab.place("bound");
     let copied = Command::new("cp")
         .arg("-r")
         .arg(lab.path("B"))
-        .arg(&place.0)
+        .arg(&place.folder)
         .status()
         .unwrap();
     assert!(copied.success());
-    for open in [lab.root(), &place.0] {
+    for open in [lab.root(), &place.folder] {
         fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut apply = as_nobody(
-        &place.0,
-        &["B", "--to", &place.url(), "--checkpoint", "/dev/null"],
+        &place.folder,
+        &["B", "--to", &place.db.url(), "--checkpoint", "/dev/null"],
     );
     if is_root() {
         let owned = Command::new("chown")
             .args(["-R", "65534:65534"])
-            .arg(&place.0)
+            .arg(&place.folder)
             .status()
             .unwrap();
         assert!(owned.success());
     }
-    fs::set_permissions(place.db(), fs::Permissions::from_mode(file)).unwrap();
-    fs::set_permissions(&place.0, fs::Permissions::from_mode(folder)).unwrap();
+    fs::set_permissions(place.file(), fs::Permissions::from_mode(file)).unwrap();
+    fs::set_permissions(&place.folder, fs::Permissions::from_mode(folder)).unwrap();
     let done = run(&mut apply, None);
-    fs::set_permissions(&place.0, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&place.folder, fs::Permissions::from_mode(0o755)).unwrap();
     let _ = done.code(5).says(&["t.db"]);
     assert!(!place.run_is_there());
-    assert_eq!(db::dump(&place.db()), lab.before);
+    assert_eq!(place.db.dump(), lab.before);
 }
 
 #[test]
@@ -181,14 +179,14 @@ fn a_read_only_folder_is_refused_before_the_ledger() {
 
 #[test]
 fn what_is_no_database_is_refused_and_left_alone() {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let text = b"this is no database, and must stay as it is\n".repeat(100);
     for (name, bytes) in [
         ("text", &text[..]),
         ("torn", &fs::read(lab.path("before.db")).unwrap()[..5000]),
     ] {
         let place = lab.place(name);
-        fs::write(place.db(), bytes).unwrap();
+        fs::write(place.file(), bytes).unwrap();
         let done = run(&mut lab.apply(&place), None);
         assert!(
             matches!(done.code, 4 | 5),
@@ -196,36 +194,36 @@ fn what_is_no_database_is_refused_and_left_alone() {
             done.code,
             done.err
         );
-        assert_eq!(fs::read(place.db()).unwrap(), bytes, "{name}");
+        assert_eq!(fs::read(place.file()).unwrap(), bytes, "{name}");
     }
     let place = lab.place("missing");
-    fs::remove_file(place.db()).unwrap();
+    fs::remove_file(place.file()).unwrap();
     let _ = run(&mut lab.apply(&place), None).code(5).says(&["t.db"]);
-    assert!(!place.db().exists(), "a database was made");
+    assert!(!place.file().exists(), "a database was made");
 }
 
 #[test]
 fn a_ledger_of_another_version_is_refused() {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     for version in ["0", "2", "NULL"] {
-        let place = lab.copy_of("after.db", &format!("version{version}"));
+        let place = lab.applied(&format!("version{version}"));
         db::run(
-            &place.db(),
+            place.file(),
             &format!("DELETE FROM switchback_meta; INSERT INTO switchback_meta VALUES ({version})"),
         );
-        let before = db::dump(&place.db());
+        let before = place.db.dump();
         let _ = run(&mut lab.apply(&place), None).code(4).says(&["ledger"]);
         let _ = run(&mut Lab::rollback(&place), None)
             .code(4)
             .says(&["ledger"]);
-        assert_eq!(db::dump(&place.db()), before);
+        assert_eq!(place.db.dump(), before);
     }
 }
 
 /// So few files may be open that nothing can work: an error, and nothing half done.
 #[test]
 fn too_few_file_descriptors_are_a_clean_error() {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     for limit in 3..20 {
         let place = lab.place(&format!("limit{limit}"));
         let apply = lab.apply(&place);
@@ -234,7 +232,7 @@ fn too_few_file_descriptors_are_a_clean_error() {
         shell
             .arg(apply.get_program())
             .args(apply.get_args())
-            .current_dir(&place.0);
+            .current_dir(&place.folder);
         shell
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -299,7 +297,7 @@ fn format(folder: &Path) {
 
 fn power_cuts(mode: &str) {
     let room = tempfile::tempdir().unwrap();
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     db::run(
         &lab.path("before.db"),
         &format!("PRAGMA journal_mode = {mode}"),
@@ -314,9 +312,9 @@ fn power_cuts(mode: &str) {
         (1..=steps).step_by(3).map(|step| format!("{mode}:{step}")),
         |point| {
             let mount = Mount::new(file("disk"), &["-o", "loop,commit=900", &disk]);
-            let place = Place(mount.0.join("place"));
-            fs::create_dir(&place.0).unwrap();
-            fs::copy(lab.path("before.db"), place.db()).unwrap();
+            let place = Place::sqlite(mount.0.join("place"));
+            fs::create_dir(&place.folder).unwrap();
+            fs::copy(lab.path("before.db"), place.file()).unwrap();
             assert!(
                 Command::new("sync")
                     .arg("-f")
@@ -326,7 +324,7 @@ fn power_cuts(mode: &str) {
                     .success()
             );
             let step: u64 = point.split_once(':').unwrap().1.parse().unwrap();
-            let held = crate::rivals::Held::at(&mut lab.apply(&place), step, &file("gate"));
+            let held = Held::at(&mut lab.apply(&place), step, &file("gate"));
             // What was said to stand by now, and what the disk has of it.
             let said = place.acknowledged();
             let copied = Command::new("cp")
@@ -338,11 +336,11 @@ fn power_cuts(mode: &str) {
             let _ = held.go();
             fs::remove_file(file("gate")).unwrap();
             fs::remove_file(file("gate.here")).unwrap();
-            fs::remove_dir_all(&place.0).unwrap();
+            fs::remove_dir_all(&place.folder).unwrap();
             drop(mount);
             let cut = file("cut.img").display().to_string();
             let mount = Mount::new(file("cut"), &["-o", "loop", &cut]);
-            let place = Place(mount.0.join("place"));
+            let place = Place::sqlite(mount.0.join("place"));
             let stand = lab.judge(&place);
             assert!(
                 said <= stand && stand <= BATCHES,
@@ -359,7 +357,7 @@ fn power_cuts(mode: &str) {
 #[ignore = "the long form: just faults"]
 fn a_power_cut_after_success_leaves_the_bundle() {
     let room = tempfile::tempdir().unwrap();
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let file = |name: &str| room.path().join(name);
     format(room.path());
     let disk = file("disk.img").display().to_string();

@@ -4,17 +4,17 @@ use std::fs::File;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tests::{Seed, command, db, finish, spawn};
+use tests::lab::{Held, Lab, begins, each, long, run, signal, some};
+use tests::{Case, Seed, Target, both, command, finish, spawn};
 
-use crate::lab::{Lab, run};
-use crate::points::{each, long};
-use crate::rivals::{Held, begins, signal};
 use crate::steps::steps;
 
 /// On a disk, where a run takes long enough to be met anywhere.
-#[test]
-fn signals_at_random_moments_stop_between_batches() {
-    let lab = Lab::in_folder(tempfile::tempdir().unwrap());
+fn signals_at_random_moments_stop_between_batches(case: Case) {
+    let lab = match case.target {
+        Target::Sqlite => Lab::sqlite(tempfile::tempdir().unwrap()),
+        Target::Postgres => Lab::on(case.target),
+    };
     let place = lab.place("length");
     let began = Instant::now();
     let _ = run(&mut lab.apply(&place), None).code(0);
@@ -29,46 +29,37 @@ fn signals_at_random_moments_stop_between_batches() {
             )
         })
         .collect();
-    each(
-        "manners::signals_at_random_moments_stop_between_batches",
-        moments,
-        |point| {
-            let place = lab.place(point);
-            let (name, moment) = point.split_once(':').unwrap();
-            let child = spawn(&mut lab.apply(&place));
-            std::thread::sleep(Duration::from_micros(moment.parse().unwrap()));
-            signal(&child, name);
-            let done = finish(child, None);
-            let stopped = if name == "INT" { 130 } else { 143 };
-            assert!(
-                done.code == 0 || done.code == stopped,
-                "exit {}: {}",
-                done.code,
-                done.err
-            );
-            let stand = lab.judge(&place);
-            assert_eq!(
-                done.code == 0,
-                stand == crate::lab::BATCHES && place.status() == "completed"
-            );
-            lab.mend(&place);
-            place.remove();
-        },
-    );
+    each(case.test, some(case, moments, 10), |point| {
+        let place = lab.place(point);
+        let (name, moment) = point.split_once(':').unwrap();
+        let child = spawn(&mut lab.apply(&place));
+        std::thread::sleep(Duration::from_micros(moment.parse().unwrap()));
+        signal(&child, name);
+        let done = finish(child, None);
+        let stopped = if name == "INT" { 130 } else { 143 };
+        assert!(
+            done.code == 0 || done.code == stopped,
+            "exit {}: {}",
+            done.code,
+            done.err
+        );
+        let stand = lab.judge(&place);
+        assert_eq!(
+            done.code == 0,
+            stand == tests::lab::BATCHES && place.status() == "completed"
+        );
+        lab.mend(&place);
+        place.remove();
+    });
 }
 
 /// One signal lets the batch in hand be finished, a second one undoes it.
-#[test]
-fn a_second_signal_undoes_the_batch_in_hand() {
-    let lab = Lab::new();
+fn a_second_signal_undoes_the_batch_in_hand(case: Case) {
+    let lab = Lab::on(case.target);
     let in_third_batch = begins(&steps(&lab), 4) + 4;
     for (signals, stand) in [(1, 3), (2, 2)] {
         let place = lab.place(&format!("signals{signals}"));
-        let held = Held::at(
-            &mut lab.apply(&place),
-            in_third_batch,
-            &place.0.join("gate"),
-        );
+        let held = Held::at(&mut lab.apply(&place), in_third_batch, &place.path("gate"));
         for _ in 0..signals {
             held.signal("TERM");
             // Two of a kind that wait together count as one.
@@ -95,9 +86,8 @@ fn redirected(plain: &Command, how: &str) -> Command {
     shell
 }
 
-#[test]
-fn apply_and_rollback_finish_when_nobody_can_hear_them() {
-    let lab = Lab::new();
+fn apply_and_rollback_finish_when_nobody_can_hear_them(case: Case) {
+    let lab = Lab::on(case.target);
     for (at, how) in [
         ">/dev/full",
         ">&-",
@@ -112,16 +102,22 @@ fn apply_and_rollback_finish_when_nobody_can_hear_them() {
         let place = lab.place(&format!("deaf{at}"));
         let apply = lab.apply_by("apply", &place);
         let _ = run(&mut redirected(&apply, how), None).code(0);
-        assert_eq!(db::dump(&place.db()), lab.after, "apply {how}");
-        let rollback = Lab::rollback_by("rollback", &place, crate::lab::RUN);
+        assert_eq!(place.db.dump(), lab.after, "apply {how}");
+        let rollback = Lab::rollback_by("rollback", &place, tests::lab::RUN);
         let _ = run(&mut redirected(&rollback, how), None).code(0);
-        assert_eq!(db::dump(&place.db()), lab.before, "rollback {how}");
+        assert_eq!(place.db.dump(), lab.before, "rollback {how}");
     }
 }
 
+both!(
+    signals_at_random_moments_stop_between_batches,
+    a_second_signal_undoes_the_batch_in_hand,
+    apply_and_rollback_finish_when_nobody_can_hear_them,
+);
+
 #[test]
 fn a_filter_whose_stdout_is_full_fails_without_a_panic() {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let stream = lab.stream();
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
     for (program, args) in [
@@ -145,7 +141,7 @@ fn a_filter_whose_stdout_is_full_fails_without_a_panic() {
 
 #[test]
 fn a_filter_whose_reader_left_ends_quietly() {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let stream = lab.stream();
     for (program, args) in [
         ("parse", &["--quiet"][..]),

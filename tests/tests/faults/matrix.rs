@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
+use tests::lab::say;
 use tests::repository;
 
 /// Adds the names of all tests below a folder.
@@ -22,8 +24,35 @@ fn tests_below(folder: &Path, names: &mut Vec<String>) {
                     .map(str::to_owned)
             };
             names.extend(tests.filter_map(name));
+            // Those that run on both targets.
+            let both = text.split("both!(").skip(1);
+            let both = both.flat_map(|list| list.split(')').next().unwrap().split(','));
+            names.extend(both.flat_map(|name| {
+                let name = name.trim();
+                [format!("postgres::{name}"), name.to_owned()]
+            }));
         }
     }
+}
+
+/// One suite, two targets: prints how many tests each has.
+#[test]
+fn what_runs_on_one_target_runs_on_the_other() {
+    let me = std::env::current_exe().unwrap();
+    let list = Command::new(me).arg("--list").output().unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    let of = |target: &str| -> Vec<String> {
+        let of_target = list.lines().filter(|test| test.contains(target));
+        of_target.map(|test| test.replace(target, "")).collect()
+    };
+    let (sqlite, postgres) = (of("sqlite::"), of("postgres::"));
+    say(&format!(
+        "tests of both targets: sqlite {}, postgres {}",
+        sqlite.len(),
+        postgres.len()
+    ));
+    assert!(!sqlite.is_empty());
+    assert_eq!(sqlite, postgres);
 }
 
 #[test]

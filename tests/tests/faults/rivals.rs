@@ -1,73 +1,16 @@
 //! Others at the same database: a second apply, a program that holds it, readers, a clock that jumps.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tests::{Done, db, finish, spawn};
+use tests::lab::{Held, Lab, MARKS, Place, RUN, begins, run, tally};
+use tests::{Case, Target, both, finish, spawn};
 
-use crate::lab::{Lab, Place, RUN, run};
-use crate::migration::MARKS;
-use crate::points::tally;
 use crate::steps::steps;
 
 const OTHER: &str = "01900000-0000-7000-8000-0000000000ff";
-
-/// A program held at one of its steps.
-pub struct Held {
-    child: Child,
-    gate: PathBuf,
-}
-
-impl Held {
-    /// Starts a command and waits until it is held at a step.
-    pub fn at(command: &mut Command, step: u64, gate: &Path) -> Self {
-        command.env(
-            "SWITCHBACK_CRASH",
-            format!("pause:{step}:{}", gate.display()),
-        );
-        let mut child = spawn(command);
-        while !gate.with_extension("here").exists() {
-            assert!(
-                child.try_wait().unwrap().is_none(),
-                "it ended before step {step}"
-            );
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let gate = gate.to_owned();
-        Self { child, gate }
-    }
-
-    /// Sends a signal.
-    pub fn signal(&self, name: &str) {
-        signal(&self.child, name);
-    }
-
-    /// Lets it go and waits for its end.
-    pub fn go(self) -> Done {
-        fs::write(&self.gate, "").unwrap();
-        finish(self.child, None)
-    }
-}
-
-pub fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill")
-        .args([format!("-{name}"), child.id().to_string()])
-        .status();
-    assert!(sent.unwrap().success());
-}
-
-/// The place of the step that begins the `nth` transaction (1 is the run's, 2 the first batch's).
-pub fn begins(steps: &[String], nth: usize) -> u64 {
-    let begin = steps
-        .iter()
-        .enumerate()
-        .filter(|(_, step)| *step == "sqlite.BEGIN")
-        .nth(nth - 1);
-    begin.unwrap().0 as u64 + 1
-}
 
 fn other(lab: &Lab, place: &Place) -> Command {
     let mut other = lab.apply(place);
@@ -97,69 +40,66 @@ fn swap_run_id(command: &Command) -> Command {
     swapped
 }
 
-#[test]
-fn of_two_applies_started_together_the_second_is_refused() {
-    const ROUNDS: u64 = 50;
-    let lab = Lab::new();
+/// How often a race is run.
+fn rounds(case: Case, sqlite: u64, postgres: u64) -> u64 {
+    match case.target {
+        Target::Sqlite => sqlite,
+        Target::Postgres => postgres,
+    }
+}
+
+fn of_two_applies_started_together_the_second_is_refused(case: Case) {
+    let rounds = rounds(case, 50, 12);
+    let lab = Lab::on(case.target);
     let steps = steps(&lab);
     // In its first batch, at another of its steps each time.
     let (first, second) = (begins(&steps, 2) + 1, begins(&steps, 3));
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let place = lab.place(&format!("round{round}"));
         let held = Held::at(
             &mut lab.apply(&place),
             first + round % (second - first),
-            &place.0.join("gate"),
+            &place.path("gate"),
         );
         let refused = run(&mut other(&lab, &place), None).code(11);
         let _ = refused.says(&["Migration already in progress", RUN, "since"]);
         let _ = held.go().code(0);
-        assert_eq!(db::dump(&place.db()), lab.after);
-        assert_eq!(
-            db::ask(&place.db(), "SELECT count(*) FROM switchback_runs"),
-            "1"
-        );
+        assert_eq!(place.db.dump(), lab.after);
+        assert_eq!(place.db.ask("SELECT count(*) FROM switchback_runs"), "1");
         place.remove();
     }
-    tally(
-        "rivals::of_two_applies_started_together_the_second_is_refused",
-        ROUNDS,
-    );
+    tally(case.test, rounds);
 }
 
-#[test]
-fn two_applies_that_race_leave_what_one_leaves() {
-    const ROUNDS: u64 = 25;
-    let lab = Lab::new();
-    for round in 0..ROUNDS {
+fn two_applies_that_race_leave_what_one_leaves(case: Case) {
+    let rounds = rounds(case, 25, 8);
+    let lab = Lab::on(case.target);
+    for round in 0..rounds {
         let place = lab.place(&format!("round{round}"));
         let children = [
             spawn(&mut lab.apply(&place)),
             spawn(&mut other(&lab, &place)),
         ];
-        let mut codes = children.map(|child| finish(child, None).code);
+        let ends = children.map(|child| finish(child, None));
+        let mut codes = ends.each_ref().map(|done| done.code);
         codes.sort_unstable();
         // The second is refused, or comes when the first is done, and finds nothing to do.
-        assert!(matches!(codes, [0, 0 | 11]), "exit {codes:?}");
-        assert_eq!(db::dump(&place.db()), lab.after);
+        assert!(matches!(codes, [0, 0 | 11]), "{ends:?}");
+        assert_eq!(place.db.dump(), lab.after);
         place.remove();
     }
-    tally(
-        "rivals::two_applies_that_race_leave_what_one_leaves",
-        ROUNDS,
-    );
+    tally(case.test, rounds);
 }
 
-#[test]
-fn a_process_stopped_past_its_lease_writes_nothing_more() {
-    let lab = Lab::new();
+fn a_process_stopped_past_its_lease_writes_nothing_more(case: Case) {
+    let lab = Lab::on(case.target);
     let place = lab.place("stopped");
     let third_batch = begins(&steps(&lab), 4);
     let mut apply = lab.apply(&place);
     let held = Held::at(
         apply.env("SWITCHBACK_LEASE", "400"),
         third_batch,
-        &place.0.join("gate"),
+        &place.path("gate"),
     );
     held.signal("STOP");
     let mut over = other(&lab, &place);
@@ -168,40 +108,46 @@ fn a_process_stopped_past_its_lease_writes_nothing_more() {
     std::thread::sleep(Duration::from_millis(500));
     let _ = early.code(11).says(&["it is alive"]);
     let _ = run(&mut over, None).code(0);
-    let (rows, ledger) = (db::dump(&place.db()), crate::place::ledger(&place.db()));
+    let (rows, ledger) = (place.db.dump(), tests::lab::ledger(&place.db));
     assert_eq!(rows, lab.after);
     held.signal("CONT");
     let _ = held.go().code(3).says(&["the lock was taken over"]);
-    assert_eq!(db::dump(&place.db()), rows, "it wrote rows");
+    assert_eq!(place.db.dump(), rows, "it wrote rows");
     assert_eq!(
-        crate::place::ledger(&place.db()),
+        tests::lab::ledger(&place.db),
         ledger,
         "it wrote to the ledger"
     );
     let status = format!("SELECT status FROM switchback_runs WHERE id = '{RUN}'");
-    assert_eq!(db::ask(&place.db(), &status), "failed");
+    assert_eq!(place.db.ask(&status), "failed");
     for taken in [OTHER, RUN] {
         let _ = run(&mut Lab::rollback_by("rollback", &place, taken), None).code(0);
     }
-    assert_eq!(db::dump(&place.db()), lab.before);
+    assert_eq!(place.db.dump(), lab.before);
 }
+
+both!(
+    of_two_applies_started_together_the_second_is_refused,
+    two_applies_that_race_leave_what_one_leaves,
+    a_process_stopped_past_its_lease_writes_nothing_more,
+);
 
 /// Holds the database as another program would.
 fn holding(place: &Place, how: &str) -> Connection {
-    let connection = Connection::open(place.db()).unwrap();
+    let connection = Connection::open(place.file()).unwrap();
     connection.execute_batch(how).unwrap();
     connection
 }
 
 fn busy_target(how: &str) {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let place = lab.place("busy");
     let held = holding(&place, how);
     let done = run(&mut lab.apply(&place), None);
     drop(held);
     let _ = done.code(5).says(&["busy", "another program"]);
     assert!(!place.run_is_there());
-    assert_eq!(db::dump(&place.db()), lab.before);
+    assert_eq!(place.db.dump(), lab.before);
 }
 
 #[test]
@@ -217,10 +163,10 @@ fn a_database_that_another_program_locks_is_busy() {
 /// Somebody takes the database in the middle of a run, for longer than we wait.
 #[test]
 fn a_database_that_gets_busy_during_the_run_stops_it() {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let place = lab.place("busy");
     let third_batch = begins(&steps(&lab), 4);
-    let held = Held::at(&mut lab.apply(&place), third_batch, &place.0.join("gate"));
+    let held = Held::at(&mut lab.apply(&place), third_batch, &place.path("gate"));
     let rival = holding(&place, "BEGIN IMMEDIATE");
     let done = held.go();
     drop(rival);
@@ -230,14 +176,14 @@ fn a_database_that_gets_busy_during_the_run_stops_it() {
 }
 
 fn readers_see_whole_batches(mode: &str) {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let place = lab.place("read");
-    db::run(&place.db(), &format!("PRAGMA journal_mode = {mode}"));
+    place.db.sql(&format!("PRAGMA journal_mode = {mode}"));
     let query = format!(
         "SELECT {}",
         MARKS.map(|(query, _)| format!("({query})")).join(", ")
     );
-    let reader = Connection::open(place.db()).unwrap();
+    let reader = Connection::open(place.file()).unwrap();
     reader.busy_timeout(Duration::from_secs(5)).unwrap();
     let mut child = spawn(&mut lab.apply(&place));
     let mut looks = 0;
@@ -262,7 +208,7 @@ fn readers_see_whole_batches(mode: &str) {
     }
     assert!(looks > 0);
     let _ = finish(child, None).code(0);
-    assert_eq!(db::dump(&place.db()), lab.after);
+    assert_eq!(place.db.dump(), lab.after);
 }
 
 #[test]
@@ -278,34 +224,34 @@ fn a_reader_of_a_wal_database_sees_whole_batches_only() {
 /// A reader that stays keeps a rollback journal's commit waiting, and no longer than we wait.
 #[test]
 fn a_reader_that_stays_is_waited_for() {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let place = lab.place("read");
     let reader = holding(&place, "BEGIN; SELECT * FROM person");
     let child = spawn(&mut lab.apply(&place));
     std::thread::sleep(Duration::from_millis(700));
     reader.execute_batch("COMMIT").unwrap();
     let _ = finish(child, None).code(0);
-    assert_eq!(db::dump(&place.db()), lab.after);
+    assert_eq!(place.db.dump(), lab.after);
 }
 
 /// The database is replaced by another file while apply has it open.
 #[test]
 fn a_database_that_is_replaced_meanwhile_is_not_written() {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let steps = steps(&lab);
     for (nth, code) in [(1, 5), (4, 3)] {
         let place = lab.place(&format!("replaced{nth}"));
         let held = Held::at(
             &mut lab.apply(&place),
             begins(&steps, nth),
-            &place.0.join("gate"),
+            &place.path("gate"),
         );
-        fs::rename(place.db(), place.0.join("old.db")).unwrap();
-        fs::copy(lab.path("before.db"), place.db()).unwrap();
+        fs::rename(place.file(), place.path("old.db")).unwrap();
+        fs::copy(lab.path("before.db"), place.file()).unwrap();
         let _ = held.go().code(code).says(&["replaced"]);
-        assert_eq!(db::dump(&place.db()), lab.before);
+        assert_eq!(place.db.dump(), lab.before);
         assert!(!place.run_is_there());
-        fs::rename(place.0.join("old.db"), place.db()).unwrap();
+        fs::rename(place.path("old.db"), place.file()).unwrap();
         assert_eq!(lab.judge(&place), nth as u64 * 2 / 3);
         lab.mend(&place);
     }
@@ -315,7 +261,7 @@ const TEN_YEARS: &str = "315360000000";
 
 #[test]
 fn a_clock_set_back_or_forward_keeps_nobody_out() {
-    let lab = Lab::new();
+    let lab = Lab::on(Target::Sqlite);
     let step = (begins(&steps(&lab), 4) + 3).to_string();
     for (then, now) in [("0", TEN_YEARS), (TEN_YEARS, "0")] {
         for (then, now) in [
@@ -330,19 +276,19 @@ fn a_clock_set_back_or_forward_keeps_nobody_out() {
             let _ = run(&mut apply, None).code(134);
             assert_eq!(lab.judge(&place), 2);
             let _ = run(lab.go_on(&place).env("SWITCHBACK_CLOCK", &now), None).code(0);
-            assert_eq!(db::dump(&place.db()), lab.after);
+            assert_eq!(place.db.dump(), lab.after);
             // A run of a later number is newer, whatever the clock said.
             let mut again = other(&lab, &place);
             again.env("SWITCHBACK_CLOCK", &then);
             let _ = run(&mut again, None).code(0);
             let list = run(
-                &mut tests::command("rollback", &place.0, ["--to", &place.url()]),
+                &mut tests::command("rollback", &place.folder, ["--to", &place.db.url()]),
                 None,
             );
             let (newer, older) = (list.err.find(OTHER).unwrap(), list.err.find(RUN).unwrap());
             assert!(newer < older, "{}", list.err);
             let _ = run(Lab::rollback(&place).env("SWITCHBACK_CLOCK", &then), None).code(0);
-            assert_eq!(db::dump(&place.db()), lab.before);
+            assert_eq!(place.db.dump(), lab.before);
         }
     }
 }

@@ -1,26 +1,8 @@
 //! Layer 1: the crash points in `store` and `contract`. The program dies, or a call fails, once or
 //! from then on, at the Nth of all its steps.
 
-use std::fs;
-use std::process::Command;
-
-use tests::{Done, Seed};
-
-use crate::lab::{Lab, Place, run};
-use crate::points::{each, long};
-
-/// Runs a command that counts its steps, and returns their names.
-fn names(command: &mut Command, place: &Place) -> Vec<String> {
-    let file = place.0.join("steps");
-    let asked = format!("count:{}", file.display());
-    let _ = run(command.env("SWITCHBACK_CRASH", asked), None).code(0);
-    let steps = fs::read_to_string(file).unwrap();
-    steps.lines().map(str::to_owned).collect()
-}
-
-pub fn count(command: &mut Command, place: &Place) -> u64 {
-    names(command, place).len() as u64
-}
+use tests::lab::{Lab, Place, count, each, forget_numbers, long, names, run, some};
+use tests::{Case, Done, Seed, both};
 
 /// Returns the steps of an undisturbed apply.
 pub fn steps(lab: &Lab) -> Vec<String> {
@@ -28,13 +10,12 @@ pub fn steps(lab: &Lab) -> Vec<String> {
     names(&mut lab.apply(&place), &place)
 }
 
-pub fn points(kind: &str, steps: u64) -> impl Iterator<Item = String> {
+pub fn points(kind: &str, steps: u64) -> Vec<String> {
     assert!(
         steps > 50,
         "only {steps} steps: are the crash points there?"
     );
-    let kind = kind.to_owned();
-    (1..=steps).map(move |step| format!("{kind}:{step}"))
+    (1..=steps).map(|step| format!("{kind}:{step}")).collect()
 }
 
 /// What an exit code says must be so.
@@ -52,42 +33,39 @@ pub fn judge_exit(done: &Done, point: &str, place: &Place) {
     }
 }
 
-fn apply_at_every_step(test: &str, kind: &str) {
-    let lab = Lab::new();
+fn apply_at_every_step(case: Case, kind: &str, enough: usize) {
+    let lab = Lab::on(case.target);
     let place = lab.place("count");
     let steps = count(&mut lab.apply(&place), &place);
-    each(test, points(kind, steps), |point| {
-        let place = lab.place(point);
-        let done = run(lab.apply(&place).env("SWITCHBACK_CRASH", point), None);
-        lab.judge(&place);
-        judge_exit(&done, point, &place);
-        lab.mend(&place);
-        place.remove();
-    });
-}
-
-#[test]
-fn apply_killed_at_every_step() {
-    apply_at_every_step("steps::apply_killed_at_every_step", "kill");
-}
-
-#[test]
-fn apply_with_every_call_failing_once() {
-    apply_at_every_step("steps::apply_with_every_call_failing_once", "fail");
-}
-
-#[test]
-fn apply_with_all_calls_failing_from_every_step_on() {
-    apply_at_every_step(
-        "steps::apply_with_all_calls_failing_from_every_step_on",
-        "dead",
+    each(
+        case.test,
+        some(case, points(kind, steps), enough),
+        |point| {
+            let place = lab.place(point);
+            let done = run(lab.apply(&place).env("SWITCHBACK_CRASH", point), None);
+            lab.judge(&place);
+            judge_exit(&done, point, &place);
+            lab.mend(&place);
+            place.remove();
+        },
     );
 }
 
+fn apply_killed_at_every_step(case: Case) {
+    apply_at_every_step(case, "kill", 24);
+}
+
+fn apply_with_every_call_failing_once(case: Case) {
+    apply_at_every_step(case, "fail", 16);
+}
+
+fn apply_with_all_calls_failing_from_every_step_on(case: Case) {
+    apply_at_every_step(case, "dead", 8);
+}
+
 /// Two faults: the first stops the run, the second what goes on with it.
-#[test]
-fn a_resumed_apply_killed_again() {
-    let lab = Lab::new();
+fn a_resumed_apply_killed_again(case: Case) {
+    let lab = Lab::on(case.target);
     let place = lab.place("count");
     let steps = count(&mut lab.apply(&place), &place);
     let mut seed = Seed::fixed(2);
@@ -101,11 +79,12 @@ fn a_resumed_apply_killed_again() {
             )
         })
         .collect();
-    each("steps::a_resumed_apply_killed_again", pairs, |point| {
+    each(case.test, some(case, pairs, 12), |point| {
         let place = lab.place(point);
         let (first, second) = point.split_once('+').unwrap();
         let _ = run(lab.apply(&place).env("SWITCHBACK_CRASH", first), None);
         let stood = lab.judge(&place);
+        forget_numbers(&place.db);
         let _ = run(lab.go_on(&place).env("SWITCHBACK_CRASH", second), None);
         assert!(lab.judge(&place) >= stood, "a batch that stood is gone");
         lab.mend(&place);
@@ -113,31 +92,42 @@ fn a_resumed_apply_killed_again() {
     });
 }
 
-fn rollback_at_every_step(test: &str, kind: &str) {
-    let lab = Lab::new();
-    let place = lab.copy_of("after.db", "count");
+fn rollback_at_every_step(case: Case, kind: &str, enough: usize) {
+    let lab = Lab::on(case.target);
+    let place = lab.applied("count");
     let steps = count(&mut Lab::rollback(&place), &place);
-    each(test, points(kind, steps), |point| {
-        let place = lab.copy_of("after.db", point);
-        let done = run(Lab::rollback(&place).env("SWITCHBACK_CRASH", point), None);
-        assert!(
-            matches!(done.code, 0 | 3 | 5 | 134),
-            "exit {}: {}",
-            done.code,
-            done.err
-        );
-        lab.judge_undone(&place);
-        lab.take_back(&place);
-        place.remove();
-    });
+    each(
+        case.test,
+        some(case, points(kind, steps), enough),
+        |point| {
+            let place = lab.applied(point);
+            let done = run(Lab::rollback(&place).env("SWITCHBACK_CRASH", point), None);
+            assert!(
+                matches!(done.code, 0 | 3 | 5 | 134),
+                "exit {}: {}",
+                done.code,
+                done.err
+            );
+            lab.judge_undone(&place);
+            lab.take_back(&place);
+            place.remove();
+        },
+    );
 }
 
-#[test]
-fn rollback_killed_at_every_step() {
-    rollback_at_every_step("steps::rollback_killed_at_every_step", "kill");
+fn rollback_killed_at_every_step(case: Case) {
+    rollback_at_every_step(case, "kill", 16);
 }
 
-#[test]
-fn rollback_with_every_call_failing_once() {
-    rollback_at_every_step("steps::rollback_with_every_call_failing_once", "fail");
+fn rollback_with_every_call_failing_once(case: Case) {
+    rollback_at_every_step(case, "fail", 8);
 }
+
+both!(
+    apply_killed_at_every_step,
+    apply_with_every_call_failing_once,
+    apply_with_all_calls_failing_from_every_step_on,
+    a_resumed_apply_killed_again,
+    rollback_killed_at_every_step,
+    rollback_with_every_call_failing_once,
+);

@@ -1,16 +1,24 @@
 //! A small migration that is broken at every step, and the oracle that judges what is left.
 
+mod held;
+mod migration;
+mod place;
+mod points;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use tests::{Done, command, db, finish, spawn};
+pub use held::{Held, begins, count, names, signal};
+pub use migration::MARKS;
+use migration::{PLAN, POSTGRES, POSTGRES_COUNTER, SOURCES, SQLITE};
+pub use place::{Place, batches, ledger};
+pub use points::{each, long, say, some, tally};
 
-use crate::migration::{MARKS, PLAN, SOURCES, TABLES};
-pub use crate::place::Place;
-use crate::place::{batches, ledger};
+use crate::postgres::{Database, Server};
+use crate::{Db, Done, Target, command, db, finish, spawn};
 
 /// The run ID of every run here: with it and the time fixed, two runs differ in nothing.
 pub const RUN: &str = "01900000-0000-7000-8000-00000000000b";
@@ -19,10 +27,15 @@ pub const RUN: &str = "01900000-0000-7000-8000-00000000000b";
 pub const BATCHES: u64 = 8;
 
 /// Where everything is: in memory where the system allows it, as killing a process needs no disk.
+#[derive(Debug)]
 pub struct Lab {
     folder: tempfile::TempDir,
-    /// The tables before the migration and after an undisturbed run.
+    /// The database before the migration and after an undisturbed run.
+    base: Db,
+    done: Db,
+    /// What they hold.
     pub before: String,
+    /// What they hold after an undisturbed run.
     pub after: String,
     /// The ledger after an undisturbed run.
     pub ledger: String,
@@ -33,21 +46,39 @@ pub struct Lab {
 }
 
 impl Lab {
-    pub fn new() -> Self {
-        Self::in_folder(memory())
+    /// A laboratory with databases of a kind.
+    pub fn on(target: Target) -> Self {
+        match target {
+            Target::Sqlite => Self::sqlite(memory()),
+            Target::Postgres => Self::on_server(&Server::shared()),
+        }
     }
 
-    /// Makes the bundle `B`, the database `before.db`, and `after.db` by an undisturbed run.
-    pub fn in_folder(folder: tempfile::TempDir) -> Self {
+    /// A laboratory in a folder, with SQLite databases `before.db` and `after.db`.
+    pub fn sqlite(folder: tempfile::TempDir) -> Self {
+        let file = folder.path().join("before.db");
+        db::run(&file, SQLITE);
+        Self::with(folder, Db::Sqlite(file))
+    }
+
+    /// A laboratory with databases on a server.
+    pub fn on_server(server: &std::sync::Arc<Server>) -> Self {
+        Self::with(memory(), Db::Postgres(Database::on(server, POSTGRES)))
+    }
+
+    /// Makes the bundle `B`, and the database after an undisturbed run.
+    fn with(folder: tempfile::TempDir, base: Db) -> Self {
         let root = folder.path();
         fs::write(root.join("migration.toml"), PLAN).unwrap();
         for (name, text) in SOURCES {
             fs::write(root.join(name), text).unwrap();
         }
-        db::run(&root.join("before.db"), TABLES);
-        let before = db::dump(&root.join("before.db"));
+        let done = base.copy(&root.join("after.db"));
+        let before = base.dump();
         let mut lab = Self {
             folder,
+            base,
+            done,
             before,
             after: String::new(),
             ledger: String::new(),
@@ -56,15 +87,15 @@ impl Lab {
         };
         let stream = lab.stream();
         let _ = run(
-            command("bundle", lab.root(), ["-o", "B"]).stdin(std::process::Stdio::piped()),
+            command("bundle", lab.root(), ["-o", "B"]).stdin(Stdio::piped()),
             Some(stream),
         )
         .code(0);
-        let place = lab.place("after");
+        let place = lab.applied("after");
         let _ = run(&mut lab.apply(&place), None).code(0);
-        lab.after = db::dump(&place.db());
-        lab.ledger = ledger(&place.db());
-        fs::copy(place.db(), lab.path("after.db")).unwrap();
+        lab.after = place.db.dump();
+        lab.ledger = ledger(&place.db);
+        lab.done = place.db.copy(&lab.path("after.db"));
         lab.undone = Mutex::new(BTreeMap::from([
             (0, lab.before.clone()),
             (1000, lab.after.clone()),
@@ -76,10 +107,12 @@ impl Lab {
         lab
     }
 
+    /// The folder.
     pub fn root(&self) -> &Path {
         self.folder.path()
     }
 
+    /// A file in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root().join(name)
     }
@@ -89,7 +122,7 @@ impl Lab {
         let records = run(&mut command("parse", self.root(), [] as [&str; 0]), None).code(0);
         let mut validate = command("validate", self.root(), [] as [&str; 0]);
         let checked = run(
-            validate.stdin(std::process::Stdio::piped()),
+            validate.stdin(Stdio::piped()),
             Some(records.out.into_bytes()),
         );
         checked.code(0).out.into_bytes()
@@ -97,15 +130,12 @@ impl Lab {
 
     /// Makes a folder of its own, with a copy of the database as it was before the migration.
     pub fn place(&self, name: &str) -> Place {
-        self.copy_of("before.db", name)
+        Place::with(self.path(name), &self.base)
     }
 
-    /// Makes a folder of its own, with a copy of a database.
-    pub fn copy_of(&self, base: &str, name: &str) -> Place {
-        let place = Place(self.path(name));
-        fs::create_dir(&place.0).unwrap();
-        fs::copy(self.path(base), place.db()).unwrap();
-        place
+    /// The same as it was after an undisturbed run.
+    pub fn applied(&self, name: &str) -> Place {
+        Place::with(self.path(name), &self.done)
     }
 
     /// A command that applies the bundle, each batch in a commit of its own.
@@ -115,9 +145,14 @@ impl Lab {
 
     /// The same by the plain program, which gathers batches for a commit.
     pub fn apply_by(&self, program: &str, place: &Place) -> Command {
+        self.apply_to(program, &place.folder, &place.db.url())
+    }
+
+    /// The same by another way to the database.
+    pub fn apply_to(&self, program: &str, folder: &Path, url: &str) -> Command {
         let bundle = self.path("B");
-        let mut apply = command(program, &place.0, [bundle.as_os_str()]);
-        apply.args(["--to", &place.url(), "--batch-size", "3", "--run-id", RUN]);
+        let mut apply = command(program, folder, [bundle.as_os_str()]);
+        apply.args(["--to", url, "--batch-size", "3", "--run-id", RUN]);
         apply.args(["--now", "2099-05-01T00:00:00Z"]);
         apply.env("SWITCHBACK_GROUP", "0");
         apply
@@ -138,10 +173,14 @@ impl Lab {
         Self::rollback_by("crash/rollback", place, RUN)
     }
 
-    /// The same by another program, or of another run. Its window is over: the clock of its start is
-    /// fixed.
+    /// The same by another program, or of another run.
     pub fn rollback_by(program: &str, place: &Place, run: &str) -> Command {
-        let mut rollback = command(program, &place.0, [run, "--to", &place.url()]);
+        Self::rollback_to(program, &place.folder, &place.db.url(), run)
+    }
+
+    /// The same by another way to the database. Its window is over: the clock of its start is fixed.
+    pub fn rollback_to(program: &str, folder: &Path, url: &str, run: &str) -> Command {
+        let mut rollback = command(program, folder, [run, "--to", url]);
         rollback.args(["--batch-size", "3", "--outside-window"]);
         rollback
     }
@@ -149,18 +188,18 @@ impl Lab {
     /// Judges a database that a fault was put into, before anything mends it. Returns how many
     /// batches stand.
     pub fn judge(&self, place: &Place) -> u64 {
-        let path = place.db();
-        assert_eq!(db::ask(&path, "PRAGMA integrity_check"), "ok");
-        assert!(db::rows(&path, "PRAGMA foreign_key_check").is_empty());
-        let dump = db::dump(&path);
+        whole(&place.db);
+        let dump = place.db.dump();
         let stand = if place.run_is_there() {
-            batches(&path)
+            batches(&place.db)
         } else {
             0
         };
-        for (no, (query, marks)) in (1..).zip(MARKS) {
+        let queries = MARKS.map(|(query, _)| format!("({query})")).join(", ");
+        let found = place.db.rows(&format!("SELECT {queries}")).remove(0);
+        for (no, (found, (_, marks))) in (1..).zip(found.iter().zip(MARKS)) {
             let expected = if no <= stand { marks } else { "0" };
-            assert_eq!(db::ask(&path, query), expected, "batch {no}: {stand} stand");
+            assert_eq!(found, expected, "batch {no}: {stand} stand");
         }
         let acknowledged = place.acknowledged();
         assert!(
@@ -169,29 +208,30 @@ impl Lab {
         );
         let mut states = self.states.lock().unwrap();
         let state = states.entry(stand).or_insert_with(|| dump.clone());
-        assert_eq!(
-            *state, dump,
-            "{stand} batches stand, and the rows are others than last time"
-        );
+        let why = format!("{stand} batches stand, and the rows are others than last time");
+        db::same(&dump, state, &why);
         stand
     }
 
     /// Goes on with a run that a fault stopped, and takes it back; from a copy, takes it back at
     /// once. Ends where undisturbed runs end.
     pub fn mend(&self, place: &Place) {
-        self.mend_beside(place, &place.copy());
+        let twin = place.copy();
+        self.mend_beside(place, &twin);
+        twin.remove();
     }
 
     /// The same with a copy that is there already.
     pub fn mend_beside(&self, place: &Place, twin: &Place) {
         let there = twin.run_is_there();
         if !(there && twin.status() == "completed") {
+            forget_numbers(&place.db);
             let mut apply = self.apply(place);
             apply.args(there.then_some("--resume"));
             let _ = run(&mut apply, None).code(0);
         }
-        assert_eq!(db::dump(&place.db()), self.after, "after resume");
-        assert_eq!(ledger(&place.db()), self.ledger, "after resume");
+        db::same(&place.db.dump(), &self.after, "after resume");
+        db::same(&ledger(&place.db), &self.ledger, "after resume");
         self.take_back(place);
         if there {
             self.take_back(twin);
@@ -201,32 +241,42 @@ impl Lab {
     /// Judges a database whose rollback was disturbed: what the ledger says is still to be undone
     /// decides what the tables hold.
     pub fn judge_undone(&self, place: &Place) {
-        let path = place.db();
-        assert_eq!(db::ask(&path, "PRAGMA integrity_check"), "ok");
-        assert!(db::rows(&path, "PRAGMA foreign_key_check").is_empty());
-        let place = "SELECT CASE status WHEN 'completed' THEN 1000 WHEN 'rolled-back' THEN 0 ELSE undo_seq END \
-                     FROM switchback_runs";
-        let left: u64 = db::ask(&path, place).parse().unwrap();
-        let dump = db::dump(&path);
+        whole(&place.db);
+        let left = "SELECT CASE status WHEN 'completed' THEN 1000 WHEN 'rolled-back' THEN 0 ELSE undo_seq END \
+                    FROM switchback_runs";
+        let left: u64 = place.db.ask(left).parse().unwrap();
+        let dump = place.db.dump();
         let mut states = self.undone.lock().unwrap();
         let state = states.entry(left).or_insert_with(|| dump.clone());
-        assert_eq!(
-            *state, dump,
-            "changes before {left} are left, and the rows are others than last time"
-        );
+        let why = format!("changes before {left} are left, and the rows are others than last time");
+        db::same(&dump, state, &why);
     }
 
     /// Takes the run back, twice.
     pub fn take_back(&self, place: &Place) {
         let _ = run(&mut Self::rollback(place), None).code(0);
-        assert_eq!(db::dump(&place.db()), self.before, "after rollback");
+        db::same(&place.db.dump(), &self.before, "after rollback");
         let again = run(&mut Self::rollback(place), None).code(0);
         let _ = again.says(&["nothing was changed"]);
-        assert_eq!(
-            db::dump(&place.db()),
-            self.before,
-            "after a second rollback"
-        );
+        db::same(&place.db.dump(), &self.before, "after a second rollback");
+    }
+}
+
+/// A database is in order by its own rules, and nobody is in it any more.
+fn whole(db: &Db) {
+    match db {
+        Db::Sqlite(_) => {
+            assert_eq!(db.ask("PRAGMA integrity_check"), "ok");
+            assert!(db.rows("PRAGMA foreign_key_check").is_empty());
+        }
+        Db::Postgres(database) => database.settle(),
+    }
+}
+
+/// Sets PostgreSQL's counters back to what the rows say.
+pub fn forget_numbers(db: &Db) {
+    if let Db::Postgres(database) = db {
+        let _ = database.ask(POSTGRES_COUNTER);
     }
 }
 

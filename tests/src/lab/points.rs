@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
+use crate::{Case, Target};
+
 /// Points gone through so far, by layer.
 static DONE: Mutex<Vec<(String, u64)>> = Mutex::new(Vec::new());
 
@@ -23,7 +25,8 @@ pub fn each(test: &str, points: impl IntoIterator<Item = String>, check: impl Fn
         count += 1;
         if catch_unwind(AssertUnwindSafe(|| check(&point))).is_err() {
             say(&format!(
-                "reproduce with: SWITCHBACK_POINT={point} cargo test -p tests --test faults -- --exact {test}"
+                "reproduce with: SWITCHBACK_POINT={point} cargo test -p tests --test {} -- --exact {test}",
+                program()
             ));
             failed.push(point);
         }
@@ -49,4 +52,28 @@ pub fn say(line: &str) {
     io::stderr()
         .write_all(format!("{line}\n").as_bytes())
         .unwrap();
+}
+
+/// Returns the name of this test program, as cargo knows it.
+fn program() -> String {
+    let me = std::env::current_exe().unwrap();
+    let name = me.file_name().unwrap().to_string_lossy().into_owned();
+    name.rsplit_once('-')
+        .map_or(name.clone(), |(name, _)| name.to_owned())
+}
+
+/// Takes `enough` of the points, spread over all of them, unless the long form was asked for, or the
+/// target is as quick as a file.
+pub fn some(case: Case, points: Vec<String>, enough: usize) -> Vec<String> {
+    if long() || case.target == Target::Sqlite || points.len() <= enough {
+        return points;
+    }
+    let count = points.len();
+    let taken = |at: usize| at * enough / count != (at + 1) * enough / count;
+    points
+        .into_iter()
+        .enumerate()
+        .filter(|(at, _)| taken(*at))
+        .map(|(_, point)| point)
+        .collect()
 }

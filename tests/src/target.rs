@@ -1,0 +1,165 @@
+//! The two kinds of target: one suite runs on both.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::db;
+use crate::postgres::Database;
+
+/// A kind of target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A file.
+    Sqlite,
+    /// A database on the test program's server.
+    Postgres,
+}
+
+/// A test that is run on a target.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// The target.
+    pub target: Target,
+    /// The test's name, as the test program takes it.
+    pub test: &'static str,
+}
+
+impl Case {
+    /// Names a test by its path, that of its program included.
+    #[must_use]
+    pub fn new(target: Target, path: &'static str) -> Self {
+        let test = path.split_once("::").map_or(path, |(_, test)| test);
+        Self { target, test }
+    }
+}
+
+/// Makes tests of functions that take a [`Case`]: `sqlite::name` and `postgres::name`.
+#[macro_export]
+macro_rules! both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite { $crate::on_target!(Sqlite, $($name),+); }
+        mod postgres { $crate::on_target!(Postgres, $($name),+); }
+    };
+}
+
+/// Makes tests of functions that take a [`Case`], on one target.
+#[macro_export]
+macro_rules! on_target {
+    ($target:ident, $($name:ident),+) => {
+        $(#[test]
+        fn $name() {
+            let path = concat!(module_path!(), "::", stringify!($name));
+            super::$name($crate::Case::new($crate::Target::$target, path));
+        })+
+    };
+}
+
+/// A database of either kind. Statements name the ledger's tables as SQLite has them, `switchback_…`.
+#[derive(Debug)]
+pub enum Db {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A database on a server.
+    Postgres(Database),
+}
+
+impl Db {
+    /// Returns the URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Self::Postgres(database) => database.url(),
+        }
+    }
+
+    /// Returns the file of a SQLite database.
+    ///
+    /// # Panics
+    ///
+    /// It is another one.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        match self {
+            Self::Sqlite(path) => path,
+            Self::Postgres(_) => panic!("a test for SQLite alone"),
+        }
+    }
+
+    /// Runs statements, as somebody else would.
+    #[track_caller]
+    pub fn sql(&self, sql: &str) {
+        match self {
+            Self::Sqlite(path) => db::run(path, sql),
+            Self::Postgres(database) => database.sql(&spelled(sql)),
+        }
+    }
+
+    /// Returns the rows of a query, each value as text.
+    #[must_use]
+    #[track_caller]
+    pub fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        match self {
+            Self::Sqlite(path) => db::rows(path, sql),
+            Self::Postgres(database) => database.rows(&spelled(sql)),
+        }
+    }
+
+    /// Asks for one row, its values as text with `|` between them.
+    #[must_use]
+    #[track_caller]
+    pub fn ask(&self, sql: &str) -> String {
+        let rows = self.rows(sql);
+        assert_eq!(rows.len(), 1, "{sql}: {} rows", rows.len());
+        rows[0].join("|")
+    }
+
+    /// Returns all that the database holds but the ledger, and but what does not go back: the
+    /// counters of PostgreSQL.
+    #[must_use]
+    #[track_caller]
+    pub fn dump(&self) -> String {
+        match self {
+            Self::Sqlite(path) => db::dump(path),
+            Self::Postgres(database) => database.content(),
+        }
+    }
+
+    /// Tells whether there is a ledger.
+    #[must_use]
+    pub fn has_ledger(&self) -> bool {
+        let sql = match self {
+            Self::Sqlite(_) => "SELECT count(*) FROM sqlite_master WHERE name = 'switchback_runs'",
+            Self::Postgres(_) => {
+                "SELECT count(*) FROM pg_tables WHERE schemaname = 'switchback' AND tablename = 'runs'"
+            }
+        };
+        self.ask(sql) == "1"
+    }
+
+    /// Copies the database; a file to this place.
+    #[must_use]
+    pub fn copy(&self, to: &Path) -> Self {
+        match self {
+            Self::Sqlite(path) => {
+                fs::copy(path, to).unwrap();
+                Self::Sqlite(to.to_owned())
+            }
+            Self::Postgres(database) => {
+                database.settle();
+                Self::Postgres(database.copy())
+            }
+        }
+    }
+
+    /// Waits until a server has noticed which clients are gone.
+    pub fn settle(&self) {
+        if let Self::Postgres(database) = self {
+            database.settle();
+        }
+    }
+}
+
+fn spelled(sql: &str) -> String {
+    sql.replace("switchback_", "switchback.")
+}
