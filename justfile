@@ -48,7 +48,7 @@ migrate PLAN TARGET *OPTIONS:
     step=apply; run=$(apply "$base.bundle" $how "${production[@]}" --snapshot)
     step=verify; verify "$run" --bundle "$base.bundle"
 
-# Install what the tests need (strace, PostgreSQL, Redis), build the programs, run all tests
+# Install what the tests need (strace, Redis, PostgreSQL, PgBouncer), build the programs, run all tests
 test *ARGS: tools crash
     cargo build --locked --workspace --bins
     cargo test --locked --workspace {{ARGS}}
@@ -67,6 +67,7 @@ tools:
     command -v redis-server >/dev/null || missing+=(redis-server)
     found=$(ls "${PG_BIN:-.}/initdb" "$(pg_config --bindir 2>/dev/null)/initdb" /usr/lib/postgresql/*/bin/initdb 2>/dev/null || true)
     [ "$found" ] || missing+=(postgresql)
+    command -v pgbouncer >/dev/null || missing+=(pgbouncer)
     [ ${#missing[@]} = 0 ] && exit
     root=$([ "$(id -u)" = 0 ] || echo sudo)
     $root apt-get -q update

@@ -86,6 +86,19 @@ impl Db {
         }
     }
 
+    /// Returns the database on a server.
+    ///
+    /// # Panics
+    ///
+    /// It is a file.
+    #[must_use]
+    pub fn postgres(&self) -> &Database {
+        match self {
+            Self::Sqlite(_) => panic!("a test for PostgreSQL alone"),
+            Self::Postgres(database) => database,
+        }
+    }
+
     /// Runs statements, as somebody else would.
     #[track_caller]
     pub fn sql(&self, sql: &str) {

@@ -15,7 +15,7 @@ pub use held::{Held, begins, count, names, signal};
 pub use migration::MARKS;
 use migration::{PLAN, POSTGRES, POSTGRES_COUNTER, SOURCES, SQLITE};
 pub use place::{Place, batches, ledger};
-pub use points::{each, long, say, some, tally};
+pub use points::{each, long, say, some, spread, tally};
 
 use crate::postgres::{Database, Server};
 use crate::{Db, Done, Target, command, db, finish, spawn};
@@ -145,14 +145,9 @@ impl Lab {
 
     /// The same by the plain program, which gathers batches for a commit.
     pub fn apply_by(&self, program: &str, place: &Place) -> Command {
-        self.apply_to(program, &place.folder, &place.db.url())
-    }
-
-    /// The same by another way to the database.
-    pub fn apply_to(&self, program: &str, folder: &Path, url: &str) -> Command {
         let bundle = self.path("B");
-        let mut apply = command(program, folder, [bundle.as_os_str()]);
-        apply.args(["--to", url, "--batch-size", "3", "--run-id", RUN]);
+        let mut apply = command(program, &place.folder, [bundle.as_os_str()]);
+        apply.args(["--to", &place.url, "--batch-size", "3", "--run-id", RUN]);
         apply.args(["--now", "2099-05-01T00:00:00Z"]);
         apply.env("SWITCHBACK_GROUP", "0");
         apply
@@ -173,14 +168,10 @@ impl Lab {
         Self::rollback_by("crash/rollback", place, RUN)
     }
 
-    /// The same by another program, or of another run.
+    /// The same by another program, or of another run. Its window is over: the clock of its start is
+    /// fixed.
     pub fn rollback_by(program: &str, place: &Place, run: &str) -> Command {
-        Self::rollback_to(program, &place.folder, &place.db.url(), run)
-    }
-
-    /// The same by another way to the database. Its window is over: the clock of its start is fixed.
-    pub fn rollback_to(program: &str, folder: &Path, url: &str, run: &str) -> Command {
-        let mut rollback = command(program, folder, [run, "--to", url]);
+        let mut rollback = command(program, &place.folder, [run, "--to", &place.url]);
         rollback.args(["--batch-size", "3", "--outside-window"]);
         rollback
     }
@@ -259,6 +250,21 @@ impl Lab {
         let again = run(&mut Self::rollback(place), None).code(0);
         let _ = again.says(&["nothing was changed"]);
         db::same(&place.db.dump(), &self.before, "after a second rollback");
+    }
+}
+
+/// What an exit code says must be so.
+pub fn judge_exit(done: &Done, killed: bool, place: &Place) {
+    match done.code {
+        0 => assert_eq!(place.status(), "completed"),
+        5 => assert!(
+            !place.run_is_there(),
+            "exit 5, but the run has begun: {}",
+            done.err
+        ),
+        3 => assert!(place.run_is_there(), "exit 3, but nothing was written"),
+        134 | 137 if killed => {}
+        other => panic!("exit {other}: {}", done.err),
     }
 }
 

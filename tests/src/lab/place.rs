@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Db, Target};
+use crate::Db;
 
 /// A folder to work in, and a database.
 #[derive(Debug)]
@@ -12,28 +12,28 @@ pub struct Place {
     pub folder: PathBuf,
     /// The database; a file lies in the folder.
     pub db: Db,
+    /// The way to it, for the programs.
+    pub url: String,
 }
 
 impl Place {
     /// A folder with a SQLite database in it, which need not be there yet.
     pub fn sqlite(folder: PathBuf) -> Self {
         let db = Db::Sqlite(folder.join("t.db"));
-        Self { folder, db }
+        Self::of(folder, db)
     }
 
     /// Makes a folder with a copy of a database.
     pub fn with(folder: PathBuf, base: &Db) -> Self {
         fs::create_dir(&folder).unwrap();
         let db = base.copy(&folder.join("t.db"));
-        Self { folder, db }
+        Self::of(folder, db)
     }
 
-    /// The kind of the database.
-    pub fn target(&self) -> Target {
-        match self.db {
-            Db::Sqlite(_) => Target::Sqlite,
-            Db::Postgres(_) => Target::Postgres,
-        }
+    /// A folder that is there, and a database that is or will be.
+    pub fn of(folder: PathBuf, db: Db) -> Self {
+        let url = db.url();
+        Self { folder, db, url }
     }
 
     /// The file of a SQLite database.
@@ -75,10 +75,10 @@ impl Place {
         }
         match &self.db {
             Db::Sqlite(_) => Self::sqlite(folder),
-            db @ Db::Postgres(_) => Self {
-                db: db.copy(&folder),
-                folder,
-            },
+            db @ Db::Postgres(_) => {
+                let db = db.copy(&folder);
+                Self::of(folder, db)
+            }
         }
     }
 

@@ -62,10 +62,9 @@ fn program() -> String {
         .map_or(name.clone(), |(name, _)| name.to_owned())
 }
 
-/// Takes `enough` of the points, spread over all of them, unless the long form was asked for, or the
-/// target is as quick as a file.
-pub fn some(case: Case, points: Vec<String>, enough: usize) -> Vec<String> {
-    if long() || case.target == Target::Sqlite || points.len() <= enough {
+/// Takes `enough` of the points, spread over all of them, unless the long form was asked for.
+pub fn spread(points: Vec<String>, enough: usize) -> Vec<String> {
+    if long() || points.len() <= enough {
         return points;
     }
     let count = points.len();
@@ -76,4 +75,12 @@ pub fn some(case: Case, points: Vec<String>, enough: usize) -> Vec<String> {
         .filter(|(at, _)| taken(*at))
         .map(|(_, point)| point)
         .collect()
+}
+
+/// The same where the target is slow; of a file all points are taken.
+pub fn some(case: Case, points: Vec<String>, enough: usize) -> Vec<String> {
+    match case.target {
+        Target::Sqlite => points,
+        Target::Postgres => spread(points, enough),
+    }
 }

@@ -267,6 +267,22 @@ impl Server {
         kill("KILL", pid.lines().next().unwrap());
     }
 
+    /// Waits until the server takes connections again.
+    pub fn recovered(&self) {
+        let config = format!(
+            "host={} port={} user=app dbname=postgres",
+            self.folder.display(),
+            self.port
+        );
+        let end = Instant::now() + Duration::from_secs(30);
+        // Once it has seen that a process of its own was killed.
+        std::thread::sleep(Duration::from_millis(50));
+        while postgres::Client::connect(&config, postgres::NoTls).is_err() {
+            assert!(Instant::now() < end, "the server did not recover");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Makes a streaming standby and starts it.
     #[must_use]
     pub fn standby(&self) -> Arc<Self> {

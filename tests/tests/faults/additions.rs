@@ -95,14 +95,7 @@ impl Adds {
             &place.folder,
             [self.room.path("B").as_os_str()],
         );
-        apply.args([
-            "--to",
-            &place.db.url(),
-            "--batch-size",
-            "2",
-            "--run-id",
-            RUN,
-        ]);
+        apply.args(["--to", &place.url, "--batch-size", "2", "--run-id", RUN]);
         apply.args(["--now", "2099-05-01T00:00:00Z"]);
         apply.env("SWITCHBACK_GROUP", "0");
         apply

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tests::lab::{Lab, Place, each, run};
+use tests::lab::{Lab, Place, each, judge_exit, run};
 use tests::{Target, db};
 
 /// Makes a command run under strace, which sees only calls on these paths.
@@ -154,7 +154,7 @@ fn apply_at_every_call(test: &str, program: &str, mode: &str, kinds: &[(&str, &[
         // the program that goes on to be the first to open it.
         let twin = place.copy();
         lab.judge(&twin);
-        crate::steps::judge_exit(&done, point, &twin);
+        judge_exit(&done, crate::steps::kills(point), &twin);
         lab.mend_beside(&place, &twin);
         twin.remove();
         place.remove();

@@ -123,11 +123,11 @@ impl Desk {
 
     /// The command of a task.
     pub fn command(&self, program: &str, task: Task, place: &Place) -> Command {
-        let url = place.db.url();
+        let url = &place.url;
         if task == Task::Apply {
             let bundle = self.path("B");
             let mut apply = command(program, &place.folder, [bundle.as_os_str()]);
-            apply.args(["--to", &url, "--run-id", RUN, "--snapshot"]);
+            apply.args(["--to", url, "--run-id", RUN, "--snapshot"]);
             apply.args(["--now", "2099-05-01T00:00:00Z"]);
             return apply;
         }
@@ -137,7 +137,7 @@ impl Desk {
             _ => vec![RUN, "--outside-window"],
         };
         let mut rollback = command(program, &place.folder, what);
-        rollback.args(["--to", &url]);
+        rollback.args(["--to", url]);
         rollback
     }
 
@@ -304,7 +304,7 @@ impl Desk {
         let told =
             "SELECT count(*) FROM switchback_hooks WHERE event = 'rolled-back' AND status = 'done'";
         assert_eq!(place.db.ask(told), "2");
-        let audit = ["audit", "--to", &place.db.url()];
+        let audit = ["audit", "--to", &place.url];
         let _ = run(&mut command("verify", &place.folder, audit), None).code(0);
     }
 

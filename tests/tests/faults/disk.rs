@@ -148,7 +148,7 @@ fn read_only(file: u32, folder: u32) {
     }
     let mut apply = as_nobody(
         &place.folder,
-        &["B", "--to", &place.db.url(), "--checkpoint", "/dev/null"],
+        &["B", "--to", &place.url, "--checkpoint", "/dev/null"],
     );
     if is_root() {
         let owned = Command::new("chown")

@@ -282,7 +282,7 @@ fn a_clock_set_back_or_forward_keeps_nobody_out() {
             again.env("SWITCHBACK_CLOCK", &then);
             let _ = run(&mut again, None).code(0);
             let list = run(
-                &mut tests::command("rollback", &place.folder, ["--to", &place.db.url()]),
+                &mut tests::command("rollback", &place.folder, ["--to", &place.url]),
                 None,
             );
             let (newer, older) = (list.err.find(OTHER).unwrap(), list.err.find(RUN).unwrap());
