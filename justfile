@@ -83,7 +83,7 @@ crash:
 # Put in every fault, the long form: more pairs, power cuts; as root or with sudo, with strace and e2fsprogs
 faults *ARGS: tools crash
     cargo build --locked --workspace --bins
-    SWITCHBACK_FAULTS=full cargo test --locked -p tests --test faults -- --include-ignored {{ARGS}}
+    SWITCHBACK_FAULTS=full cargo test --locked -p tests --test faults --test servers -- --include-ignored {{ARGS}}
 
 # Check formatting, clippy and the docs
 lint:
