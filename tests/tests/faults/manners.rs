@@ -56,7 +56,7 @@ fn signals_at_random_moments_stop_between_batches(case: Case) {
 /// One signal lets the batch in hand be finished, a second one undoes it.
 fn a_second_signal_undoes_the_batch_in_hand(case: Case) {
     let lab = Lab::on(case.target);
-    let in_third_batch = begins(&steps(&lab), 4) + 4;
+    let in_third_batch = begins(&steps(&lab), 4) + 1;
     for (signals, stand) in [(1, 3), (2, 2)] {
         let place = lab.place(&format!("signals{signals}"));
         let held = Held::at(&mut lab.apply(&place), in_third_batch, &place.path("gate"));
