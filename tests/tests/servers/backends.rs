@@ -27,7 +27,7 @@ fn shoot(place: &Place) {
 }
 
 fn points(steps: &[String], enough: usize) -> Vec<String> {
-    assert!(steps.len() > 100, "are the crash points there?");
+    assert!(steps.len() > 50, "are the crash points there?");
     spread(
         (1..=steps.len()).map(|step| step.to_string()).collect(),
         enough,
