@@ -10,8 +10,12 @@
 )]
 
 mod backends;
+mod bank;
 mod cuts;
 mod failover;
+mod limits;
+mod others;
 mod pooler;
 mod proxy;
 mod restarts;
+mod tls;
