@@ -164,7 +164,7 @@ fn a_password_shows_nowhere() {
         "postgres://u:hunter2",
         "postgres://u:%hunter2@h/d",
     ] {
-        let done = room.run("verify", &["--runs", "--to", url]);
+        let done = room.run("verify", &["runs", "--to", url]);
         assert_ne!(done.code, 0);
         assert!(
             !done.err.contains("hunter2") && !done.out.contains("hunter2"),
