@@ -88,7 +88,7 @@ fn new_run(args: &Args, bundle: &Bundle, environment: Option<String>) -> NewRun 
 fn unfinished(bundle: &Bundle, sql: &mut dyn Sql) -> anyhow::Result<Option<Run>> {
     let id = bundle.id().to_string();
     for run in ledger::list_runs(sql).map_err(refused)? {
-        let mine = run.bundle == id && run.target == sql.describe();
+        let mine = run.bundle == id && sql.is_described(&run.target);
         if mine && run.status.may_become(RunStatus::InProgress) {
             return Ok(Some(run));
         }
@@ -134,11 +134,12 @@ fn resumable(
         let message = format!("run {} is {}: it can't be resumed", run.id, run.status);
         return Err(Failure::new(Exit::Refused, message).into());
     }
-    let here = sql.describe();
-    if run.target != here {
+    if !sql.is_described(&run.target) {
         let message = format!(
-            "run {} is of another target ({}, this one is {here})",
-            run.id, run.target
+            "run {} is of another target ({}, this one is {})",
+            run.id,
+            run.target,
+            sql.describe()
         );
         return Err(Failure::new(Exit::Refused, message)
             .hint("resume it where it began; a copy can be rolled back, and applied to anew")

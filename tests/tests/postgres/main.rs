@@ -467,3 +467,15 @@ fn a_failed_run_is_taken_back_with_all_that_the_url_says() {
     let status = database.ask("SELECT status FROM switchback.runs");
     assert_eq!(status, "rolled-back");
 }
+
+#[test]
+fn a_run_is_resumed_under_another_name_of_the_server() {
+    let (room, database) = members();
+    database.sql("ALTER TABLE \"EventRegistration\" ADD CONSTRAINT closed CHECK (false) NOT VALID");
+    let run = on(&room, &database, "apply", &["B"]).code(3).id();
+    database.sql("ALTER TABLE \"EventRegistration\" DROP CONSTRAINT closed");
+    let socket = database.socket_url();
+    let resume = ["B", "--resume", "--to", &socket];
+    assert_eq!(room.run("apply", &resume).code(0).id(), run);
+    let _ = on(&room, &database, "verify", &[&run]).code(0);
+}
