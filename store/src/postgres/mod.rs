@@ -16,6 +16,7 @@ mod privileges;
 mod question;
 mod restore;
 mod snapshot;
+mod spelling;
 mod sql;
 mod stage;
 mod tls;

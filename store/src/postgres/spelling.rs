@@ -1,0 +1,125 @@
+//! Tables and cells as statements spell them, and rows as they come back.
+
+use postgres::types::{ToSql, Type};
+
+use super::connect::{Postgres, quoted};
+use super::sql::Param;
+use super::stage::Columns;
+use super::values;
+use crate::catalogue::Table;
+use crate::{Cell, Row, StoreError};
+
+impl Postgres {
+    /// The columns to be read, of the table that a statement calls `t`.
+    pub(super) fn reads(&self, table: &Table, columns: impl Iterator<Item = usize>) -> String {
+        let read = |place: usize| {
+            let column = &table.columns[place];
+            self.type_of(column)
+                .kind
+                .read(&format!("t.{}", quoted(&column.name)))
+        };
+        columns.map(read).collect::<Vec<_>>().join(", ")
+    }
+
+    /// `k.c0::int8, k.c1::text` of some columns, the first being `first`.
+    pub(super) fn typed_columns(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        first: usize,
+    ) -> Vec<String> {
+        let typed = |(at, place): (usize, &usize)| {
+            format!(
+                "k.c{}::{}",
+                first + at,
+                self.type_of(&table.columns[*place]).cast
+            )
+        };
+        columns.iter().enumerate().map(typed).collect()
+    }
+
+    /// `t.a = k.c0::int8 AND …` of some columns, the first being `first`.
+    pub(super) fn matches(&self, table: &Table, columns: &[usize], first: usize) -> String {
+        let typed = self.typed_columns(table, columns, first);
+        let equal = |(place, typed): (&usize, String)| {
+            format!("t.{} = {typed}", quoted(&table.columns[*place].name))
+        };
+        columns
+            .iter()
+            .zip(typed)
+            .map(equal)
+            .collect::<Vec<_>>()
+            .join(" AND ")
+    }
+
+    /// Turns rows of cells into columns of the texts that the server reads.
+    pub(super) fn sent<'a>(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        rows: impl Iterator<Item = &'a [Cell]>,
+    ) -> Columns {
+        let kinds: Vec<values::Kind> = columns
+            .iter()
+            .map(|place| self.type_of(&table.columns[*place]).kind)
+            .collect();
+        let mut sent: Columns = columns.iter().map(|_| (Type::TEXT, Vec::new())).collect();
+        for row in rows {
+            for (((_, texts), kind), cell) in sent.iter_mut().zip(&kinds).zip(row) {
+                texts.push(kind.sent(cell).into());
+            }
+        }
+        sent
+    }
+
+    /// Gives cells that were read the form in which they are kept.
+    pub(super) fn received(&self, table: &Table, columns: &[usize], row: Row) -> Row {
+        let cell = |(place, cell): (&usize, Cell)| {
+            self.type_of(&table.columns[*place]).kind.received(cell)
+        };
+        columns.iter().zip(row).map(cell).collect()
+    }
+
+    pub(super) fn whole(&self, table: &Table, rows: Vec<Row>) -> Vec<Row> {
+        let columns: Vec<usize> = (0..table.columns.len()).collect();
+        rows.into_iter()
+            .map(|row| self.received(table, &columns, row))
+            .collect()
+    }
+
+    /// `$3::text::int8, …`: the cells of a key as parameters, and their texts.
+    pub(super) fn places(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        cells: &[Cell],
+        first: usize,
+    ) -> (Vec<String>, Vec<Option<String>>) {
+        let place = |(at, (place, cell)): (usize, (&usize, &Cell))| {
+            let found = self.type_of(&table.columns[*place]);
+            (
+                format!("${}::text::{}", first + at, found.cast),
+                found.kind.sent(cell),
+            )
+        };
+        columns.iter().zip(cells).enumerate().map(place).unzip()
+    }
+
+    pub(super) fn ask_texts(
+        &self,
+        sql: &str,
+        texts: &[Option<String>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let params: Vec<Param<'_>> = texts
+            .iter()
+            .map(|text| (text as &(dyn ToSql + Sync), Type::TEXT))
+            .collect();
+        self.ask(sql, &params)
+    }
+}
+
+/// `t.a, t.b` of some columns.
+pub(super) fn listed(table: &Table, columns: &[usize]) -> String {
+    let name = |place: &usize| format!("t.{}", quoted(&table.columns[*place].name));
+    columns.iter().map(name).collect::<Vec<_>>().join(", ")
+}
