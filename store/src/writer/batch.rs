@@ -45,7 +45,10 @@ impl<E: Engine> Writer<E> {
 
     fn commit_now(&mut self) -> Result<(), StoreError> {
         if let Some((_, numbers)) = self.open.take() {
+            // What we remember is of batches that may not stand.
+            let sure = std::mem::take(&mut self.sure);
             self.engine.commit()?;
+            self.sure = sure;
             self.stand.extend(numbers);
         }
         Ok(())
