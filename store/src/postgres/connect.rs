@@ -27,7 +27,7 @@ const COMMIT: Duration = Duration::from_secs(60);
 
 /// What makes texts of values the same everywhere, plans steady, and a lost client's transaction end.
 /// One that the server does not know is left out.
-const SETTINGS: [(&str, &str); 14] = [
+const SETTINGS: [(&str, &str); 15] = [
     ("DateStyle", "ISO, YMD"),
     ("TimeZone", "UTC"),
     ("IntervalStyle", "postgres"),
@@ -36,6 +36,8 @@ const SETTINGS: [(&str, &str); 14] = [
     ("lc_monetary", "C"),
     ("jit", "off"),
     ("enable_seqscan", "off"),
+    // A page is read in the order of the index, not sorted out of all that lies before it.
+    ("enable_bitmapscan", "off"),
     // A batch goes by the index: whoever knows how many keys it holds would read all of a table.
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
