@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::Room;
+use crate::{Room, Target};
 
 /// A room with many records.
 #[derive(Debug)]
@@ -100,6 +100,6 @@ impl Bulk {
             ("visits.csv", &visits),
             ("leavers.csv", &leavers),
         ];
-        Room::with(PLAN, &sources, &sql)
+        Room::with(Target::Sqlite, PLAN, &sources, &sql)
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Done, command, db, finish, program, spawn};
+use crate::postgres::Database;
+use crate::{Db, Done, Target, command, finish, program, spawn};
 
 /// Returns the folder of the repository.
 #[must_use]
@@ -17,40 +18,59 @@ pub fn repository() -> PathBuf {
 
 /// A temporary folder in which the programs run; it goes when the test ends.
 #[derive(Debug)]
-pub struct Room(tempfile::TempDir);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self::new()
-    }
+pub struct Room {
+    folder: tempfile::TempDir,
+    /// The database: a file `t.db` in the folder, or one on the tests' server.
+    pub db: Db,
 }
 
 impl Room {
-    /// Makes an empty folder.
+    /// Makes an empty folder, and an empty database; a file is made once it is written to.
     #[must_use]
-    pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+    #[track_caller]
+    pub fn new(target: impl Into<Target>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let db = match target.into() {
+            Target::Sqlite => Db::Sqlite(folder.path().join("t.db")),
+            Target::Postgres => Db::Postgres(Database::with("")),
+        };
+        Self { folder, db }
     }
 
-    /// Makes a folder with a plan, sources by name, and the database `t.db` from SQL.
+    /// Makes a folder with a plan, sources by name, and the database from SQL.
     #[must_use]
-    pub fn with(plan: &str, sources: &[(&str, &str)], sql: &str) -> Self {
-        let room = Self::new();
+    #[track_caller]
+    pub fn with(
+        target: impl Into<Target>,
+        plan: &str,
+        sources: &[(&str, &str)],
+        sql: &str,
+    ) -> Self {
+        let room = Self::new(target);
         room.write("migration.toml", plan);
         for (name, text) in sources {
             room.write(name, text);
         }
-        db::run(&room.path("t.db"), sql);
+        room.sql(sql);
         room
     }
 
-    /// Makes a folder that holds a copy of an example, and its database `t.db`.
+    /// Makes a folder that holds a copy of an example, and its database.
     #[must_use]
-    pub fn example(name: &str) -> Self {
-        let room = Self::new();
-        copy(&repository().join("examples").join(name), room.0.path());
-        for file in ["schema.sql", "before.sql"] {
-            db::run(&room.path("t.db"), &room.read(file));
+    #[track_caller]
+    pub fn example(target: impl Into<Target>, name: &str) -> Self {
+        let room = Self::new(target);
+        copy(&repository().join("examples").join(name), &room.path(""));
+        match &room.db {
+            Db::Sqlite(_) => {
+                room.sql(&room.read("schema.sql"));
+                room.sql(&room.read("before.sql"));
+            }
+            Db::Postgres(database) => {
+                let schema = format!("tests/tests/postgres/{name}.sql");
+                database.sql(&fs::read_to_string(repository().join(schema)).unwrap());
+                database.sql(&example_rows(name));
+            }
         }
         room
     }
@@ -58,7 +78,7 @@ impl Room {
     /// Returns the path of a file in the folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// Writes a file, making the folders above it.
@@ -85,13 +105,13 @@ impl Room {
     /// Runs a program in the folder to its end.
     #[must_use]
     pub fn run(&self, name: &str, args: &[&str]) -> Done {
-        finish(spawn(&mut command(name, self.0.path(), args)), None)
+        finish(spawn(&mut command(name, self.folder.path(), args)), None)
     }
 
     /// Runs a program with a standard input.
     #[must_use]
     pub fn feed(&self, name: &str, args: &[&str], input: impl Into<Vec<u8>>) -> Done {
-        let mut command = command(name, self.0.path(), args);
+        let mut command = command(name, self.folder.path(), args);
         finish(spawn(command.stdin(Stdio::piped())), Some(input.into()))
     }
 
@@ -99,7 +119,7 @@ impl Room {
     /// of them ended.
     #[must_use]
     pub fn pipeline(&self, name: &str) -> [Done; 3] {
-        let folder = self.0.path();
+        let folder = self.folder.path();
         let mut parse = spawn(&mut command("parse", folder, [] as [&str; 0]));
         let mut validate = command("validate", folder, ["--rejects", "rejects.ndjson"]);
         let mut validate = spawn(validate.stdin(parse.stdout.take().unwrap()));
@@ -126,14 +146,14 @@ impl Room {
         bash.args(["-c", &recipe(), "migrate", "migration.toml", target])
             .args(options)
             .env("SWITCHBACK_BIN", program("apply").parent().unwrap())
-            .current_dir(self.0.path());
+            .current_dir(self.folder.path());
         bash.output().unwrap().into()
     }
 
     /// Returns the URL of the database.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("sqlite:{}", self.path("t.db").display())
+        self.db.url()
     }
 
     /// Runs a program with the database as its target: `--to` comes last.
@@ -153,20 +173,34 @@ impl Room {
     /// Returns what the database holds, our own tables left out.
     #[must_use]
     pub fn dump(&self) -> String {
-        db::dump(&self.path("t.db"))
+        self.db.dump()
     }
 
     /// Runs statements in the database, as somebody else would.
+    #[track_caller]
     pub fn sql(&self, sql: &str) {
-        db::run(&self.path("t.db"), sql);
+        self.db.sql(sql);
     }
 
-    /// Asks the database for one value, as text.
+    /// Asks the database for one row, its values as text with `|` between them.
     #[must_use]
     #[track_caller]
     pub fn ask(&self, sql: &str) -> String {
-        db::ask(&self.path("t.db"), sql)
+        self.db.ask(sql)
     }
+}
+
+/// Returns the rows that an example's database holds before, for PostgreSQL, where SQLite's 0 and 1 stand for
+/// booleans, and lists are JSON.
+#[must_use]
+pub fn example_rows(name: &str) -> String {
+    let path = repository().join("examples").join(name).join("before.sql");
+    let rows = fs::read_to_string(path).unwrap();
+    format!(
+        "UPDATE pg_cast SET castcontext = 'a' \
+         WHERE castsource = 'int4'::regtype AND casttarget = 'bool'::regtype;\n{}",
+        rows.replace("'[", "'{").replace("]'", "}'")
+    )
 }
 
 /// Returns the lines of the recipe `migrate`, less their indentation.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::db::{self, same};
 use tests::postgres::Database;
-use tests::{Done, Room};
+use tests::{Done, Room, Target};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -164,7 +164,7 @@ impl Deref for Place {
 
 impl Place {
     fn new(case: Kind, plan: &str) -> Self {
-        let room = Room::new();
+        let room = Room::new(Target::Sqlite);
         room.write("migration.toml", plan);
         room.write("members.csv", MEMBERS);
         room.bundle("B");

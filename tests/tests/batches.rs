@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use tests::Room;
 use tests::db::same;
+use tests::{Room, Target};
 
 const PLAN: &str = r#"
 name = "readings"
@@ -38,7 +38,12 @@ fn readings(odd: usize, cells: &str) -> String {
 }
 
 fn room(odd: usize, cells: &str) -> Room {
-    let room = Room::with(PLAN, &[("readings.csv", &readings(odd, cells))], SCHEMA);
+    let room = Room::with(
+        Target::Sqlite,
+        PLAN,
+        &[("readings.csv", &readings(odd, cells))],
+        SCHEMA,
+    );
     room.bundle("B");
     room
 }
@@ -185,7 +190,7 @@ fn batch_size_never_changes_the_result() {
         "2024-05-01T00:00:00Z",
     ];
     let dumps = ["1", "7", "50", "1000"].map(|size| {
-        let room = Room::example("members");
+        let room = Room::example(Target::Sqlite, "members");
         room.bundle("B");
         // Ids and times of the run are fixed, but the database stamps `createdAt` itself.
         room.on("apply", &[&["B", "--batch-size", size][..], &fixed].concat()).code(0);

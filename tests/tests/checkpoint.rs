@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use tests::Room;
 use tests::db::same;
+use tests::{Room, Target};
 
 const PLAN: &str = r#"
 name = "readings"
@@ -24,7 +24,7 @@ const FILE: &str = ".migration-checkpoint.json";
 /// A run of eight records in batches of two that stopped at the third batch.
 fn stopped() -> Room {
     let csv = "id,level\na,1\nb,2\nc,3\nd,4\ne,5\nf,6\ng,7\nh,8\n";
-    let room = Room::with(PLAN, &[("readings.csv", csv)], SCHEMA);
+    let room = Room::with(Target::Sqlite, PLAN, &[("readings.csv", csv)], SCHEMA);
     room.bundle("B");
     room.on("apply", &["B", "--batch-size", "2"]).code(3);
     room

@@ -1,7 +1,7 @@
 //! Show 8: what people changed after the run is never overwritten in silence.
 
-use tests::Room;
 use tests::db::same;
+use tests::{Room, Target};
 
 const PLAN: &str = r#"
 name = "people"
@@ -28,7 +28,7 @@ fn applied() -> (Room, String, String) {
                   CREATE TABLE card (no INTEGER PRIMARY KEY, person TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE);
                   CREATE INDEX card_person ON card (person);
                   INSERT INTO person VALUES ('there', 'cy@example.org', 'Cyrus', 'old note');";
-    let room = Room::with(PLAN, &sources, schema);
+    let room = Room::with(Target::Sqlite, PLAN, &sources, schema);
     room.bundle("B");
     let before = room.dump();
     let done = room

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tests::db::same;
-use tests::{Room, Seed};
+use tests::{Room, Seed, Target};
 
 /// Every file under a folder, relative to it.
 fn files(folder: &Path, under: &str) -> Vec<String> {
@@ -55,7 +55,7 @@ fn each_flip(room: &Room, mut check: impl FnMut(&str)) {
 
 #[test]
 fn show_6_apply_refuses_a_flipped_byte_and_names_the_file() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     let before = fs::read(room.path("t.db")).unwrap();
     each_flip(&room, |name| {
@@ -70,7 +70,7 @@ fn show_6_apply_refuses_a_flipped_byte_and_names_the_file() {
 
 #[test]
 fn show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     let run = room.apply("B");
     let applied = room.dump();
@@ -89,7 +89,7 @@ fn show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file() {
 
 #[test]
 fn show_6_a_file_too_many_and_a_file_too_few_are_refused() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     room.write("B/records/99-extra.ndjson", "");
     room.on("apply", &["B"])

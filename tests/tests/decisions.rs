@@ -1,10 +1,10 @@
 //! `--dry-run --save` and `--expect`: a run does what its dry run said, or it does nothing.
 
-use tests::{Room, command, spawn};
+use tests::{Room, Target, command, spawn};
 
 /// A copy of the members example with its bundle, and a dry run's decisions.
 fn members() -> Room {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     room.on("apply", &["B", "--dry-run", "--save", "said"])
         .code(0);
@@ -118,7 +118,7 @@ fn a_file_that_was_cut_or_changed_is_refused() {
 
 #[test]
 fn a_dry_run_that_is_broken_off_leaves_no_file() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     room.on(
         "apply",
@@ -146,6 +146,7 @@ fn write_in_between(path: &std::path::Path, sql: &str) {
 fn one_batch_a_commit() -> Room {
     // A constraint that is checked at COMMIT: one batch a commit.
     let room = Room::with(
+        Target::Sqlite,
         "name = \"p\"\nsystem = \"s\"\n[[entity]]\nname = \"a\"\ntable = \"A\"\nid = { column = \"id\", from = \"key\" }\n\
          on_match = \"update\"\nsource = { format = \"csv\", files = [\"a.csv\"], key = \"id\" }\n\
          fields.name = { from = \"name\" }\n",
@@ -196,6 +197,7 @@ fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops
 #[test]
 fn ids_that_the_target_assigns_and_late_references_hold_too() {
     let room = Room::with(
+        Target::Sqlite,
         "name = \"p\"\nsystem = \"s\"\nzone = \"UTC\"\n[[entity]]\nname = \"node\"\ntable = \"Node\"\n\
          id = { column = \"id\", from = \"target\" }\nmatch = [\"code\"]\non_match = \"update\"\n\
          source = { format = \"csv\", files = [\"n.csv\"], key = \"code\" }\nfields.code = { from = \"code\" }\n\

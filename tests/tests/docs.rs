@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use contract::Exit;
-use tests::{Done, Room, command, finish, program, repository, spawn};
+use tests::{Done, Room, Target, command, finish, program, repository, spawn};
 
 const PROGRAMS: [&str; 6] = ["parse", "validate", "bundle", "apply", "rollback", "verify"];
 
@@ -65,7 +65,7 @@ fn masked(text: &str) -> Vec<String> {
 #[test]
 fn the_commands_of_the_readme_work_and_say_what_it_shows() {
     let readme = readme();
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     let script = blocks(&readme, "sh test").concat();
     assert!(script.contains("parse | validate | bundle"), "{script}");
     let folder = program("parse").parent().unwrap().to_owned();
@@ -182,7 +182,7 @@ fn every_recipe_is_in_the_readme() {
 /// The help texts of all six programs are one file: a change of a flag is seen in review.
 #[test]
 fn help_is_as_the_snapshot_says() {
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     let mut all = String::new();
     for name in PROGRAMS {
         let mut command = command(name, &room.path(""), ["--help"]);
@@ -200,7 +200,7 @@ fn help_is_as_the_snapshot_says() {
 
 #[test]
 fn every_program_knows_its_name_and_version() {
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     for name in PROGRAMS {
         let done = room.run(name, &["--version"]).code(0);
         assert_eq!(done.out, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
@@ -210,7 +210,7 @@ fn every_program_knows_its_name_and_version() {
 /// Exit codes and stdout when stdout can't be written: data lost is an error, talk lost is not.
 #[test]
 fn a_full_disk_is_told_by_every_filter() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     let full = || {
         fs::OpenOptions::new()
             .write(true)

@@ -1,6 +1,6 @@
 //! Guards: where a run may write, and how much. Each is caused, and left just below.
 
-use tests::{Done, Room};
+use tests::{Done, Room, Target};
 
 const PLAN: &str = r#"
 name = "items"
@@ -29,7 +29,7 @@ fields.name = { from = "name" }
 /// A shop whose 20 items an earlier run brought.
 fn shop(limits: &str) -> Room {
     let sql = "CREATE TABLE Item (id TEXT PRIMARY KEY, name TEXT NOT NULL)";
-    let room = Room::with(&format!("{PLAN}{limits}\n"), &[], sql);
+    let room = Room::with(Target::Sqlite, &format!("{PLAN}{limits}\n"), &[], sql);
     items(&room, 0, 0);
     room.bundle("first");
     room.apply("first");

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::{Done, Room, command, finish, spawn};
+use tests::{Done, Room, Target, command, finish, spawn};
 
 const PLAN: &str = r#"
 name = "people"
@@ -27,7 +27,7 @@ fn room(hooks: &str) -> Room {
     let sources = [("people.csv", "id,name\n1,Ann\n2,Bo\n")];
     let schema =
         "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL CHECK (name <> 'Mallory'));";
-    let room = Room::with(&format!("{PLAN}{hooks}"), &sources, schema);
+    let room = Room::with(Target::Sqlite, &format!("{PLAN}{hooks}"), &sources, schema);
     room.bundle("B");
     room
 }

@@ -1,7 +1,7 @@
 //! The inverse of a run as record lines goes back through `validate | bundle | apply`.
 
 use tests::db::same;
-use tests::{Bulk, Done, Room};
+use tests::{Bulk, Done, Room, Target};
 
 /// Makes a bundle of the inverse of a run and applies it.
 fn taken_back_by_lines(room: &Room, run: &str) -> Done {
@@ -87,7 +87,7 @@ fn stock() -> Room {
         ),
         ("gone.csv", "no\n3\n2\n1\n"),
     ];
-    let room = Room::with(PLAN, &sources, SCHEMA);
+    let room = Room::with(Target::Sqlite, PLAN, &sources, SCHEMA);
     room.bundle("B");
     room
 }
@@ -117,7 +117,7 @@ fn the_inverse_of_inserts_updates_and_deletes_is_a_bundle_that_ends_where_the_ru
 
 #[test]
 fn the_inverse_of_the_members_ends_where_they_began() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     let before = room.dump();
     room.bundle("B");
     let run = room.apply("B");

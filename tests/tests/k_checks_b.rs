@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::db::content_hash;
-use tests::{Done, Room, command, spawn};
+use tests::{Done, Room, Target, command, spawn};
 
 const PLAN: &str = r#"
 name = "entries"
@@ -38,7 +38,12 @@ fn entries(first: usize, last: usize, bad: usize) -> String {
 
 /// A room with a bundle of 200 entries.
 fn room(bad: usize) -> Room {
-    let room = Room::with(PLAN, &[("a.csv", &entries(1, 200, bad))], SCHEMA);
+    let room = Room::with(
+        Target::Sqlite,
+        PLAN,
+        &[("a.csv", &entries(1, 200, bad))],
+        SCHEMA,
+    );
     room.bundle("B");
     room
 }
@@ -50,7 +55,12 @@ fn slow() -> Room {
         " CHECK",
         " CHECK (size < 1000), up TEXT REFERENCES Entry (id) DEFERRABLE INITIALLY DEFERRED, CHECK",
     );
-    let room = Room::with(PLAN, &[("a.csv", &entries(1, 900, 0))], &schema);
+    let room = Room::with(
+        Target::Sqlite,
+        PLAN,
+        &[("a.csv", &entries(1, 900, 0))],
+        &schema,
+    );
     room.bundle("B");
     room
 }
@@ -180,7 +190,7 @@ fn k04_every_row_written_is_in_the_ledger() {
 
 #[test]
 fn k05_the_tag_of_a_run_has_49_characters() {
-    let room = Room::with(
+    let room = Room::with(Target::Sqlite,
         &PLAN.replace(
             "\n[entity.fields]",
             "tag = { column = \"tags\", text = \"migration-run-id:{run}\", max_length = 50 }\n[entity.fields]",
@@ -466,7 +476,7 @@ fn k22_the_figures_add_up_by_file_and_in_all() {
         ("a.csv", &*entries(1, 120, 0)),
         ("b.csv", &*entries(121, 200, 130)),
     ];
-    let room = Room::with(PLAN, &sources, SCHEMA);
+    let room = Room::with(Target::Sqlite, PLAN, &sources, SCHEMA);
     room.bundle("B");
     let said = summary(&room.on("apply", &["B", "--json"]).code(3));
     let sum = |counts: &Value| {
@@ -632,7 +642,7 @@ fn k42_parse_counts_by_file_and_a_file_that_gives_nothing_is_told() {
         ("a.csv", "id,size\nk1,1\nk2,x\n"),
         ("b.csv", "id,size\nk3,3\n"),
     ];
-    let room = Room::with(PLAN, &sources, SCHEMA);
+    let room = Room::with(Target::Sqlite, PLAN, &sources, SCHEMA);
     let done = room.run("parse", &[]).code(0);
     done.clone()
         .says(&["2 records of 3 items in 2 files", "1 rejected"]);
@@ -671,7 +681,12 @@ fn k42_parse_counts_by_file_and_a_file_that_gives_nothing_is_told() {
 
 #[test]
 fn k43_a_missing_source_is_a_failure() {
-    let room = Room::with(&PLAN.replace("*.csv", "gone.csv"), &[], SCHEMA);
+    let room = Room::with(
+        Target::Sqlite,
+        &PLAN.replace("*.csv", "gone.csv"),
+        &[],
+        SCHEMA,
+    );
     let done = room.run("parse", &[]).code(5).says(&["gone.csv"]);
     assert!(!done.out.contains("\"end\""), "no seal: {}", done.out);
 }
@@ -682,7 +697,7 @@ fn k44_what_fails_in_each_file_adds_up_to_the_sum() {
         ("a.csv", "id,size\nk1,x\nk2,x\nk3,3\n"),
         ("b.csv", "id,size\nk4,x\nk5,5\n"),
     ];
-    let room = Room::with(PLAN, &sources, SCHEMA);
+    let room = Room::with(Target::Sqlite, PLAN, &sources, SCHEMA);
     let end = summary(&room.run("parse", &[]).code(0));
     let accounts = end["end"]["accounts"].as_array().unwrap();
     let rejected: Vec<u64> = accounts
@@ -701,7 +716,7 @@ fn k45_the_order_of_arguments_and_folders_is_none_and_a_flipped_byte_is_found() 
         .collect();
     let mut ids = Vec::new();
     for order in [[0, 1, 2], [2, 0, 1]] {
-        let room = Room::with(PLAN, &[], SCHEMA);
+        let room = Room::with(Target::Sqlite, PLAN, &[], SCHEMA);
         for n in order {
             room.write(names[n], &texts[n]);
         }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use serde_json::Value;
-use tests::Room;
 use tests::db::{content_hash, same};
+use tests::{Room, Target};
 
 const PLAN: &str = r#"
 name = "entries"
@@ -39,7 +39,7 @@ fn entries(count: usize) -> String {
 
 fn room(count: usize, more: &str) -> Room {
     let sql = format!("{SCHEMA} {more}");
-    let room = Room::with(PLAN, &[("a.csv", &entries(count))], &sql);
+    let room = Room::with(Target::Sqlite, PLAN, &[("a.csv", &entries(count))], &sql);
     room.bundle("B");
     room
 }
@@ -115,6 +115,7 @@ fn k28_a_second_rollback_of_the_same_run_changes_nothing() {
 #[test]
 fn k29_rows_that_the_run_skipped_survive() {
     let room = Room::with(
+        Target::Sqlite,
         &PLAN.replace("\"update\"", "\"skip\""),
         &[("a.csv", &entries(3))],
         &format!("{SCHEMA} INSERT INTO Entry VALUES ('mine', 'k2', 'Mine', NULL, 'x', NULL);"),
@@ -301,7 +302,7 @@ fn k37_a_thousand_rows_in_seconds() {
 fn k40_apply_rollback_apply_inserts_all_again_also_where_the_target_decides_ids() {
     let plan = PLAN.replace("from = \"uuid\"", "from = \"target\"");
     let schema = "CREATE TABLE Entry (id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT NOT NULL UNIQUE, title TEXT NOT NULL, tags TEXT)";
-    let room = Room::with(&plan, &[("a.csv", &entries(9))], schema);
+    let room = Room::with(Target::Sqlite, &plan, &[("a.csv", &entries(9))], schema);
     room.bundle("B");
     let run = room.apply("B");
     let applied = room.dump();

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use tests::Room;
 use tests::db::same;
+use tests::{Room, Target};
 
 const PLAN: &str = r#"
 name = "readings"
@@ -26,6 +26,7 @@ fn room(bad: usize, limits: &str) -> Room {
         csv
     });
     let room = Room::with(
+        Target::Sqlite,
         &format!("{limits}\n{PLAN}"),
         &[("readings.csv", &csv)],
         SCHEMA,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tests::Room;
+use tests::{Room, Target};
 
 const PLAN: &str = r#"
 name = "people"
@@ -39,7 +39,12 @@ fn check(room: &Room, run: &str, code: i32, name: &str) -> Value {
 #[test]
 fn rows_by_the_thousand_that_later_runs_deleted_or_made_are_no_fault() {
     let schema = "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL)";
-    let room = Room::with(PLAN, &[("people.csv", &people(0, 1700))], schema);
+    let room = Room::with(
+        Target::Sqlite,
+        PLAN,
+        &[("people.csv", &people(0, 1700))],
+        schema,
+    );
     room.bundle("B");
     let first = room.apply("B");
     room.write("people.csv", people(0, 1600));

@@ -1,7 +1,7 @@
 //! Marks in the user's own tables: the tag in a list column, and the row that describes the run.
 
-use tests::Room;
 use tests::db::same;
+use tests::{Room, Target};
 
 const PLAN: &str = r#"
 name = "notes"
@@ -41,7 +41,7 @@ const RUN: &str = "0190163d-8694-739b-aea5-966c26f8ad91";
 const TAG: &str = "migration-run-id:0190163d8694739baea5966c26f8ad91";
 
 fn room(plan: &str) -> Room {
-    let room = Room::with(plan, &[("notes.csv", CSV)], SCHEMA);
+    let room = Room::with(Target::Sqlite, plan, &[("notes.csv", CSV)], SCHEMA);
     room.bundle("B");
     room
 }

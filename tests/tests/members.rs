@@ -1,7 +1,7 @@
 //! Show 2: the examples onto databases that already hold some of their rows, and back.
 
 use tests::db::same;
-use tests::{Done, Room};
+use tests::{Done, Room, Target};
 
 /// The table of `examples/members/README.md`: entity, created, updated, unchanged.
 const MEMBERS: [(&str, u32, u32, u32); 7] = [
@@ -33,7 +33,7 @@ fn says_counts(done: &Done, table: &[(&str, u32, u32, u32)]) {
 }
 
 fn there_and_back(example: &str, table: &[(&str, u32, u32, u32)], rows: &[(&str, u32)], sum: &str) {
-    let room = Room::example(example);
+    let room = Room::example(Target::Sqlite, example);
     room.bundle("B");
     let before = room.dump();
 
@@ -104,7 +104,7 @@ fn show_2_lessons_are_created_updated_left_alone_as_the_data_says_and_taken_back
 
 #[test]
 fn show_2_every_row_that_a_run_writes_carries_its_tag_and_the_run_leaves_one_entry() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     room.bundle("B");
     let tag = format!("migration-run-id:{}", room.apply("B").replace('-', ""));
     let tagged = format!(
@@ -118,7 +118,7 @@ fn show_2_every_row_that_a_run_writes_carries_its_tag_and_the_run_leaves_one_ent
 
 #[test]
 fn show_2_a_second_apply_writes_nothing_even_after_people_edited_rows() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     room.apply("B");
     let applied = room.dump();
@@ -140,7 +140,7 @@ fn show_2_a_second_apply_writes_nothing_even_after_people_edited_rows() {
 
 #[test]
 fn show_2_a_second_run_of_the_lessons_adds_no_entry_about_itself() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     room.bundle("B");
     room.apply("B");
     let applied = room.dump();

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use tests::db::same;
-use tests::{Bulk, Room, command, finish, spawn};
+use tests::{Bulk, Room, Target, command, finish, spawn};
 
 const NOBODY: &str = "01900000-0000-7000-8000-00000000dead";
 
 #[test]
 fn show_7_a_run_id_that_nobody_knows() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     room.bundle("B");
     room.apply("B");
     let message = format!("Migration run {NOBODY} not found");
@@ -25,7 +25,7 @@ fn show_7_a_run_id_that_nobody_knows() {
 
 #[test]
 fn show_7_a_run_id_where_there_is_no_ledger() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     let message = format!("Migration run {NOBODY} not found");
     let before = std::fs::read(room.path("t.db")).unwrap();
     for program in ["rollback", "verify"] {
@@ -40,7 +40,7 @@ fn show_7_a_run_id_where_there_is_no_ledger() {
 #[test]
 fn show_7_nothing_to_resume() {
     let message = "No checkpoint file found. Run migration without --resume to start fresh.";
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     room.bundle("B");
     room.on("apply", &["B", "--resume"])
         .code(4)
@@ -84,7 +84,7 @@ fn show_7_a_second_apply_while_one_runs_and_the_first_is_unharmed() {
 
 #[test]
 fn show_7_a_missing_table_and_a_missing_column_are_refused_together_before_any_write() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     room.sql("DROP TABLE EventTag; ALTER TABLE Member DROP COLUMN phone");
     let before = room.dump();
@@ -100,7 +100,7 @@ fn show_7_a_missing_table_and_a_missing_column_are_refused_together_before_any_w
 
 #[test]
 fn show_7_a_code_that_the_target_lacks_refuses_the_run_and_names_every_place() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     room.sql("DELETE FROM MembershipStatus WHERE code = 'EXTENDED' AND id NOT IN (SELECT membershipStatusId FROM Member); UPDATE MembershipStatus SET code = 'OTHER' WHERE code = 'EXTENDED'");
     let done = room.on("apply", &["B"]).code(4);
@@ -114,7 +114,7 @@ fn show_7_a_code_that_the_target_lacks_refuses_the_run_and_names_every_place() {
 
 #[test]
 fn show_7_a_target_that_is_not_there_is_5_and_is_not_made() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     room.bundle("B");
     let url = format!("sqlite:{}", room.path("missing.db").display());
     for args in [
@@ -130,7 +130,7 @@ fn show_7_a_target_that_is_not_there_is_5_and_is_not_made() {
 
 #[test]
 fn show_7_a_plan_with_a_key_nobody_knows_is_2_and_names_the_nearest() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     room.mend("migration.toml", "volatile = ", "volatil = ");
     room.run("parse", &[])
         .code(2)
@@ -139,7 +139,7 @@ fn show_7_a_plan_with_a_key_nobody_knows_is_2_and_names_the_nearest() {
 
 #[test]
 fn show_7_a_bundle_of_another_plan_does_not_resume_a_run() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     room.bundle("B");
     let run = room.apply("B");
     room.mend(
@@ -155,7 +155,7 @@ fn show_7_a_bundle_of_another_plan_does_not_resume_a_run() {
 
 #[test]
 fn show_7_resume_of_a_completed_or_rolled_back_run_is_refused() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     room.bundle("B");
     let run = room.apply("B");
     let resume = format!("--resume={run}");
@@ -170,7 +170,7 @@ fn show_7_resume_of_a_completed_or_rolled_back_run_is_refused() {
 
 #[test]
 fn show_7_a_second_rollback_does_nothing_and_says_so() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     room.bundle("B");
     let before = room.dump();
     let run = room.apply("B");
@@ -187,7 +187,7 @@ fn show_7_a_second_rollback_does_nothing_and_says_so() {
 
 #[test]
 fn a_password_never_shows_even_in_a_url_that_is_refused() {
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     for url in [
         "postgres//u:hunter2@h/d",
         "mysql://u:hunter2@h/d",

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use tests::{Done, Room, program, recipe};
+use tests::{Done, Room, Target, program, recipe};
 
 fn migrate(room: &Room, options: &[&str]) -> Done {
     room.migrate(&room.url(), options)
@@ -19,7 +19,7 @@ fn files(room: &Room) -> Vec<String> {
 
 #[test]
 fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     let (before, names) = (std::fs::read(room.path("t.db")).unwrap(), files(&room));
     migrate(&room, &["dry=true"])
         .code(0)
@@ -39,7 +39,7 @@ fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all() {
 
 #[test]
 fn after_a_failure_at_a_step_it_goes_on_where_it_stopped() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.mend("migration.toml", "zone   =", "zoen   =");
     migrate(&room, &[]).says(&["migrate: bundle ended with", "go on: just migrate"]);
     room.mend("migration.toml", "zoen   =", "zone   =");
@@ -63,7 +63,7 @@ fn after_a_failure_at_a_step_it_goes_on_where_it_stopped() {
         "1",
         "it went on with that run"
     );
-    let undisturbed = Room::example("members");
+    let undisturbed = Room::example(Target::Sqlite, "members");
     undisturbed.bundle("B");
     undisturbed.apply("B");
     let count = "SELECT (SELECT count(*) FROM Member), (SELECT count(*) FROM EventRegistration)";
@@ -72,7 +72,7 @@ fn after_a_failure_at_a_step_it_goes_on_where_it_stopped() {
 
 #[test]
 fn a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.sql(
         "CREATE TRIGGER edited AFTER INSERT ON Event WHEN NEW.title LIKE '%' BEGIN \
          UPDATE Event SET title = 'edited' WHERE id = NEW.id; END",
@@ -110,7 +110,7 @@ fn a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back() {
 
 #[test]
 fn other_sources_make_another_bundle_only_by_force() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     migrate(&room, &[]).code(0);
     room.mend("events/wa-events-export.csv", "\n", "\r\n");
     migrate(&room, &[])

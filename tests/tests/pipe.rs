@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use tests::{Bulk, Done, Room, command, finish, spawn};
+use tests::{Bulk, Done, Room, Target, command, finish, spawn};
 
 /// Returns what is in the room beside what was there: temporary folders count too.
 fn names(room: &Room) -> Vec<String> {
@@ -68,7 +68,7 @@ fn show_5_validate_killed() {
 
 #[test]
 fn show_5_bundle_killed_leaves_nothing_in_its_place_and_the_next_one_tidies_up() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     let stream = room
         .feed("validate", &[], room.run("parse", &[]).code(0).out)
         .code(0)
@@ -100,7 +100,7 @@ fn show_5_bundle_killed_leaves_nothing_in_its_place_and_the_next_one_tidies_up()
 
 #[test]
 fn show_5_parse_fails_and_every_later_stage_says_so() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     std::fs::remove_file(room.path("events/wa-events-export.csv")).unwrap();
     let [parse, validate, bundle] = room.pipeline("B");
     let _ = (
@@ -113,7 +113,7 @@ fn show_5_parse_fails_and_every_later_stage_says_so() {
 
 #[test]
 fn show_5_too_many_rejects_fail_validate_with_1_and_no_bundle_appears() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     let file = "members/wa-members-export.csv";
     room.write(file, room.read(file).replace("@example.org", ""));
     let [parse, validate, bundle] = room.pipeline("B");
@@ -137,7 +137,7 @@ fn show_5_a_reader_that_leaves_ends_parse_quietly() {
 
 #[test]
 fn show_5_lines_taken_out_between_stages_are_counted_and_warned_about() {
-    let room = Room::example("lessons");
+    let room = Room::example(Target::Sqlite, "lessons");
     let parse = room.run("parse", &[]).code(0);
     let fewer: String = parse
         .out

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
-use tests::{Done, Room, command, db, finish, spawn};
+use tests::{Done, Room, Target, command, db, finish, spawn};
 
 const RUN: &str = "01900000-0000-7000-8000-0000000000aa";
 
@@ -339,7 +339,7 @@ impl Case {
             ("child.csv", &self.csv(&self.children, false)),
             ("leaver.csv", &leavers),
         ];
-        Room::with(&self.plan(), &sources, &self.schema())
+        Room::with(Target::Sqlite, &self.plan(), &sources, &self.schema())
     }
 }
 

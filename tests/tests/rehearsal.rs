@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use tests::Room;
+use tests::{Room, Target};
 
 /// Every file of a folder with its bytes.
 fn files(room: &Room) -> Vec<(String, Vec<u8>)> {
@@ -28,7 +28,7 @@ fn certificate(room: &Room, code: i32) -> Value {
 
 #[test]
 fn the_certificate_holds_and_the_target_is_only_read() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     let id = room.bundle("B");
     let said = certificate(&room, 0);
     assert_eq!(said["holds"], true);
@@ -74,7 +74,7 @@ fn the_certificate_holds_and_the_target_is_only_read() {
 
 #[test]
 fn a_rehearsal_that_fails_says_so_and_leaves_the_target_alone() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     room.sql(
         "CREATE TRIGGER never BEFORE INSERT ON EventRegistration WHEN NEW.status = 'CANCELLED' \
@@ -94,7 +94,7 @@ fn a_rehearsal_that_fails_says_so_and_leaves_the_target_alone() {
 
 #[test]
 fn what_others_committed_to_a_wal_is_in_the_copy() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     let other = rusqlite::Connection::open(room.path("t.db")).unwrap();
     other
@@ -115,7 +115,7 @@ fn what_others_committed_to_a_wal_is_in_the_copy() {
 
 #[test]
 fn the_hot_journal_of_another_crash_is_refused_by_name() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     room.bundle("B");
     let writer = rusqlite::Connection::open(room.path("t.db")).unwrap();
     writer

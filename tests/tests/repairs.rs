@@ -2,7 +2,7 @@
 //! run ID, verified and taken back like any other.
 
 use tests::db::same;
-use tests::{Done, Room};
+use tests::{Done, Room, Target};
 
 const PEOPLE: &str = r#"
 name = "people"
@@ -59,7 +59,7 @@ INSERT INTO visit VALUES (1, 'right'), (2, 'double');";
 /// A room with a run applied, and another plan put in its place.
 fn room(plan: &str, sources: &[(&str, &str)]) -> Room {
     let people = ("people.csv", "id,name\n1,Anne\n");
-    let room = Room::with(PEOPLE, &[people], SCHEMA);
+    let room = Room::with(Target::Sqlite, PEOPLE, &[people], SCHEMA);
     room.bundle("B");
     room.apply("B");
     room.write("migration.toml", plan);

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use tests::{Done, Room, command, finish, program, spawn};
+use tests::{Done, Room, Target, command, finish, program, spawn};
 
 /// Runs the pipeline under a zone and a locale, each stage on the file that the one before wrote.
 fn bundle_id(room: &Room, zone: &str, locale: &str) -> String {
@@ -30,7 +30,10 @@ fn bundle_id(room: &Room, zone: &str, locale: &str) -> String {
 
 /// Show 1: two folders, two zones, two locales, one bundle ID; and `sha256sum` agrees.
 fn same_everywhere(example: &str) {
-    let (here, there) = (Room::example(example), Room::example(example));
+    let (here, there) = (
+        Room::example(Target::Sqlite, example),
+        Room::example(Target::Sqlite, example),
+    );
     let id = bundle_id(&here, "Pacific/Apia", "C");
     assert_eq!(id, bundle_id(&there, "America/St_Johns", "tr_TR.UTF-8"));
     assert_eq!(id.len(), 64, "{id}");
@@ -68,14 +71,14 @@ fn show_1_lessons_give_one_bundle_id_in_every_folder_zone_and_locale() {
 
 #[test]
 fn show_1_the_same_bundle_again_is_left_as_it_is() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     let id = room.bundle("B");
     assert_eq!(room.bundle("B"), id);
 }
 
 #[test]
 fn show_1_a_pipe_of_the_shell_makes_the_same_bundle() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     let id = room.bundle("B");
     let folder = program("parse").parent().unwrap().to_owned();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 use tests::db::rows;
-use tests::{Room, Seed};
+use tests::{Room, Seed, Target};
 
 const TABLES: [&str; 3] = ["a", "b", "c"];
 /// What records may write; `updated` is the triggers'.
@@ -319,7 +319,7 @@ fn one(number: u64) -> [usize; 6] {
         .map(|(name, text)| (&**name, &**text))
         .collect();
     let (plan, added) = plan(&mut seed);
-    let room = Room::with(&plan, &files, &sql);
+    let room = Room::with(Target::Sqlite, &plan, &files, &sql);
     room.bundle("B");
     let (before, dump) = (state(&room), room.dump());
     let size = (1 + seed.below(7)).to_string();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::db::{self, same};
-use tests::{Bulk, Room, command, finish, spawn};
+use tests::{Bulk, Room, Target, command, finish, spawn};
 
 /// Where the ledger says that a run's snapshot is.
 fn kept(room: &Room, run: &str) -> Value {
@@ -298,7 +298,7 @@ fn a_later_run_that_a_restore_undid_verifies() {
                         op = { from = \"op\", values = { put = \"put\", gone = \"delete\" } }\n\
                         source = { format = \"csv\", files = [\"items.csv\"], key = \"id\" }\nfields.name = { from = \"name\" }\n";
     let sql = "CREATE TABLE Item (id TEXT PRIMARY KEY, name TEXT NOT NULL)";
-    let room = Room::with(PLAN, &[], sql);
+    let room = Room::with(Target::Sqlite, PLAN, &[], sql);
     let apply = |lines: &str, more: &[&str]| {
         room.write("items.csv", format!("op,id,name\n{lines}"));
         room.bundle(&lines.len().to_string());

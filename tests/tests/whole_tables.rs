@@ -1,7 +1,7 @@
 //! The proof over whole tables: what apply noted of them before the run, and what rollback says.
 
 use serde_json::Value;
-use tests::Room;
+use tests::{Room, Target};
 
 const PLAN: &str = r#"
 name = "people"
@@ -29,7 +29,7 @@ fn room(rows: u32) -> Room {
         "people.csv",
         "id,email,name\na,1@a.org,Ann\nb,new@a.org,Bo\n",
     )];
-    let room = Room::with(PLAN, &sources, &schema);
+    let room = Room::with(Target::Sqlite, PLAN, &sources, &schema);
     room.bundle("B");
     room
 }

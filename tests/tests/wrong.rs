@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tests::db::same;
-use tests::{Bulk, Done, Room, finish, program, repository, spawn};
+use tests::{Bulk, Done, Room, Target, finish, program, repository, spawn};
 
 /// Runs the commands that the page gives for a symptom.
 fn follow(room: &Room, symptom: &str, run: &str, snapshot: &str) -> Done {
@@ -107,7 +107,7 @@ email = { from = "email", required = true }
         "people.csv",
         "id,email\na,ann@example.org\nb,bo@example.org\n",
     )];
-    let room = Room::with(PLAN, &sources, schema);
+    let room = Room::with(Target::Sqlite, PLAN, &sources, schema);
     room.bundle("members.bundle");
     let run = room.apply("members.bundle");
     let twice = "SELECT count(*) - count(DISTINCT email) FROM person";
@@ -141,7 +141,7 @@ fn crash_in_rollback() {
 
 #[test]
 fn by_lines() {
-    let room = Room::example("members");
+    let room = Room::example(Target::Sqlite, "members");
     let before = room.dump();
     room.bundle("members.bundle");
     let run = room.apply("members.bundle");

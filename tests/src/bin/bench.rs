@@ -15,14 +15,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tests::measure::{PLAN, Took, members, stage};
-use tests::{Room, db};
+use tests::{Room, Target, db};
 
 const SCHEMA: &str = "CREATE TABLE member (id INTEGER PRIMARY KEY, first_name TEXT NOT NULL,
   last_name TEXT NOT NULL, email TEXT NOT NULL UNIQUE, phone TEXT, status TEXT NOT NULL,
   level TEXT NOT NULL, joined TEXT NOT NULL, renewal TEXT NOT NULL, balance TEXT NOT NULL, notes TEXT)";
 
 fn measure(rows: u64) -> Vec<Took> {
-    let room = Room::with(PLAN, &[], SCHEMA);
+    let room = Room::with(Target::Sqlite, PLAN, &[], SCHEMA);
     let size = |name: &str| fs::metadata(room.path(name)).unwrap().len();
     let to = room.url();
     let mut took = Vec::new();

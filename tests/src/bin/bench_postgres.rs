@@ -13,9 +13,9 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tests::Room;
 use tests::measure::{PLAN, members, stage, watch};
 use tests::postgres::Database;
+use tests::{Room, Target};
 
 const SCHEMA: &str = "CREATE TABLE member (id bigint PRIMARY KEY, first_name text NOT NULL,
   last_name text NOT NULL, email text NOT NULL UNIQUE, phone text, status text NOT NULL,
@@ -164,7 +164,7 @@ fn main() {
     .unwrap();
     writeln!(table.out, "|---|---:|---:|---:|---:|---:|---:|").unwrap();
     for rows in sizes {
-        let room = Room::new();
+        let room = Room::new(Target::Sqlite);
         room.write("migration.toml", PLAN);
         members(&room, rows, "+1").unwrap();
         let _ = room.bundle("B");

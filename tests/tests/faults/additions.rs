@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tests::lab::{Lab, Place, RUN, count, each, ledger, memory, run};
-use tests::{Room, command};
+use tests::{Room, Target, command};
 
 use crate::steps::points;
 
@@ -62,7 +62,7 @@ impl Adds {
             BEGIN UPDATE person SET updated = OLD.updated || '+' WHERE id = NEW.id; END;
             INSERT INTO person VALUES ('a', 'x'), ('b', 'y');";
         let mut adds = Self {
-            room: Room::with(PLAN, &people, tables),
+            room: Room::with(Target::Sqlite, PLAN, &people, tables),
             folder: memory(),
             before: String::new(),
             after: String::new(),

@@ -203,7 +203,7 @@ fn bundle_killed_and_failing_at_every_system_call() {
 fn ndjson_cut_at_every_byte_never_makes_a_bundle() {
     let plan = "name = \"n\"\nsystem = \"s\"\n[[entity]]\nname = \"a\"\ntable = \"a\"\nid = { column = \"id\", from = \"key\" }\n\
                 source = { format = \"csv\", files = [\"a.csv\"], key = \"id\" }\nfields.x = { from = \"x\" }\n";
-    let room = Room::with(plan, &[("a.csv", "id,x\n1,ü\n2,b\n")], "");
+    let room = Room::with(Target::Sqlite, plan, &[("a.csv", "id,x\n1,ü\n2,b\n")], "");
     let stream = room.run("parse", &[]).code(0).out.into_bytes();
     assert_eq!(
         room.feed("bundle", &["-o", "whole"], stream.clone()).code,

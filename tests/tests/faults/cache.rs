@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tests::lab::{RUN, each, run, signal};
-use tests::{Done, Room, command, finish, spawn};
+use tests::{Done, Room, Target, command, finish, spawn};
 
 const SECRET: &str = "s3cret-t0ken";
 
@@ -81,6 +81,7 @@ fn room(port: u16) -> Room {
     );
     let people = [("people.csv", "id,name\n1,Ann\n2,Bo\n")];
     let room = Room::with(
+        Target::Sqlite,
         &plan,
         &people,
         "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT)",

@@ -15,21 +15,15 @@ mod vectors;
 
 use tests::db::same;
 use tests::postgres::Database;
-use tests::{Done, Room};
+use tests::{Done, Room, Target, example_rows};
 
-/// An example's rows of before go in as they are: SQLite's 0 and 1 for booleans, lists as JSON.
 fn example(name: &str, schema: &str) -> (Room, Database) {
     example_on(Database::with, name, schema)
 }
 
 fn example_on(make: fn(&str) -> Database, name: &str, schema: &str) -> (Room, Database) {
-    let room = Room::example(name);
-    let before = room
-        .read("before.sql")
-        .replace("'[", "'{")
-        .replace("]'", "}'");
-    let numbers = "UPDATE pg_cast SET castcontext = 'a' WHERE castsource = 'int4'::regtype AND casttarget = 'bool'::regtype;";
-    let database = make(&format!("{schema}\n{numbers}\n{before}"));
+    let room = Room::example(Target::Sqlite, name);
+    let database = make(&format!("{schema}\n{}", example_rows(name)));
     room.bundle("B");
     (room, database)
 }
@@ -156,7 +150,7 @@ fn a_socket_and_the_environment_lead_to_the_same_database() {
 
 #[test]
 fn a_password_shows_nowhere() {
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     let bad = "postgres://u:hunter2@127.0.0.1:1/d";
     for url in [
         bad,
@@ -186,7 +180,7 @@ fn every_type_goes_in_is_changed_and_comes_back() {
 }
 
 fn torture(database: &Database) {
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     room.write("migration.toml", include_str!("types.toml"));
     room.write("a.ndjson", TYPES);
     room.bundle("B");
@@ -244,7 +238,7 @@ fn a_value_that_the_target_would_change_fails_its_record() {
         (r#""address":"localhost""#, "inet"),
     ] {
         let database = Database::with(include_str!("types.sql"));
-        let room = Room::new();
+        let room = Room::new(Target::Sqlite);
         room.write("migration.toml", include_str!("types.toml"));
         room.write(
             "a.ndjson",
@@ -291,7 +285,12 @@ fn both_databases_give_the_same_hash_for_the_same_rows() {
         format!("CREATE TABLE thing ({columns});")
     };
     let sources = [("a.ndjson", BOTH)];
-    let room = Room::with(&plan, &sources, &with(["TEXT", "TEXT", "TEXT", "BLOB"]));
+    let room = Room::with(
+        Target::Sqlite,
+        &plan,
+        &sources,
+        &with(["TEXT", "TEXT", "TEXT", "BLOB"]),
+    );
     let database = Database::with(&with(["NUMERIC", "TIMESTAMPTZ", "TEXT[]", "BYTEA"]));
     for setting in [
         "TimeZone TO 'Asia/Kathmandu'",
@@ -332,7 +331,7 @@ fn the_application_goes_on_after_explicit_ids() {
     let database = Database::with(
         "CREATE TABLE item (id serial PRIMARY KEY, name text NOT NULL); INSERT INTO item (name) VALUES ('a')",
     );
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     room.write(
         "migration.toml",
         "name = \"n\"\nsystem = \"s\"\n[[entity]]\nname = \"item\"\ntable = \"item\"\nid = { column = \"id\", from = \"key\" }\n\
@@ -444,7 +443,7 @@ fn a_failed_run_is_taken_back_with_all_that_the_url_says() {
     let plan = "name = \"n\"\nsystem = \"s\"\n[[entity]]\nname = \"e\"\ntable = \"thing\"\n\
                 source = { format = \"csv\", files = [\"a.csv\"], key = \"id\" }\n\
                 id = { column = \"id\", from = \"key\" }\n[entity.fields]\nn = { from = \"n\", type = \"integer\" }\n";
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     room.write("migration.toml", plan);
     room.write("a.csv", "id,n\na,1\nb,2\nc,99999999999\n");
     room.bundle("B");

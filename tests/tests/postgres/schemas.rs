@@ -1,14 +1,14 @@
 //! Schemas that somebody else designed: constraints, partitions, identities, children and triggers.
 
-use tests::Room;
 use tests::db::same;
 use tests::postgres::Database;
+use tests::{Room, Target};
 
 use super::on;
 
 /// A room with a bundle `B` of `a.csv` for one table: how its ids come about, and more of the plan.
 pub fn room(table: &str, id: &str, more: &str, csv: &str) -> Room {
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     let columns = csv.lines().next().unwrap().split(',').skip(1);
     let fields: String = columns
         .map(|name| format!("fields.\"{name}\" = {{ from = \"{name}\" }}\n"))

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tests::postgres::Database;
-use tests::{Done, Room, command, db, finish, spawn};
+use tests::{Done, Room, Target, command, db, finish, spawn};
 
 const PLAN: &str = "name = \"n\"\nsystem = \"s\"\n[[entity]]\nname = \"item\"\ntable = \"item\"\nid = { column = \"id\", from = \"key\" }\n\
                     source = { format = \"csv\", files = [\"a.csv\"], key = \"id\" }\nfields.name = { from = \"name\" }\n";
@@ -82,7 +82,7 @@ fn places() -> [Place; 2] {
     let lines: String = (0..60).map(|n| format!("i{n},Item {n}\n")).collect();
     let csv = format!("id,name\n{lines}");
     let make = |postgres: bool| {
-        let room = Room::with(PLAN, &[("a.csv", &csv)], SCHEMA);
+        let room = Room::with(Target::Sqlite, PLAN, &[("a.csv", &csv)], SCHEMA);
         room.bundle("B");
         let database = postgres.then(|| Database::with(SCHEMA));
         Place { room, database }

@@ -5,7 +5,7 @@ use std::fs;
 
 use tests::db::same;
 use tests::postgres::{Database, bin_of_vectors};
-use tests::{Room, command, finish, spawn};
+use tests::{Room, Target, command, finish, spawn};
 
 use super::{example_on, on, there_and_back, torture};
 
@@ -76,7 +76,7 @@ fn the_lessons_go_there_and_back_beside_embeddings() {
 #[test]
 fn vectors_are_written_changed_verified_and_taken_back() {
     let database = Database::with_vectors(&schema());
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     room.write("migration.toml", PLAN);
     room.write(
         "a.ndjson",
@@ -138,7 +138,7 @@ fn a_vector_of_another_length_or_range_fails_its_record() {
         (vector(1).replacen("-0.969", "1e39", 1), "out of range"),
     ] {
         let database = Database::with_vectors(&schema());
-        let room = Room::new();
+        let room = Room::new(Target::Sqlite);
         room.write("migration.toml", PLAN.replace(", dimensions = 1536", ""));
         room.write(
             "a.ndjson",

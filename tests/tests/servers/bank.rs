@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use postgres::error::SqlState;
 use tests::postgres::Database;
-use tests::{Done, Room, Seed};
+use tests::{Done, Room, Seed, Target};
 
 const PLAN: &str = r#"
 name = "bank"
@@ -64,7 +64,7 @@ fn clerk(database: &Database, seed: u64, stop: &AtomicBool, moved: &AtomicU64) {
 #[test]
 fn money_that_is_moved_during_apply_and_rollback_is_not_lost() {
     let database = Database::with(TABLES);
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     room.write("migration.toml", PLAN);
     let line = |no: u32| format!("{no},owner {no}\n");
     let lines: String = (1..=400).map(line).collect();

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use tests::Room;
 use tests::postgres::{Database, Server, hand_over};
+use tests::{Room, Target};
 
 /// Runs `openssl`.
 fn openssl(folder: &Path, args: &str) {
@@ -81,7 +81,7 @@ fn server(folder: &Path) -> std::sync::Arc<Server> {
 
 #[test]
 fn every_mode_of_tls_takes_what_it_should_and_nothing_else() {
-    let room = Room::new();
+    let room = Room::new(Target::Sqlite);
     let folder = room.path("");
     authority(
         &folder,
