@@ -6,8 +6,8 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tests::lab::{RUN, each, run, signal};
-use tests::{Done, Room, Target, command, finish, spawn};
+use tests::lab::{Place, RUN, each, run, signal};
+use tests::{Case, Done, Room, both, command, finish, spawn};
 
 const SECRET: &str = "s3cret-t0ken";
 
@@ -71,7 +71,7 @@ fn free() -> u16 {
 }
 
 /// Two people, and a hook that flushes the cache on this port after a run and after its rollback.
-fn room(port: u16) -> Room {
+fn room(case: Case, port: u16) -> Room {
     let plan = format!(
         "name = \"people\"\nsystem = \"club\"\n[[entity]]\nname = \"person\"\ntable = \"person\"\n\
          source = {{ format = \"csv\", files = [\"people.csv\"], key = \"id\" }}\n\
@@ -81,7 +81,7 @@ fn room(port: u16) -> Room {
     );
     let people = [("people.csv", "id,name\n1,Ann\n2,Bo\n")];
     let room = Room::with(
-        Target::Sqlite,
+        case,
         &plan,
         &people,
         "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT)",
@@ -122,10 +122,9 @@ fn flushed_later(room: &Room, password: &str, says: &str, mend: &dyn Fn() -> Cac
     cache
 }
 
-#[test]
-fn a_cache_that_is_down_is_flushed_by_resume() {
+fn a_cache_that_is_down_is_flushed_by_resume(case: Case) {
     let port = free();
-    let room = room(port);
+    let room = room(case, port);
     let cache = flushed_later(&room, SECRET, "it ended with 1", &|| Cache::on(port));
     drop(cache);
     let run = room.ask("SELECT id FROM switchback_runs");
@@ -138,23 +137,21 @@ fn a_cache_that_is_down_is_flushed_by_resume() {
     assert!(!cache.is_stale());
 }
 
-#[test]
-fn a_cache_that_refuses_the_password_is_flushed_by_resume() {
+fn a_cache_that_refuses_the_password_is_flushed_by_resume(case: Case) {
     let port = free();
     let cache = std::cell::Cell::new(Some(Cache::on(port)));
-    let room = room(port);
+    let room = room(case, port);
     let _ = flushed_later(&room, "another", "it ended with 1", &|| {
         cache.take().unwrap()
     });
 }
 
-#[test]
-fn a_cache_that_does_not_answer_is_flushed_by_resume() {
+fn a_cache_that_does_not_answer_is_flushed_by_resume(case: Case) {
     let port = free();
     let cache = Cache::on(port);
     signal(&cache.server, "STOP");
     let cache = std::cell::Cell::new(Some(cache));
-    let room = room(port);
+    let room = room(case, port);
     let _ = flushed_later(&room, SECRET, "it took longer than 1 s", &|| {
         let cache = cache.take().unwrap();
         signal(&cache.server, "CONT");
@@ -163,18 +160,14 @@ fn a_cache_that_does_not_answer_is_flushed_by_resume() {
 }
 
 /// From the run's last commit on, at every step.
-#[test]
-fn a_kill_between_the_commit_and_the_flush_leaves_the_flush_to_resume() {
+fn a_kill_between_the_commit_and_the_flush_leaves_the_flush_to_resume(case: Case) {
     let cache = Cache::on(free());
-    let room = room(cache.port);
+    let room = room(case, cache.port);
     let apply = |folder: &str, asked: &str| {
-        fs::create_dir(room.path(folder)).unwrap();
-        let place = room.path(folder).join("t.db");
-        fs::copy(room.path("t.db"), &place).unwrap();
-        let url = format!("sqlite:{}", place.display());
+        let place = Place::with(room.path(folder), &room.db);
         let bundle = room.path("B").display().to_string();
-        let args = [&bundle, "--to", &url, "--run-id", RUN];
-        let mut apply = command("crash/apply", &room.path(folder), args);
+        let args = [&bundle, "--to", &place.url, "--run-id", RUN];
+        let mut apply = command("crash/apply", &place.folder, args);
         apply.env("REDISCLI_AUTH", SECRET);
         let _ = cache.ask(&["SET", "person:1", "stale"]);
         let done = run(apply.env("SWITCHBACK_CRASH", asked), None);
@@ -185,17 +178,17 @@ fn a_kill_between_the_commit_and_the_flush_leaves_the_flush_to_resume() {
     let _ = done.code(0);
     let steps = fs::read_to_string(&file).unwrap();
     let steps: Vec<&str> = steps.lines().collect();
-    let commit = steps
-        .iter()
-        .rposition(|step| *step == "sqlite.COMMIT")
-        .unwrap();
+    let word = case.either("sqlite.COMMIT", "postgres.COMMIT");
+    let commits = steps.iter().enumerate().filter(|(_, step)| **step == word);
+    // Where the hooks follow, there are two more: that one begins, and how it ended.
+    let commit = commits.rev().nth(case.either(0, 2)).unwrap().0;
     let points = (commit + 2..=steps.len()).map(|step| format!("kill:{step}"));
-    let test = "cache::a_kill_between_the_commit_and_the_flush_leaves_the_flush_to_resume";
-    each(test, points, |point| {
+    each(case.test, points, |point| {
         let (done, place, mut apply) = apply(point, point);
         let _ = done.code(134);
-        let ask = |sql: &str| tests::db::ask(&place, sql);
-        assert_eq!(ask("SELECT status FROM switchback_runs"), "completed");
+        place.db.settle();
+        assert_eq!(place.status(), "completed");
+        let ask = |sql: &str| place.db.ask(sql);
         let left = ask("SELECT status FROM switchback_hooks") != "done";
         assert!(left || !cache.is_stale(), "said to be flushed");
         let resumed = run(apply.env_remove("SWITCHBACK_CRASH").arg("--resume"), None);
@@ -205,3 +198,10 @@ fn a_kill_between_the_commit_and_the_flush_leaves_the_flush_to_resume() {
         assert_eq!(ask("SELECT count(*) FROM person"), "2");
     });
 }
+
+both!(
+    a_cache_that_is_down_is_flushed_by_resume,
+    a_cache_that_refuses_the_password_is_flushed_by_resume,
+    a_cache_that_does_not_answer_is_flushed_by_resume,
+    a_kill_between_the_commit_and_the_flush_leaves_the_flush_to_resume,
+);

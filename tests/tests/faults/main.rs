@@ -16,6 +16,7 @@ mod calls;
 mod desk;
 mod desks;
 mod disk;
+mod holders;
 mod listener;
 mod manners;
 mod matrix;
