@@ -269,7 +269,7 @@ pub fn judge_exit(done: &Done, killed: bool, place: &Place) {
 }
 
 /// A database is in order by its own rules, and nobody is in it any more.
-fn whole(db: &Db) {
+pub fn whole(db: &Db) {
     match db {
         Db::Sqlite(_) => {
             assert_eq!(db.ask("PRAGMA integrity_check"), "ok");

@@ -1,12 +1,11 @@
 //! A run that adds a column and a table, broken at every step: they are there with its ledger entries
 //! or not at all, and go with it as wholly.
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use tests::lab::{Lab, Place, RUN, count, each, ledger, memory, run};
-use tests::{Room, Target, command};
+use tests::db::same;
+use tests::lab::{Lab, Place, RUN, count, each, ledger, memory, run, some, whole};
+use tests::{Case, Db, Room, both, command};
 
 use crate::steps::points;
 
@@ -44,121 +43,131 @@ no = { from = "card", required = true }
 person = { from = "id", ref = "person" }
 "#;
 
+/// A trigger changes what an update does not: it must be restored too.
+const SQLITE: &str = "CREATE TABLE person (id TEXT PRIMARY KEY, updated TEXT -- last
+    );
+    CREATE TRIGGER touch AFTER UPDATE ON person WHEN NEW.updated IS OLD.updated
+    BEGIN UPDATE person SET updated = OLD.updated || '+' WHERE id = NEW.id; END;
+    INSERT INTO person VALUES ('a', 'x'), ('b', 'y');";
+const POSTGRES: &str = "CREATE TABLE person (id text PRIMARY KEY, updated text);
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN NEW.updated := OLD.updated || ''+''; RETURN NEW; END';
+    CREATE TRIGGER touch BEFORE UPDATE ON person FOR EACH ROW WHEN (NEW.updated IS NOT DISTINCT FROM OLD.updated)
+      EXECUTE FUNCTION touch();
+    INSERT INTO person VALUES ('a', 'x'), ('b', 'y');";
+
 struct Adds {
+    case: Case,
     room: Room,
     /// In memory, where there is such a place.
     folder: tempfile::TempDir,
+    /// The database after an undisturbed run.
+    done: Db,
     before: String,
     after: String,
     ledger: String,
 }
 
 impl Adds {
-    fn new() -> Self {
+    fn new(case: Case) -> Self {
         let people = [("people.csv", "id,level,card\na,1,c1\nb,5,c2\nc,0,c3\n")];
-        let tables = "CREATE TABLE person (id TEXT PRIMARY KEY, updated TEXT -- last
-            );
-            CREATE TRIGGER touch AFTER UPDATE ON person WHEN NEW.updated IS OLD.updated
-            BEGIN UPDATE person SET updated = OLD.updated || '+' WHERE id = NEW.id; END;
-            INSERT INTO person VALUES ('a', 'x'), ('b', 'y');";
-        let mut adds = Self {
-            room: Room::with(Target::Sqlite, PLAN, &people, tables),
-            folder: memory(),
-            before: String::new(),
-            after: String::new(),
-            ledger: String::new(),
-        };
-        adds.room.bundle("B");
-        adds.before = adds.room.dump();
-        let place = adds.place("after");
-        let _ = run(&mut adds.apply(&place), None).code(0);
-        adds.after = place.db.dump();
-        adds.ledger = ledger(&place.db);
-        adds
+        let room = Room::with(case, PLAN, &people, case.either(SQLITE, POSTGRES));
+        room.bundle("B");
+        let folder = memory();
+        let place = Place::with(folder.path().join("after"), &room.db);
+        let before = room.dump();
+        let _ = run(&mut apply(&room, &place), None).code(0);
+        Self {
+            case,
+            room,
+            before,
+            after: place.db.dump(),
+            ledger: ledger(&place.db),
+            done: place.db.copy(&folder.path().join("after.db")),
+            folder,
+        }
     }
 
-    fn copy_of(&self, base: &Path, name: &str) -> Place {
-        let place = Place::sqlite(self.folder.path().join(name));
-        fs::create_dir(&place.folder).unwrap();
-        fs::copy(base, place.file()).unwrap();
-        place
+    /// Makes a folder with a copy of the database of before, or of after.
+    fn place(&self, base: &Db, name: &str) -> Place {
+        Place::with(self.folder.path().join(name), base)
     }
 
-    fn place(&self, name: &str) -> Place {
-        self.copy_of(&self.room.path("t.db"), name)
-    }
-
-    /// Each batch of two records in a commit of its own.
-    fn apply(&self, place: &Place) -> Command {
-        let mut apply = command(
-            "crash/apply",
-            &place.folder,
-            [self.room.path("B").as_os_str()],
-        );
-        apply.args(["--to", &place.url, "--batch-size", "2", "--run-id", RUN]);
-        apply.args(["--now", "2099-05-01T00:00:00Z"]);
-        apply.env("SWITCHBACK_GROUP", "0");
-        apply
+    /// How many of the column and the table are there.
+    fn there(&self, place: &Place) -> String {
+        place.db.ask(self.case.either(
+            "SELECT (SELECT count(*) FROM pragma_table_info('person') WHERE name = 'level') + \
+             (SELECT count(*) FROM sqlite_master WHERE name = 'card')",
+            "SELECT (SELECT count(*) FROM pg_attribute WHERE attrelid = 'person'::regclass AND attname = 'level') + \
+             (SELECT count(*) FROM pg_class WHERE relname = 'card')",
+        ))
     }
 
     fn take_back(&self, place: &Place) {
         let _ = run(&mut Lab::rollback(place), None).code(0);
-        assert_eq!(place.db.dump(), self.before, "after rollback");
+        same(&place.db.dump(), &self.before, "after rollback");
     }
 }
 
-fn apply_at_every_step(test: &str, kind: &str) {
-    let adds = Adds::new();
-    let place = adds.place("count");
-    let steps = count(&mut adds.apply(&place), &place);
-    each(test, points(kind, steps), |point| {
-        let place = adds.place(point);
-        let _ = run(adds.apply(&place).env("SWITCHBACK_CRASH", point), None);
+/// Each batch of two records in a commit of its own.
+fn apply(room: &Room, place: &Place) -> Command {
+    let bundle = room.path("B");
+    let mut apply = command("crash/apply", &place.folder, [bundle.as_os_str()]);
+    apply.args(["--to", &place.url, "--batch-size", "2", "--run-id", RUN]);
+    apply.args(["--now", "2099-05-01T00:00:00Z"]);
+    apply.env("SWITCHBACK_GROUP", "0");
+    apply
+}
+
+fn apply_at_every_step(case: Case, kind: &str) {
+    let adds = Adds::new(case);
+    let place = adds.place(&adds.room.db, "count");
+    let steps = count(&mut apply(&adds.room, &place), &place);
+    each(case.test, some(case, points(kind, steps), 12), |point| {
+        let place = adds.place(&adds.room.db, point);
+        let mut broken = apply(&adds.room, &place);
+        let _ = run(broken.env("SWITCHBACK_CRASH", point), None);
+        whole(&place.db);
         let there = place.run_is_there();
-        assert_eq!(place.db.ask("PRAGMA integrity_check"), "ok");
         if there {
-            let added = "SELECT count(*) FROM pragma_table_info('person') WHERE name = 'level'";
-            assert_eq!(place.db.ask(added), "1", "a run without its column");
-            adds.take_back(&place.copy());
+            assert_eq!(adds.there(&place), "2", "a run without its additions");
+            let twin = place.copy();
+            adds.take_back(&twin);
+            twin.remove();
         } else {
-            assert_eq!(place.db.dump(), adds.before, "columns without a run");
+            same(&place.db.dump(), &adds.before, "additions without a run");
         }
         if !(there && place.status() == "completed") {
-            let mut apply = adds.apply(&place);
+            let mut apply = apply(&adds.room, &place);
             let _ = run(apply.args(there.then_some("--resume")), None).code(0);
         }
-        assert_eq!(place.db.dump(), adds.after, "after resume");
-        assert_eq!(ledger(&place.db), adds.ledger, "after resume");
+        same(&place.db.dump(), &adds.after, "after resume");
+        same(&ledger(&place.db), &adds.ledger, "after resume");
         adds.take_back(&place);
         place.remove();
     });
 }
 
-#[test]
-fn additions_killed_at_every_step() {
-    apply_at_every_step("additions::additions_killed_at_every_step", "kill");
+fn additions_killed_at_every_step(case: Case) {
+    apply_at_every_step(case, "kill");
 }
 
-#[test]
-fn additions_with_every_call_failing_once() {
-    apply_at_every_step("additions::additions_with_every_call_failing_once", "fail");
+fn additions_with_every_call_failing_once(case: Case) {
+    apply_at_every_step(case, "fail");
 }
 
-fn rollback_at_every_step(test: &str, kind: &str) {
-    let adds = Adds::new();
-    let base = adds.folder.path().join("after/t.db");
-    let place = adds.copy_of(&base, "count");
+fn rollback_at_every_step(case: Case, kind: &str) {
+    let adds = Adds::new(case);
+    let place = adds.place(&adds.done, "count");
     let steps = count(&mut Lab::rollback(&place), &place);
-    each(test, points(kind, steps), |point| {
-        let place = adds.copy_of(&base, point);
+    each(case.test, some(case, points(kind, steps), 8), |point| {
+        let place = adds.place(&adds.done, point);
         let _ = run(Lab::rollback(&place).env("SWITCHBACK_CRASH", point), None);
-        assert_eq!(place.db.ask("PRAGMA integrity_check"), "ok");
+        whole(&place.db);
         let left = "SELECT count(*) FROM switchback_changes WHERE action > 5 AND seq < \
                     (SELECT coalesce(undo_seq, last_seq + 1) FROM switchback_runs)";
-        let there = "SELECT (SELECT count(*) FROM pragma_table_info('person') WHERE name = 'level') + \
-                     (SELECT count(*) FROM sqlite_master WHERE name = 'card')";
         assert_eq!(
-            place.db.ask(there),
+            adds.there(&place),
             place.db.ask(left),
             "what is there is what the ledger says is left"
         );
@@ -167,18 +176,17 @@ fn rollback_at_every_step(test: &str, kind: &str) {
     });
 }
 
-#[test]
-fn taking_additions_back_killed_at_every_step() {
-    rollback_at_every_step(
-        "additions::taking_additions_back_killed_at_every_step",
-        "kill",
-    );
+fn taking_additions_back_killed_at_every_step(case: Case) {
+    rollback_at_every_step(case, "kill");
 }
 
-#[test]
-fn taking_additions_back_with_every_call_failing_once() {
-    rollback_at_every_step(
-        "additions::taking_additions_back_with_every_call_failing_once",
-        "fail",
-    );
+fn taking_additions_back_with_every_call_failing_once(case: Case) {
+    rollback_at_every_step(case, "fail");
 }
+
+both!(
+    additions_killed_at_every_step,
+    additions_with_every_call_failing_once,
+    taking_additions_back_killed_at_every_step,
+    taking_additions_back_with_every_call_failing_once,
+);
