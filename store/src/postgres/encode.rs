@@ -153,6 +153,10 @@ fn encode(kind: Kind, field: &Field, column: &Column, value: &Value) -> Result<E
                 ));
             }
         },
+        (Kind::Bytes, value) => match crate::plain::bytes(value) {
+            Some(bytes) => Cell::Blob(bytes),
+            None => return unfit(),
+        },
         (Kind::Array, Value::Array(items)) => {
             return Ok(Encoded::Text(arrays::from_list(items)));
         }

@@ -44,14 +44,14 @@ fn named(word: &str) -> bool {
         .all(|c| c.is_alphanumeric() || c == '_' || c == '.')
 }
 
-/// `NEW.x := …`, `RETURN NEW`, and those under an `IF … THEN`.
+/// `NEW.x := …`, `RETURN NEW`, `RAISE …`, and those under an `IF … THEN`.
 fn is_own(statement: &[String]) -> bool {
     let words: Vec<&str> = statement.iter().map(String::as_str).collect();
     if words.contains(&"SELECT") {
         return false;
     }
     match words.as_slice() {
-        [] | ["END", "IF"] | ["RETURN", "NEW" | "OLD" | "NULL"] => true,
+        [] | ["END", "IF"] | ["RETURN", "NEW" | "OLD" | "NULL"] | ["RAISE", ..] => true,
         ["IF" | "ELSIF", rest @ ..] => rest
             .iter()
             .position(|word| *word == "THEN")
@@ -104,6 +104,7 @@ mod tests {
             "BEGIN NEW.updated_at = now(); RETURN NEW; END;",
             "\nBEGIN\n  -- INSERT INTO x\n  NEW.\"updatedAt\" := CURRENT_TIMESTAMP;\n  RETURN NEW;\nEND",
             "BEGIN IF NEW.a IS DISTINCT FROM OLD.a THEN NEW.b := lower(NEW.a) || 'delete from t'; END IF; RETURN NEW; END",
+            "BEGIN IF NEW.a < 0 THEN RAISE EXCEPTION 'a is %', NEW.a USING HINT = 'mend it'; END IF; RETURN NEW; END",
         ] {
             assert!(!writes_elsewhere(true, "plpgsql", body), "{body}");
             assert!(writes_elsewhere(false, "plpgsql", body), "an AFTER trigger");
@@ -118,6 +119,7 @@ mod tests {
             "BEGIN NEW.a := (SELECT f FROM g); RETURN NEW; END",
             "BEGIN PERFORM pg_notify('x', ''); RETURN NEW; END",
             "BEGIN EXECUTE 'x'; RETURN NEW; END",
+            "BEGIN RAISE EXCEPTION '%', audit(NEW.id); END",
             "DECLARE a int := f(); BEGIN RETURN NEW; END",
             "BEGIN IF NEW.a = 1 THEN DELETE FROM t; END IF; RETURN NEW; END",
             "",
