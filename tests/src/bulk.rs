@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{Room, Target};
 
-/// A room with many records.
+/// A room with many records, on a target of either kind.
 #[derive(Debug)]
 pub struct Bulk;
 
@@ -47,24 +47,40 @@ const SCHEMA: &str = "
 CREATE TABLE person (id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
   sponsor TEXT REFERENCES person (id), note TEXT DEFAULT 'none', updated TEXT NOT NULL);
 CREATE INDEX person_sponsor ON person (sponsor);
-CREATE TRIGGER person_touch AFTER UPDATE ON person WHEN NEW.updated IS OLD.updated BEGIN
-  UPDATE person SET updated = 'touched' WHERE id = NEW.id; END;
 CREATE TABLE visit (no INTEGER PRIMARY KEY AUTOINCREMENT, person TEXT NOT NULL REFERENCES person (id), day TEXT NOT NULL);
 CREATE INDEX visit_person ON visit (person);
 CREATE TABLE leaver (no INTEGER PRIMARY KEY, name TEXT, photo BLOB, size REAL);
 ";
 
+/// A trigger that stamps what others update.
+const TOUCH: &str = "
+CREATE TRIGGER person_touch AFTER UPDATE ON person WHEN NEW.updated IS OLD.updated BEGIN
+  UPDATE person SET updated = 'touched' WHERE id = NEW.id; END;";
+
+/// The same on PostgreSQL, where a row with a number of its own does not move the counter.
+const TOUCH_POSTGRES: &str = "
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  NEW.updated := 'touched'; RETURN NEW; END $$;
+CREATE TRIGGER person_touch BEFORE UPDATE ON person FOR EACH ROW WHEN (NEW.updated = OLD.updated)
+  EXECUTE FUNCTION touch();
+ALTER TABLE visit ALTER no RESTART WITH 42;";
+
 impl Bulk {
     /// Makes a room with `people` people, a visit each, and a tenth as many rows to delete. Every
     /// fourth person is in the database already, every eighth with another name.
     #[must_use]
-    pub fn room(people: u64) -> Room {
+    pub fn room(target: impl Into<Target>, people: u64) -> Room {
+        let target = target.into();
+        let touch = match target {
+            Target::Sqlite => TOUCH,
+            Target::Postgres => TOUCH_POSTGRES,
+        };
         let mut csv = String::from("id,email,name,sponsor\n");
         let mut visits = String::from("id,person,day\n");
         let mut leavers = String::from("no\n");
         // A visit that is there already has moved the counter, as in any table in use.
         let mut sql = format!(
-            "{SCHEMA} BEGIN;
+            "{SCHEMA} {touch} BEGIN;
              INSERT INTO person VALUES ('old', 'old@example.org', 'Old', NULL, NULL, 'long ago');
              INSERT INTO visit VALUES (41, 'old', '2001-01-01');"
         );
@@ -100,6 +116,6 @@ impl Bulk {
             ("visits.csv", &visits),
             ("leavers.csv", &leavers),
         ];
-        Room::with(Target::Sqlite, PLAN, &sources, &sql)
+        Room::with(target, PLAN, &sources, &sql)
     }
 }

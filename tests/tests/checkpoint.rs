@@ -3,7 +3,16 @@
 use std::fs;
 
 use tests::db::same;
-use tests::{Room, Target};
+use tests::{Case, Db, Room};
+
+tests::both!(
+    k19_the_checkpoint_says_where_the_run_is,
+    k18_the_checkpoint_goes_when_the_run_completes,
+    k17_without_the_checkpoint_nothing_is_lost,
+    k17_a_damaged_checkpoint_is_told_with_its_offset_and_the_ledger_is_used,
+    k17_a_foreign_checkpoint_is_told_and_left,
+    a_dry_run_never_touches_the_checkpoint_of_a_live_run,
+);
 
 const PLAN: &str = r#"
 name = "readings"
@@ -22,9 +31,9 @@ const SCHEMA: &str =
 const FILE: &str = ".migration-checkpoint.json";
 
 /// A run of eight records in batches of two that stopped at the third batch.
-fn stopped() -> Room {
+fn stopped(case: Case) -> Room {
     let csv = "id,level\na,1\nb,2\nc,3\nd,4\ne,5\nf,6\ng,7\nh,8\n";
-    let room = Room::with(Target::Sqlite, PLAN, &[("readings.csv", csv)], SCHEMA);
+    let room = Room::with(case, PLAN, &[("readings.csv", csv)], SCHEMA);
     room.bundle("B");
     room.on("apply", &["B", "--batch-size", "2"]).code(3);
     room
@@ -32,7 +41,13 @@ fn stopped() -> Room {
 
 /// The table without its check, so that the run can be resumed.
 fn mended(room: &Room) {
-    room.sql("PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, '<> 5', '<> 0') WHERE name = 'reading';");
+    room.sql(match room.db {
+        Db::Sqlite(_) => {
+            "PRAGMA writable_schema = ON; \
+             UPDATE sqlite_master SET sql = replace(sql, '<> 5', '<> 0') WHERE name = 'reading'"
+        }
+        Db::Postgres(_) => "ALTER TABLE reading DROP CONSTRAINT reading_level_check",
+    });
 }
 
 fn resumes(room: &Room, words: &[&str]) {
@@ -42,15 +57,14 @@ fn resumes(room: &Room, words: &[&str]) {
         .says(words)
         .says(&["2 batches applied already"]);
     assert_eq!(
-        room.ask("SELECT group_concat(id) FROM reading"),
+        room.ask("SELECT string_agg(id, ',' ORDER BY id) FROM reading"),
         "a,b,c,d,e,f,g,h"
     );
     assert!(!room.path(FILE).exists(), "removed when the run completes");
 }
 
-#[test]
-fn k19_the_checkpoint_says_where_the_run_is() {
-    let room = stopped();
+fn k19_the_checkpoint_says_where_the_run_is(case: Case) {
+    let room = stopped(case);
     let found: serde_json::Value = serde_json::from_str(&room.read(FILE)).unwrap();
     assert_eq!(found["run"], room.ask("SELECT id FROM switchback_runs"));
     assert_eq!(found["entries_imported"], 4);
@@ -62,31 +76,27 @@ fn k19_the_checkpoint_says_where_the_run_is() {
     }
 }
 
-#[test]
-fn k18_the_checkpoint_goes_when_the_run_completes() {
-    let room = stopped();
+fn k18_the_checkpoint_goes_when_the_run_completes(case: Case) {
+    let room = stopped(case);
     assert!(room.path(FILE).exists(), "kept when the run fails");
     resumes(&room, &[]);
 }
 
-#[test]
-fn k17_without_the_checkpoint_nothing_is_lost() {
-    let room = stopped();
+fn k17_without_the_checkpoint_nothing_is_lost(case: Case) {
+    let room = stopped(case);
     fs::remove_file(room.path(FILE)).unwrap();
     resumes(&room, &["there is no checkpoint file"]);
 }
 
-#[test]
-fn k17_a_damaged_checkpoint_is_told_with_its_offset_and_the_ledger_is_used() {
-    let room = stopped();
+fn k17_a_damaged_checkpoint_is_told_with_its_offset_and_the_ledger_is_used(case: Case) {
+    let room = stopped(case);
     let whole = fs::read(room.path(FILE)).unwrap();
     fs::write(room.path(FILE), &whole[..whole.len() / 2]).unwrap();
     resumes(&room, &["is damaged at byte", "the ledger is used"]);
 }
 
-#[test]
-fn k17_a_foreign_checkpoint_is_told_and_left() {
-    let room = stopped();
+fn k17_a_foreign_checkpoint_is_told_and_left(case: Case) {
+    let room = stopped(case);
     room.mend(
         FILE,
         &room.ask("SELECT id FROM switchback_runs"),
@@ -99,9 +109,8 @@ fn k17_a_foreign_checkpoint_is_told_and_left() {
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "8");
 }
 
-#[test]
-fn a_dry_run_never_touches_the_checkpoint_of_a_live_run() {
-    let room = stopped();
+fn a_dry_run_never_touches_the_checkpoint_of_a_live_run(case: Case) {
+    let room = stopped(case);
     let before = (room.read(FILE), room.dump());
     room.on("apply", &["B", "--dry-run"]).code(1);
     assert_eq!(room.read(FILE), before.0);

@@ -4,7 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tests::db::same;
-use tests::{Room, Seed, Target};
+use tests::{Case, Room, Seed};
+
+tests::both!(
+    show_6_apply_refuses_a_flipped_byte_and_names_the_file,
+    show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file,
+    show_6_a_file_too_many_and_a_file_too_few_are_refused,
+);
 
 /// Every file under a folder, relative to it.
 fn files(folder: &Path, under: &str) -> Vec<String> {
@@ -53,24 +59,19 @@ fn each_flip(room: &Room, mut check: impl FnMut(&str)) {
     }
 }
 
-#[test]
-fn show_6_apply_refuses_a_flipped_byte_and_names_the_file() {
-    let room = Room::example(Target::Sqlite, "members");
+fn show_6_apply_refuses_a_flipped_byte_and_names_the_file(case: Case) {
+    let room = Room::example(case, "members");
     room.bundle("B");
-    let before = fs::read(room.path("t.db")).unwrap();
+    let before = room.db.everything();
     each_flip(&room, |name| {
         room.on("apply", &["B"]).code(4).says(&[name]);
     });
-    assert!(
-        fs::read(room.path("t.db")).unwrap() == before,
-        "nothing was written"
-    );
+    assert!(room.db.everything() == before, "nothing was written");
     room.apply("B");
 }
 
-#[test]
-fn show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file() {
-    let room = Room::example(Target::Sqlite, "members");
+fn show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file(case: Case) {
+    let room = Room::example(case, "members");
     room.bundle("B");
     let run = room.apply("B");
     let applied = room.dump();
@@ -87,9 +88,8 @@ fn show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file() {
     room.on("rollback", &[&run, "--bundle", "B"]).code(0);
 }
 
-#[test]
-fn show_6_a_file_too_many_and_a_file_too_few_are_refused() {
-    let room = Room::example(Target::Sqlite, "members");
+fn show_6_a_file_too_many_and_a_file_too_few_are_refused(case: Case) {
+    let room = Room::example(case, "members");
     room.bundle("B");
     room.write("B/records/99-extra.ndjson", "");
     room.on("apply", &["B"])

@@ -1,10 +1,22 @@
 //! `--dry-run --save` and `--expect`: a run does what its dry run said, or it does nothing.
 
-use tests::{Room, Target, command, spawn};
+use tests::{Case, Db, Room, command, spawn};
+
+tests::both!(
+    a_run_that_does_what_was_expected_goes_through,
+    a_row_that_changed_since_is_named_with_its_record,
+    a_row_that_is_there_now_is_named_with_what_would_be_done,
+    other_tables_codes_batches_targets_and_bundles_are_refused_by_name,
+    a_file_that_was_cut_or_changed_is_refused,
+    a_dry_run_that_is_broken_off_leaves_no_file,
+    a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops,
+    ids_that_the_target_assigns_and_late_references_hold_too,
+    a_run_that_was_killed_goes_on_under_the_same_expectation,
+);
 
 /// A copy of the members example with its bundle, and a dry run's decisions.
-fn members() -> Room {
-    let room = Room::example(Target::Sqlite, "members");
+fn members(case: Case) -> Room {
+    let room = Room::example(case, "members");
     room.bundle("B");
     room.on("apply", &["B", "--dry-run", "--save", "said"])
         .code(0);
@@ -13,18 +25,15 @@ fn members() -> Room {
 
 fn refused(room: &Room, says: &[&str]) {
     let before = room.dump();
-    let runs = room.ask("SELECT count(*) FROM sqlite_master WHERE name = 'switchback_runs'");
     room.on("apply", &["B", "--expect", "said"])
         .code(4)
         .says(says);
     assert_eq!(room.dump(), before);
-    let after = room.ask("SELECT count(*) FROM sqlite_master WHERE name = 'switchback_runs'");
-    assert_eq!(after, runs, "not even a ledger was made");
+    assert!(!room.db.has_ledger(), "not even a ledger was made");
 }
 
-#[test]
-fn a_run_that_does_what_was_expected_goes_through() {
-    let room = members();
+fn a_run_that_does_what_was_expected_goes_through(case: Case) {
+    let room = members(case);
     let lines = room.read("said");
     let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
     assert_eq!(last["end"]["decisions"], 302);
@@ -37,13 +46,12 @@ fn a_run_that_does_what_was_expected_goes_through() {
         "the same decisions, the same bytes"
     );
     room.on("apply", &["B", "--expect", "said"]).code(0);
-    assert_eq!(room.ask("SELECT count(*) FROM Member"), "41");
+    assert_eq!(room.ask("SELECT count(*) FROM \"Member\""), "41");
 }
 
-#[test]
-fn a_row_that_changed_since_is_named_with_its_record() {
-    let room = members();
-    room.sql("UPDATE Member SET phone = '1' WHERE id = '3e000000-0000-4000-8000-000000000001'");
+fn a_row_that_changed_since_is_named_with_its_record(case: Case) {
+    let room = members(case);
+    room.sql("UPDATE \"Member\" SET phone = '1' WHERE id = '3e000000-0000-4000-8000-000000000001'");
     let says = [
         "wa-members-export.csv:4: member WA003: expected unchanged",
         "found",
@@ -51,12 +59,12 @@ fn a_row_that_changed_since_is_named_with_its_record() {
     refused(&room, &says);
 }
 
-#[test]
-fn a_row_that_is_there_now_is_named_with_what_would_be_done() {
-    let room = members();
+fn a_row_that_is_there_now_is_named_with_what_would_be_done(case: Case) {
+    let room = members(case);
     room.sql(
-        "INSERT INTO Event (id, title, startTime, updatedAt) SELECT id || 'x', title, startTime, updatedAt FROM Event; \
-         DELETE FROM Member WHERE id = '3e000000-0000-4000-8000-000000000001'",
+        "INSERT INTO \"Event\" (id, title, \"startTime\", \"updatedAt\") \
+         SELECT '3e000000-0000-4000-8000-00000000000e', title, \"startTime\", \"updatedAt\" FROM \"Event\" LIMIT 1; \
+         DELETE FROM \"Member\" WHERE id = '3e000000-0000-4000-8000-000000000001'",
     );
     let says = [
         "wa-members-export.csv:4: member WA003: expected unchanged",
@@ -65,25 +73,25 @@ fn a_row_that_is_there_now_is_named_with_what_would_be_done() {
     refused(&room, &says);
 }
 
-#[test]
-fn other_tables_codes_batches_targets_and_bundles_are_refused_by_name() {
-    let room = members();
+fn other_tables_codes_batches_targets_and_bundles_are_refused_by_name(case: Case) {
+    let room = members(case);
     room.on("apply", &["B", "--expect", "said", "--batch-size", "7"])
         .code(4)
         .says(&["batch size: expected 50, found 7"]);
-    std::fs::copy(room.path("t.db"), room.path("other.db")).unwrap();
-    let other = format!("sqlite:{}", room.path("other.db").display());
+    let other = room.db.copy(&room.path("other.db")).url();
     room.run("apply", &["B", "--expect", "said", "--to", &other])
         .code(4)
-        .says(&["target: expected sqlite:", "other.db"]);
-    room.sql("ALTER TABLE Member ADD COLUMN nick TEXT");
+        .says(&["target: expected ", other.rsplit('/').next().unwrap()]);
+    room.sql("ALTER TABLE \"Member\" ADD COLUMN nick TEXT");
     refused(&room, &["catalogue of the tables: expected"]);
-    let room = members();
-    room.sql(
-        "PRAGMA foreign_keys = OFF; UPDATE MembershipStatus SET id = 'new' WHERE code = 'ALUMNI'",
-    );
+    let room = members(case);
+    let others = "UPDATE \"MembershipStatus\" SET id = '5a000000-0000-4000-8000-0000000000ff' WHERE code = 'ALUMNI'";
+    room.sql(&case.either(
+        format!("PRAGMA foreign_keys = OFF; {others}"),
+        others.into(),
+    ));
     refused(&room, &["codes looked up: expected"]);
-    let room = members();
+    let room = members(case);
     room.mend(
         "migration.toml",
         "name   = \"members\"",
@@ -96,9 +104,8 @@ fn other_tables_codes_batches_targets_and_bundles_are_refused_by_name() {
         .says(&["bundle: expected"]);
 }
 
-#[test]
-fn a_file_that_was_cut_or_changed_is_refused() {
-    let room = members();
+fn a_file_that_was_cut_or_changed_is_refused(case: Case) {
+    let room = members(case);
     let whole = room.read("said");
     let lines: Vec<&str> = whole.lines().collect();
     for cut in [0, 1, whole.len() / 2, whole.len() - 80] {
@@ -116,9 +123,8 @@ fn a_file_that_was_cut_or_changed_is_refused() {
     room.on("apply", &["B", "--expect", "said"]).code(5);
 }
 
-#[test]
-fn a_dry_run_that_is_broken_off_leaves_no_file() {
-    let room = Room::example(Target::Sqlite, "members");
+fn a_dry_run_that_is_broken_off_leaves_no_file(case: Case) {
+    let room = Room::example(case, "members");
     room.bundle("B");
     room.on(
         "apply",
@@ -129,30 +135,22 @@ fn a_dry_run_that_is_broken_off_leaves_no_file() {
     assert!(!room.path("said").exists());
 }
 
-/// Waits for a live run's first batch, then writes between two of its commits.
-fn write_in_between(path: &std::path::Path, sql: &str) {
-    let connection = rusqlite::Connection::open(path).unwrap();
-    let begun = || {
-        let count = "SELECT count(*) FROM switchback_batches";
-        connection
-            .query_row(count, [], |row| row.get(0))
-            .unwrap_or(0)
-    };
-    while begun() == 0 {}
-    while connection.execute_batch(sql).is_err() {}
+/// Waits for a live run's first batch.
+fn begun(db: &Db) {
+    while !db.has_ledger() || db.ask("SELECT count(*) FROM switchback_batches") == "0" {}
 }
 
 /// 600 records to insert and one to update, and what a dry run says of them.
-fn one_batch_a_commit() -> Room {
+fn one_batch_a_commit(case: Case) -> Room {
     // A constraint that is checked at COMMIT: one batch a commit.
     let room = Room::with(
-        Target::Sqlite,
-        "name = \"p\"\nsystem = \"s\"\n[[entity]]\nname = \"a\"\ntable = \"A\"\nid = { column = \"id\", from = \"key\" }\n\
+        case,
+        "name = \"p\"\nsystem = \"s\"\n[[entity]]\nname = \"a\"\ntable = \"a\"\nid = { column = \"id\", from = \"key\" }\n\
          on_match = \"update\"\nsource = { format = \"csv\", files = [\"a.csv\"], key = \"id\" }\n\
          fields.name = { from = \"name\" }\n",
         &[],
-        "CREATE TABLE A (id TEXT PRIMARY KEY, name TEXT, up TEXT REFERENCES A (id) DEFERRABLE INITIALLY DEFERRED); \
-         INSERT INTO A (id, name) VALUES ('last', 'old')",
+        "CREATE TABLE a (id TEXT PRIMARY KEY, name TEXT, up TEXT REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED); \
+         INSERT INTO a (id, name) VALUES ('last', 'old')",
     );
     let lines: Vec<String> = (1..=600).map(|id| format!("{id},new")).collect();
     room.write(
@@ -168,43 +166,42 @@ fn one_batch_a_commit() -> Room {
     room
 }
 
-#[test]
-fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops() {
-    let room = one_batch_a_commit();
+fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops(case: Case) {
+    let room = one_batch_a_commit(case);
     let size = "--batch-size=1";
-    let path = room.path("t.db");
-    let other = std::thread::spawn(move || {
-        write_in_between(&path, "UPDATE A SET name = 'other' WHERE id = 'last'");
+    let done = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            begun(&room.db);
+            room.sql("UPDATE a SET name = 'other' WHERE id = 'last'");
+        });
+        room.on(
+            "apply",
+            &["B", "--expect", "said", size, "--continue-on-error"],
+        )
     });
-    let done = room.on(
-        "apply",
-        &["B", "--expect", "said", size, "--continue-on-error"],
-    );
-    other.join().unwrap();
     let said = "a decision changed since the run began: a.csv:602: a last: expected updated last (name), \
                 found that the row has changed since";
     let done = done.code(3).says(&[said]);
-    assert_eq!(room.ask("SELECT count(*), max(name) FROM A"), "601|other");
+    assert_eq!(room.ask("SELECT count(*), max(name) FROM a"), "601|other");
     let run = format!(
         "SELECT status, reason FROM switchback_runs WHERE id = '{}'",
         done.id()
     );
     assert_eq!(room.ask(&run), format!("failed|{said}"));
     room.on("rollback", &[&done.id()]).code(0);
-    assert_eq!(room.ask("SELECT count(*), max(name) FROM A"), "1|other");
+    assert_eq!(room.ask("SELECT count(*), max(name) FROM a"), "1|other");
 }
 
-#[test]
-fn ids_that_the_target_assigns_and_late_references_hold_too() {
+fn ids_that_the_target_assigns_and_late_references_hold_too(case: Case) {
     let room = Room::with(
-        Target::Sqlite,
-        "name = \"p\"\nsystem = \"s\"\nzone = \"UTC\"\n[[entity]]\nname = \"node\"\ntable = \"Node\"\n\
+        case,
+        "name = \"p\"\nsystem = \"s\"\nzone = \"UTC\"\n[[entity]]\nname = \"node\"\ntable = \"node\"\n\
          id = { column = \"id\", from = \"target\" }\nmatch = [\"code\"]\non_match = \"update\"\n\
          source = { format = \"csv\", files = [\"n.csv\"], key = \"code\" }\nfields.code = { from = \"code\" }\n\
          fields.peer = { from = \"peer\", ref = \"node\", late = true }\nfields.stamped = { run = \"started_at\" }\n",
         &[("n.csv", "code,peer\na,b\nb,c\nc,a\nd,d\n")],
-        "CREATE TABLE Node (id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT UNIQUE, peer INTEGER REFERENCES Node (id), \
-         stamped TEXT); INSERT INTO Node (id, code) VALUES (7, 'b')",
+        "CREATE TABLE node (id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT UNIQUE, peer INTEGER REFERENCES node (id), \
+         stamped TEXT); INSERT INTO node (id, code) VALUES (7, 'b')",
     );
     room.bundle("B");
     room.on("apply", &["B", "--dry-run", "--save", "said"])
@@ -213,25 +210,24 @@ fn ids_that_the_target_assigns_and_late_references_hold_too() {
     assert_eq!(said.matches("\"created\"").count(), 3);
     assert_eq!(said.matches("\"linked\"").count(), 4);
     room.on("apply", &["B", "--expect", "said"]).code(0);
-    let peers = "SELECT group_concat(a.code || b.code) FROM Node a JOIN Node b ON b.id = a.peer ORDER BY a.code";
-    assert_eq!(room.ask(peers).len(), "ab,bc,ca,dd".len());
+    let peers = "SELECT string_agg(a.code || b.code, ',' ORDER BY a.code) FROM node a JOIN node b ON b.id = a.peer";
+    assert_eq!(room.ask(peers), "ab,bc,ca,dd");
 }
 
-#[test]
-fn a_run_that_was_killed_goes_on_under_the_same_expectation() {
-    let room = one_batch_a_commit();
+fn a_run_that_was_killed_goes_on_under_the_same_expectation(case: Case) {
+    let room = one_batch_a_commit(case);
     let url = room.url();
     let args = ["B", "--expect", "said", "--batch-size=1", "--to", &url];
     let mut child = spawn(&mut command("apply", &room.path(""), args));
-    write_in_between(&room.path("t.db"), "SELECT 1");
+    begun(&room.db);
     child.kill().unwrap();
     child.wait().unwrap();
     assert_ne!(
-        room.ask("SELECT count(*) FROM A"),
+        room.ask("SELECT count(*) FROM a"),
         "601",
         "it was killed too late"
     );
     room.on("apply", &["B", "--expect", "said", "--resume"])
         .code(0);
-    assert_eq!(room.ask("SELECT count(*), min(name) FROM A"), "601|new");
+    assert_eq!(room.ask("SELECT count(*), min(name) FROM a"), "601|new");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use tests::db::same;
-use tests::{Bulk, Room, Seed, command, finish, spawn};
+use tests::{Bulk, Room, Seed, Target, command, finish, spawn};
 
 const RUN: &str = "01900000-0000-7000-8000-000000000004";
 const KILLS: u64 = 20;
@@ -33,7 +33,7 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        let room = Bulk::room(1200);
+        let room = Bulk::room(Target::Sqlite, 1200);
         room.bundle("B");
         let before = room.dump();
         fs::copy(room.path("t.db"), room.path("before.db")).unwrap();

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tests::{Room, Target};
+use tests::{Case, Room};
+
+tests::both!(rows_by_the_thousand_that_later_runs_deleted_or_made_are_no_fault,);
 
 const PLAN: &str = r#"
 name = "people"
@@ -36,15 +38,9 @@ fn check(room: &Room, run: &str, code: i32, name: &str) -> Value {
         .clone()
 }
 
-#[test]
-fn rows_by_the_thousand_that_later_runs_deleted_or_made_are_no_fault() {
+fn rows_by_the_thousand_that_later_runs_deleted_or_made_are_no_fault(case: Case) {
     let schema = "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL)";
-    let room = Room::with(
-        Target::Sqlite,
-        PLAN,
-        &[("people.csv", &people(0, 1700))],
-        schema,
-    );
+    let room = Room::with(case, PLAN, &[("people.csv", &people(0, 1700))], schema);
     room.bundle("B");
     let first = room.apply("B");
     room.write("people.csv", people(0, 1600));

@@ -16,6 +16,7 @@ mod damage;
 mod decisions;
 mod docs;
 mod eligibility;
+mod exports;
 mod guards;
 mod hooks;
 mod identity;

@@ -1,7 +1,18 @@
 //! Marks in the user's own tables: the tag in a list column, and the row that describes the run.
 
 use tests::db::same;
-use tests::{Room, Target};
+use tests::{Case, Db, Room};
+
+tests::both!(
+    the_tag_is_appended_to_every_row_that_is_written_and_to_no_other,
+    rollback_takes_the_tag_off_and_leaves_null_and_empty_lists_as_they_were,
+    a_tag_that_others_added_since_survives_rollback,
+    the_row_that_describes_the_run_is_kept_and_marked,
+    the_row_that_describes_the_run_goes_where_the_plan_says_so,
+    a_run_that_changes_nothing_adds_no_row,
+    the_form_of_the_run_id_and_the_longest_tag_are_the_plans,
+    what_the_target_lacks_is_named_with_the_line_of_the_plan,
+);
 
 const PLAN: &str = r#"
 name = "notes"
@@ -35,84 +46,87 @@ CREATE TABLE log (id TEXT PRIMARY KEY, category TEXT, tags TEXT, content TEXT);
 INSERT INTO note VALUES ('a', 'old', NULL), ('b', 'old', '[]'), ('c', 'old', '["x", "y"]'), ('d', 'same', '["z"]');
 "#;
 
+/// The same with lists of PostgreSQL's own.
+const SCHEMA_POSTGRES: &str = "
+CREATE TABLE note (id TEXT PRIMARY KEY, body TEXT, tags TEXT[]);
+CREATE TABLE log (id TEXT PRIMARY KEY, category TEXT, tags TEXT[], content JSONB);
+INSERT INTO note VALUES ('a', 'old', NULL), ('b', 'old', '{}'), ('c', 'old', '{x,y}'), ('d', 'same', '{z}');
+";
+
 const CSV: &str = "id,body\na,new\nb,new\nc,new\nd,same\ne,new\n";
 
 const RUN: &str = "0190163d-8694-739b-aea5-966c26f8ad91";
 const TAG: &str = "migration-run-id:0190163d8694739baea5966c26f8ad91";
 
-fn room(plan: &str) -> Room {
-    let room = Room::with(Target::Sqlite, plan, &[("notes.csv", CSV)], SCHEMA);
+fn room(case: Case, plan: &str) -> Room {
+    let schema = case.either(SCHEMA, SCHEMA_POSTGRES);
+    let room = Room::with(case, plan, &[("notes.csv", CSV)], schema);
     room.bundle("B");
     room
 }
 
-#[test]
-fn the_tag_is_appended_to_every_row_that_is_written_and_to_no_other() {
-    let room = room(PLAN);
+/// The tags of every note, as JSON.
+fn tags(room: &Room) -> String {
+    let tags = match room.db {
+        Db::Sqlite(_) => "tags",
+        Db::Postgres(_) => "CAST(array_to_json(tags) AS TEXT)",
+    };
+    room.ask(&format!(
+        "SELECT string_agg(id || ' ' || coalesce({tags}, 'NULL'), ' ; ' ORDER BY id) FROM note"
+    ))
+}
+
+fn the_tag_is_appended_to_every_row_that_is_written_and_to_no_other(case: Case) {
+    let room = room(case, PLAN);
     room.on("apply", &["B", "--run-id", RUN])
         .code(0)
         .says(&["1 created, 3 updated, 1 unchanged"]);
-    let tags = room
-        .ask("SELECT group_concat(id || ' ' || tags, ' ; ') FROM (SELECT * FROM note ORDER BY id)");
     let expected = format!(
         "a [\"{TAG}\"] ; b [\"{TAG}\"] ; c [\"x\",\"y\",\"{TAG}\"] ; d [\"z\"] ; e [\"{TAG}\"]"
     );
-    assert_eq!(tags, expected);
+    assert_eq!(tags(&room), expected);
     room.on("apply", &["B"])
         .code(0)
         .says(&["0 created, 0 updated, 5 unchanged"]);
 }
 
-#[test]
-fn rollback_takes_the_tag_off_and_leaves_null_and_empty_lists_as_they_were() {
-    let room = room(PLAN);
-    let before = room.ask(
-        "SELECT group_concat(id || ' ' || quote(tags), ';') FROM (SELECT * FROM note ORDER BY id)",
-    );
+fn rollback_takes_the_tag_off_and_leaves_null_and_empty_lists_as_they_were(case: Case) {
+    let room = room(case, PLAN);
+    let before = tags(&room);
     room.on("apply", &["B", "--run-id", RUN]).code(0);
     room.on("rollback", &[RUN]).code(0);
-    let after = room.ask(
-        "SELECT group_concat(id || ' ' || quote(tags), ';') FROM (SELECT * FROM note ORDER BY id)",
-    );
+    let after = tags(&room);
     assert_eq!(after, before);
 }
 
-#[test]
-fn a_tag_that_others_added_since_survives_rollback() {
-    let room = room(PLAN);
+fn a_tag_that_others_added_since_survives_rollback(case: Case) {
+    let room = room(case, PLAN);
     room.on("apply", &["B", "--run-id", RUN]).code(0);
-    room.sql("UPDATE note SET tags = json_insert(tags, '$[#]', 'mine') WHERE id = 'c'");
+    let more = case.either("json_insert(tags, '$[#]', 'mine')", "tags || '{mine}'");
+    room.sql(&format!("UPDATE note SET tags = {more} WHERE id = 'c'"));
     room.on("rollback", &[RUN]).code(0);
-    assert_eq!(
-        room.ask("SELECT tags FROM note WHERE id = 'c'"),
-        "[\"x\",\"y\",\"mine\"]"
-    );
+    let expected = "a NULL ; b [] ; c [\"x\",\"y\",\"mine\"] ; d [\"z\"]";
+    assert_eq!(tags(&room), expected);
     assert_eq!(room.ask("SELECT body FROM note WHERE id = 'c'"), "old");
 }
 
-#[test]
-fn the_row_that_describes_the_run_is_kept_and_marked() {
-    let room = room(PLAN);
+fn the_row_that_describes_the_run_is_kept_and_marked(case: Case) {
+    let room = room(case, PLAN);
     room.on("apply", &["B", "--run-id", RUN]).code(0);
-    let field = |name: &str| {
-        room.ask(&format!(
-            "SELECT json_extract(content, '$.{name}') FROM log"
-        ))
-    };
+    let field = |name: &str| room.ask(&format!("SELECT {name} FROM log"));
     assert_eq!(
-        (field("run"), field("status")),
+        (field("content ->> 'run'"), field("content ->> 'status'")),
         (RUN.into(), "completed".into())
     );
-    assert_eq!(field("counts.updated"), "3");
+    assert_eq!(field("(content -> 'counts') ->> 'updated'"), "3");
     let done = room.on("rollback", &[RUN]).code(0);
     done.says(&["log"]);
     assert_eq!(room.ask("SELECT count(*) FROM log"), "1", "it stays");
-    assert_eq!(field("status"), "rolled-back");
+    assert_eq!(field("content ->> 'status'"), "rolled-back");
 }
 
-#[test]
-fn the_row_that_describes_the_run_goes_where_the_plan_says_so() {
-    let room = room(&PLAN.replace("\"keep\"", "\"delete\""));
+fn the_row_that_describes_the_run_goes_where_the_plan_says_so(case: Case) {
+    let room = room(case, &PLAN.replace("\"keep\"", "\"delete\""));
     let before = room.dump();
     room.on("apply", &["B", "--run-id", RUN]).code(0);
     assert_eq!(room.ask("SELECT count(*) FROM log"), "1");
@@ -120,27 +134,22 @@ fn the_row_that_describes_the_run_goes_where_the_plan_says_so() {
     same(&room.dump(), &before, "nothing of the run is left");
 }
 
-#[test]
-fn a_run_that_changes_nothing_adds_no_row() {
-    let room = room(PLAN);
+fn a_run_that_changes_nothing_adds_no_row(case: Case) {
+    let room = room(case, PLAN);
     room.on("apply", &["B"]).code(0);
     room.on("apply", &["B"]).code(0);
     assert_eq!(room.ask("SELECT count(*) FROM log"), "1");
 }
 
-#[test]
-fn the_form_of_the_run_id_and_the_longest_tag_are_the_plans() {
+fn the_form_of_the_run_id_and_the_longest_tag_are_the_plans(case: Case) {
     let hyphenated = PLAN.replace(
         "{run}\" }",
         "{run}\", form = \"hyphenated\", max_length = 53 }",
     );
-    let room_53 = room(&hyphenated);
+    let room_53 = room(case, &hyphenated);
     room_53.on("apply", &["B", "--run-id", RUN]).code(0);
-    assert_eq!(
-        room_53.ask("SELECT tags FROM note WHERE id = 'a'"),
-        format!("[\"migration-run-id:{RUN}\"]")
-    );
-    let room_52 = room(&hyphenated.replace("53", "52"));
+    assert!(tags(&room_53).starts_with(&format!("a [\"migration-run-id:{RUN}\"] ;")));
+    let room_52 = room(case, &hyphenated.replace("53", "52"));
     let before = room_52.dump();
     room_52
         .on("apply", &["B"])
@@ -149,9 +158,8 @@ fn the_form_of_the_run_id_and_the_longest_tag_are_the_plans() {
     same(&room_52.dump(), &before, "refused before any write");
 }
 
-#[test]
-fn what_the_target_lacks_is_named_with_the_line_of_the_plan() {
-    let room = room(&PLAN.replace("body = { from", "bodi = { from"));
+fn what_the_target_lacks_is_named_with_the_line_of_the_plan(case: Case) {
+    let room = room(case, &PLAN.replace("body = { from", "bodi = { from"));
     room.on("apply", &["B"])
         .code(4)
         .says(&["plan.toml:14: note: table note has no column `bodi`, is `body` meant?"]);

@@ -53,7 +53,7 @@ fn show_7_nothing_to_resume() {
 
 #[test]
 fn show_7_a_second_apply_while_one_runs_and_the_first_is_unharmed() {
-    let room = Bulk::room(3000);
+    let room = Bulk::room(Target::Sqlite, 3000);
     room.bundle("B");
     let url = room.url();
     let first = spawn(&mut command(

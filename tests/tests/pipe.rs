@@ -49,7 +49,7 @@ fn no_bundle(room: &Room, stream: Vec<u8>) {
 
 #[test]
 fn show_5_parse_killed() {
-    let room = Bulk::room(4000);
+    let room = Bulk::room(Target::Sqlite, 4000);
     let stream = killed(&room, "parse", None);
     let validate = room
         .feed("validate", &[], stream)
@@ -60,7 +60,7 @@ fn show_5_parse_killed() {
 
 #[test]
 fn show_5_validate_killed() {
-    let room = Bulk::room(4000);
+    let room = Bulk::room(Target::Sqlite, 4000);
     let parse = room.run("parse", &[]).code(0);
     let stream = killed(&room, "validate", Some(parse.out.into_bytes()));
     no_bundle(&room, stream);
@@ -128,7 +128,7 @@ fn show_5_too_many_rejects_fail_validate_with_1_and_no_bundle_appears() {
 
 #[test]
 fn show_5_a_reader_that_leaves_ends_parse_quietly() {
-    let room = Bulk::room(4000);
+    let room = Bulk::room(Target::Sqlite, 4000);
     let mut child = spawn(&mut command("parse", &room.path(""), [] as [&str; 0]));
     drop(child.stdout.take());
     let done = finish(child, None).code(141);

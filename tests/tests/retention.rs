@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use tests::db::same;
-use tests::{Bulk, Room};
+use tests::{Bulk, Room, Target};
 
 fn applied() -> (Room, String, String) {
-    let room = Bulk::room(20);
+    let room = Bulk::room(Target::Sqlite, 20);
     room.bundle("B");
     let run = room
         .on(
@@ -106,7 +106,7 @@ fn snapshots_go_after_30_days_and_the_audit_trail_stays_for_two_years() {
 
 #[test]
 fn the_plan_says_how_long_a_snapshot_is_kept() {
-    let room = Bulk::room(10);
+    let room = Bulk::room(Target::Sqlite, 10);
     let table =
         "[retention]\nwindow_days = 60\nsnapshot_days = 40\n\n[[entity]]\nname = \"person\"";
     room.mend("migration.toml", "[[entity]]\nname = \"person\"", table);

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 use tests::db::same;
-use tests::{Bulk, command, finish, spawn};
+use tests::{Bulk, Target, command, finish, spawn};
 
 #[test]
 fn of_two_rollbacks_started_together_one_works_and_the_other_is_refused_or_finds_it_done() {
-    let room = Bulk::room(20);
+    let room = Bulk::room(Target::Sqlite, 20);
     room.bundle("B");
     let before = room.dump();
     for turn in 0..50 {
@@ -43,7 +43,7 @@ fn of_two_rollbacks_started_together_one_works_and_the_other_is_refused_or_finds
 
 #[test]
 fn an_audit_entry_that_cannot_be_written_fails_the_operation_it_is_about() {
-    let room = Bulk::room(20);
+    let room = Bulk::room(Target::Sqlite, 20);
     room.bundle("B");
     let before = room.dump();
     let run = room.apply("B");
@@ -75,7 +75,7 @@ fn an_audit_entry_that_cannot_be_written_fails_the_operation_it_is_about() {
 
 #[test]
 fn the_audit_trail_answers_what_a_run_did_what_was_taken_back_and_who_worked() {
-    let room = Bulk::room(10);
+    let room = Bulk::room(Target::Sqlite, 10);
     room.bundle("B");
     let run = room.on("apply", &["B", "--operator", "ann"]).code(0).id();
     let _ = room
@@ -123,7 +123,7 @@ fn the_audit_trail_answers_what_a_run_did_what_was_taken_back_and_who_worked() {
 
 #[test]
 fn progress_and_the_final_report_say_how_a_rollback_went() {
-    let room = Bulk::room(100);
+    let room = Bulk::room(Target::Sqlite, 100);
     room.bundle("B");
     let run = room.apply("B");
     let done = room

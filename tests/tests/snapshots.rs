@@ -18,7 +18,7 @@ fn kept(room: &Room, run: &str) -> Value {
 
 /// A room with a run that has a snapshot; the dump is of before it.
 fn applied() -> (Room, String, String, String) {
-    let room = Bulk::room(40);
+    let room = Bulk::room(Target::Sqlite, 40);
     room.bundle("B");
     let before = room.dump();
     let run = room.on("apply", &["B", "--snapshot"]).code(0).id();
@@ -123,7 +123,7 @@ fn level_2_restores_the_data_and_keeps_the_history() {
 
 #[test]
 fn a_run_that_was_rolled_back_since_stands_again_and_can_be_taken_back() {
-    let room = Bulk::room(40);
+    let room = Bulk::room(Target::Sqlite, 40);
     room.bundle("B");
     let before = room.dump();
     let first = room.apply("B");
@@ -186,7 +186,7 @@ fn a_corrupt_missing_or_unknown_snapshot_is_refused_and_others_are_offered() {
 
 #[test]
 fn a_database_with_a_log_behind_a_link_stays_one() {
-    let room = Bulk::room(20);
+    let room = Bulk::room(Target::Sqlite, 20);
     room.sql("PRAGMA journal_mode = WAL");
     room.bundle("B");
     let before = room.dump();
@@ -218,7 +218,7 @@ fn a_database_with_a_log_behind_a_link_stays_one() {
 
 #[test]
 fn a_snapshot_that_was_killed_or_had_no_room_is_never_usable() {
-    let room = Bulk::room(10);
+    let room = Bulk::room(Target::Sqlite, 10);
     room.sql(
         "CREATE TABLE big AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
          SELECT i, randomblob(2000) FROM n",
@@ -328,7 +328,7 @@ fn a_later_run_that_a_restore_undid_verifies() {
 #[test]
 fn an_interrupted_run_that_was_taken_back_verifies() {
     for restored in [false, true] {
-        let room = Bulk::room(2000);
+        let room = Bulk::room(Target::Sqlite, 2000);
         room.bundle("B");
         let args = ["B", "--to", &room.url(), "--snapshot", "--batch-size", "1"];
         let child = spawn(&mut command("apply", &room.path("."), args));

@@ -36,7 +36,7 @@ fn follow(room: &Room, symptom: &str, run: &str, snapshot: &str) -> Done {
 }
 
 fn room() -> (Room, String) {
-    let room = Bulk::room(120);
+    let room = Bulk::room(Target::Sqlite, 120);
     room.bundle("members.bundle");
     let before = room.dump();
     (room, before)

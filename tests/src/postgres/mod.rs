@@ -68,6 +68,15 @@ impl Database {
         Self::made(&self.server, &format!("TEMPLATE {}", self.name))
     }
 
+    /// Gives the database another name, once nobody is in it.
+    #[must_use]
+    pub fn renamed(&self, name: &str) -> Self {
+        self.settle();
+        Self::named(&self.server, "postgres")
+            .sql(&format!("ALTER DATABASE {} RENAME TO {name}", self.name));
+        Self::named(&self.server, name)
+    }
+
     /// Removes the database, whoever is in it.
     pub fn remove(self) {
         let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
@@ -153,7 +162,7 @@ impl Database {
     #[track_caller]
     pub fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         let said = self.session().simple_query(sql);
-        let said = said.unwrap_or_else(|error| panic!("{sql}\n{error}"));
+        let said = said.unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
         let row = |message: SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => {
                 let text = |at| row.get(at).unwrap_or("NULL").to_owned();
@@ -213,11 +222,20 @@ impl Database {
     #[must_use]
     #[track_caller]
     pub fn dump(&self) -> String {
+        self.dumped(&["--exclude-schema=switchback"])
+    }
+
+    /// Returns all that the database holds, the ledger too.
+    #[must_use]
+    #[track_caller]
+    pub fn everything(&self) -> String {
+        self.dumped(&[])
+    }
+
+    #[track_caller]
+    fn dumped(&self, options: &[&str]) -> String {
         let mut command = self.client("pg_dump");
-        let output = command
-            .args(["--inserts", "--exclude-schema=switchback"])
-            .output()
-            .unwrap();
+        let output = command.arg("--inserts").args(options).output().unwrap();
         assert!(
             output.status.success(),
             "{}",

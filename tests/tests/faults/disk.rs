@@ -254,7 +254,7 @@ fn too_few_file_descriptors_are_a_clean_error() {
 #[test]
 #[ignore = "the long form: just faults"]
 fn a_memory_cap_is_enough_for_many_records() {
-    let room = tests::Bulk::room(20_000);
+    let room = tests::Bulk::room(Target::Sqlite, 20_000);
     let _ = room.bundle("B");
     let mut shell = Command::new("sh");
     shell
