@@ -37,7 +37,9 @@ pub struct Args {
     /// Stop a dry run after so many seconds: it holds locks on the target
     #[arg(long, value_name = "N", default_value_t = 300, requires = "dry_run")]
     pub max_seconds: u64,
-    /// Apply, verify and roll back on a copy, and print a certificate; the target is only read
+    /// Apply, verify and roll back on a copy, and print a certificate; the target is only read. Of a
+    /// PostgreSQL database the copy is a scratch database on the same server, by `pg_dump` and `pg_restore`,
+    /// dropped in the end: needs CREATEDB and room for it; roles are the server's own
     #[arg(long, conflicts_with_all = ["dry_run", "resume", "only_batch", "expect", "take_over"])]
     pub rehearse: bool,
     /// Write the decisions of a dry run to a file, for --expect

@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use contract::bundle::Bundle;
+use contract::signals::Signals;
 use contract::{Exit, Failure, Talk};
 use serde::Serialize;
-use store::{Fingerprint, TargetUrl};
+use store::{Fingerprint, StoreError, TargetUrl};
 
 use crate::Args;
 use crate::args::OnError;
@@ -50,35 +51,75 @@ struct Content {
 ///
 /// # Errors
 ///
-/// The copy can't be made, or a program can't be run; the target is as it was.
+/// The copy can't be made, or a program can't be run, or a signal came; the target is as it was.
 pub(crate) fn rehearse(
     args: &Args,
     bundle: &Bundle,
+    signals: &Signals,
     out: &mut dyn Write,
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
-    let now = || Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
     let folder = tempfile::Builder::new().prefix("rehearsal-").tempdir()?;
     let started = now();
+    let stopped = |error: StoreError| match signals.stop() {
+        Some(exit) => Failure::new(exit, format!("the rehearsal was stopped: {error}")),
+        None => refused(error),
+    };
+    let mark = format!("{}_{}", &bundle.id().to_string()[..8], std::process::id());
     let copy = args
         .to
-        .copy_to(&folder.path().join("copy.db"))
-        .map_err(refused)?;
+        .copy(folder.path(), &mark, signals)
+        .map_err(stopped)?;
     talk.say(format!(
-        "rehearsing on a copy of {}, which is only read",
+        "rehearsing on {}, a copy of {}, which is only read",
+        copy.url(),
         args.to
     ));
+    for note in copy.notes() {
+        talk.warn(note);
+    }
+    let certificate = on_copy(args, bundle, copy.url(), signals, folder.path());
+    if let Err(error) = copy.remove() {
+        talk.warn(error.to_string());
+    }
+    let certificate = Certificate {
+        started,
+        ..certificate?
+    };
+    certificate.print(args.json, out)?;
+    if certificate.holds {
+        return Ok(Exit::Done);
+    }
+    let message = "the rehearsal failed on the copy; the target is as it was";
+    Err(Failure::new(Exit::No, message)
+        .hint("the steps above say where; -v shows all that they said")
+        .into())
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Runs the programs on the copy and compares what its tables hold.
+fn on_copy(
+    args: &Args,
+    bundle: &Bundle,
+    copy: &TargetUrl,
+    signals: &Signals,
+    folder: &Path,
+) -> anyhow::Result<Certificate> {
     let before = copy.contents().map_err(refused)?;
     // A copy is never production, even where its path looks like it.
     let environment = bundle.plan().plan.environment(&copy.descriptions());
     let production = environment.filter(|environment| environment.production);
     let mut stage = Stage {
-        copy: &copy,
+        copy,
+        signals,
         production: production.map(|environment| environment.name.as_str()),
         verbose: args.verbose,
         steps: Vec::new(),
     };
-    let run = stage.run("apply", &apply_args(args, folder.path()))?;
+    let run = stage.run("apply", &apply_args(args, folder))?;
     let path = args.bundle.to_string_lossy().into_owned();
     if !run.is_empty() {
         let of_run = [run.clone(), "--bundle".into(), path];
@@ -89,23 +130,15 @@ pub(crate) fn rehearse(
         stage.run("rollback", &quietly)?;
     }
     let after = copy.contents().map_err(refused)?;
-    let certificate = Certificate {
+    Ok(Certificate {
         bundle: bundle.id().to_string(),
         target: args.to.to_string(),
         holds: stage.passed() && before == after,
-        started,
+        started: String::new(),
         ended: now(),
         steps: stage.steps,
         tables: tables(&before, &after),
-    };
-    certificate.print(args.json, out)?;
-    if certificate.holds {
-        return Ok(Exit::Done);
-    }
-    let message = "the rehearsal failed on the copy; the target is as it was";
-    Err(Failure::new(Exit::No, message)
-        .hint("the steps above say where; -v shows all that they said")
-        .into())
+    })
 }
 
 /// The live run's arguments, for the copy.
@@ -133,6 +166,7 @@ fn apply_args(args: &Args, folder: &Path) -> Vec<String> {
 
 struct Stage<'a> {
     copy: &'a TargetUrl,
+    signals: &'a Signals,
     production: Option<&'a str>,
     verbose: bool,
     steps: Vec<Step>,
@@ -144,20 +178,24 @@ impl Stage<'_> {
         let path = std::env::current_exe()?.with_file_name(program);
         let began = Instant::now();
         let mut command = Command::new(&path);
-        command.args(args).arg("--to").arg(self.copy.to_string());
+        // Not among its arguments: they can be seen by others.
+        command.args(args).env("DATABASE_URL", self.copy.whole());
         if !self.verbose {
             command.arg("--quiet");
         }
         if let Some(name) = self.production.filter(|_| program != "verify") {
             command.args(["--allow-production", name]);
         }
-        let output = command
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|error| {
-                Failure::new(Exit::Unreachable, format!("{}: {error}", path.display()))
-            })?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let output = self.signals.output(&mut command);
+        if let Some(exit) = self.signals.stop() {
+            return Err(
+                Failure::new(exit, "the rehearsal was stopped; the target is as it was").into(),
+            );
+        }
+        let output = output.map_err(|error| {
+            Failure::new(Exit::Unreachable, format!("{}: {error}", path.display()))
+        })?;
         self.steps.push(Step {
             program,
             exit: output.status.code(),

@@ -30,7 +30,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     let bundle = Bundle::open(&args.bundle)?;
     bundle.check()?;
     if args.rehearse {
-        return rehearse(args, &bundle, out, talk);
+        return rehearse(args, &bundle, &signals, out, talk);
     }
     let environment = guard::environment(args, &bundle)?;
     let mut target = args.to.open().map_err(refused)?;
@@ -101,7 +101,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             look_up(&bundle, target.as_mut())?;
         }
     }
-    let snapshot = snapshot::take(args, talk, &mut start.run).map_err(|error| {
+    let snapshot = snapshot::take(args, talk, &mut start.run, &signals).map_err(|error| {
         // What ends this ends the program that makes the copy, too.
         match signals.stop() {
             Some(exit) => Failure::new(exit, format!("stopped before the run began: {error}")),

@@ -1,6 +1,7 @@
 //! The copy of the target that is taken before a run.
 
 use contract::Talk;
+use contract::signals::Signals;
 use store::{Snapshot, StoreError, Which};
 
 use crate::Args;
@@ -11,6 +12,7 @@ pub(crate) fn take(
     args: &Args,
     talk: &Talk,
     which: &mut Which,
+    signals: &Signals,
 ) -> Result<Option<Snapshot>, StoreError> {
     let Some(folder) = &args.snapshot else {
         return Ok(None);
@@ -21,7 +23,9 @@ pub(crate) fn take(
         );
         return Ok(None);
     };
-    let snapshot = args.to.snapshot(folder.as_deref(), &new.id, new.started)?;
+    let snapshot = args
+        .to
+        .snapshot(folder.as_deref(), &new.id, new.started, signals)?;
     talk.say(format!(
         "snapshot {}: {} bytes, sha256 {}",
         snapshot.path, snapshot.bytes, snapshot.sha256

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
+use contract::signals::Signals;
 use contract::talk::counted;
 use contract::{Exit, Failure, Talk};
 use serde_json::json;
 use store::ledger::{self, Holder, Run};
-use store::{Restore, Snapshot, TargetUrl, digest_of, hooks};
+use store::{Restore, Restored, Snapshot, StoreError, TargetUrl, digest_of, hooks};
 
 use crate::Args;
 use crate::guard;
@@ -19,6 +20,7 @@ pub(crate) fn restore(
     args: &Args,
     url: &TargetUrl,
     file: &Path,
+    signals: &Signals,
     out: &mut dyn Write,
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
@@ -76,8 +78,14 @@ pub(crate) fn restore(
         by: (&operator, &host),
         reason: args.reason.as_deref(),
         now: args.now().timestamp_millis(),
+        signals,
     };
-    let done = url.restore(&wish).map_err(refused)?;
+    let done = url.restore(&wish).map_err(|error| match signals.stop() {
+        Some(exit) if !matches!(error, StoreError::Unknown { .. }) => {
+            Failure::new(exit, format!("stopped, and nothing was changed: {error}"))
+        }
+        _ => refused(error),
+    })?;
     // Read through the front door: this is what everybody sees now.
     let mut sql = url.read().map_err(after)?;
     let now = ledger::find_run(sql.as_mut(), &run.id).map_err(after)?;
@@ -85,6 +93,28 @@ pub(crate) fn restore(
         let message = format!("{url} was restored, but its ledger does not say so");
         return Err(Failure::new(Exit::Partial, message).into());
     }
+    drop(sql);
+    tell(args, url, &taken.to_string(), &run.id, &done, out, talk);
+    let mut exit = Exit::Done;
+    if !args.no_hooks {
+        let mut target = url.open_to_undo().map_err(after)?;
+        for run in &done.undone {
+            exit = hooks::run(target.sql(), run, &operator, talk).exit(exit);
+        }
+    }
+    Ok(exit)
+}
+
+/// Says what became of the target.
+fn tell(
+    args: &Args,
+    url: &TargetUrl,
+    taken: &str,
+    run: &str,
+    done: &Restored,
+    out: &mut dyn Write,
+    talk: &Talk,
+) {
     let (rows, tables) = done.rows;
     talk.say(format!(
         "restored {url} as of {taken}: {} of {} are those of the snapshot",
@@ -111,17 +141,8 @@ pub(crate) fn restore(
     line(
         args,
         out,
-        &json!({"run": run.id, "level": 2, "status": "SUCCESS", "safetyCopy": safety, "runs": done.undone, "again": done.again, "rows": rows, "tables": tables}),
+        &json!({"run": run, "level": 2, "status": "SUCCESS", "safetyCopy": safety, "runs": done.undone, "again": done.again, "rows": rows, "tables": tables}),
     );
-    drop(sql);
-    let mut exit = Exit::Done;
-    if !args.no_hooks {
-        let mut target = url.open_to_undo().map_err(after)?;
-        for run in &done.undone {
-            exit = hooks::run(target.sql(), run, &operator, talk).exit(exit);
-        }
-    }
-    Ok(exit)
 }
 
 fn line(args: &Args, out: &mut dyn Write, value: &serde_json::Value) {

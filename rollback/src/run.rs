@@ -32,7 +32,7 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
     let signals = Signals::listen()?;
     let url = args.target()?;
     if let Some(file) = &args.snapshot {
-        return restore(args, &url, file, out, talk);
+        return restore(args, &url, file, &signals, out, talk);
     }
     let id = match args.run.as_deref() {
         None => return list(&url, talk),

@@ -22,6 +22,17 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// Of rows whose hashes were added up in parts of 4 bytes each, the highest first.
+    pub(crate) fn of_parts(rows: u64, parts: [u64; 8]) -> Self {
+        let (mut sum, mut carry) = ([0; 32], 0);
+        for (place, part) in parts.iter().enumerate().rev() {
+            let total = part + carry;
+            sum[place * 4..][..4].copy_from_slice(&total.to_be_bytes()[4..]);
+            carry = total >> 32;
+        }
+        Self { rows, sum }
+    }
+
     pub(crate) fn add(&mut self, row: Digest) {
         let mut carry = 0;
         for (sum, byte) in self.sum.iter_mut().zip(row.bytes()).rev() {
@@ -93,6 +104,18 @@ pub(crate) fn fingerprint_up_to(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_that_were_added_up_elsewhere_give_the_same() {
+        let (mut whole, mut parts) = (Fingerprint::default(), [0; 8]);
+        for row in (0..100u8).map(|n| Digest::of(&[n])) {
+            whole.add(row);
+            for (part, bytes) in parts.iter_mut().zip(row.bytes().chunks(4)) {
+                *part += u64::from(u32::from_be_bytes(bytes.try_into().unwrap()));
+            }
+        }
+        assert_eq!(Fingerprint::of_parts(100, parts), whole);
+    }
 
     #[test]
     fn rows_add_up_with_carry_in_any_order() {

@@ -33,7 +33,7 @@ pub use postgres::{Postgres, PostgresUrl};
 pub use restore::{Restore, Restored};
 pub use snapshot::{Snapshot, digest_of};
 pub use sqlite::Sqlite;
-pub use url::TargetUrl;
+pub use url::{Copied, TargetUrl};
 pub use writer::{
     Batch, Decided, End, LookupCode, LookupFault, NewRun, Outcome, Start, Target, Which, Writer,
     derived_id,

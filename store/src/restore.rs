@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use contract::plan::{HookEvent, LoadedPlan, Retention};
+use contract::signals::Signals;
 use serde_json::json;
 
 use crate::ledger::{self, Run, RunStatus};
@@ -25,6 +26,8 @@ pub struct Restore<'a> {
     pub reason: Option<&'a str>,
     /// When, in milliseconds since 1970 (UTC).
     pub now: i64,
+    /// What ends the programs that do it, before anything was changed.
+    pub signals: &'a Signals,
 }
 
 /// What became of a target.

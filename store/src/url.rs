@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use contract::plan::Retention;
+use contract::signals::Signals;
 
 use crate::undo::Undo;
 use crate::{
     Fingerprint, Postgres, PostgresUrl, Restore, Restored, Snapshot, Sql, Sqlite, StoreError,
-    Target, Writer, fingerprint,
+    Target, Writer,
 };
 
 /// Where a target is. What it prints never holds a password.
@@ -20,6 +21,35 @@ pub enum TargetUrl {
     Sqlite(PathBuf),
     /// `postgres://USER@HOST:PORT/DATABASE`.
     Postgres(PostgresUrl),
+}
+
+/// A copy of a target. A scratch database goes when this is dropped; a file goes with its folder.
+pub struct Copied {
+    url: TargetUrl,
+    scratch: Option<crate::postgres::Scratch>,
+}
+
+impl Copied {
+    /// Returns where the copy is.
+    #[must_use]
+    pub fn url(&self) -> &TargetUrl {
+        &self.url
+    }
+
+    /// Returns what people should know of the copy.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        self.scratch.as_ref().map_or(&[], |scratch| scratch.notes())
+    }
+
+    /// Removes the copy.
+    ///
+    /// # Errors
+    ///
+    /// It is still there: how it is removed by hand.
+    pub fn remove(self) -> Result<(), StoreError> {
+        self.scratch.map_or(Ok(()), |mut scratch| scratch.remove())
+    }
 }
 
 impl FromStr for TargetUrl {
@@ -87,26 +117,35 @@ impl TargetUrl {
         }
     }
 
-    /// Copies the target as it stands to a new file, opening it for reading alone, and returns where
-    /// the copy is.
+    /// Copies the target as it stands, reading it alone: to a file in `folder`, or to a scratch database
+    /// on the same server whose name goes on with `mark`.
     ///
     /// # Errors
     ///
     /// It can't be read, or is not known before the journal of a crash was put back; there is no room
-    /// for the copy.
-    pub fn copy_to(&self, path: &Path) -> Result<Self, StoreError> {
+    /// for the copy, or the login may not make it; a signal came. Nothing is left of the copy.
+    pub fn copy(&self, folder: &Path, mark: &str, signals: &Signals) -> Result<Copied, StoreError> {
         match self {
             Self::Sqlite(from) => {
-                Sqlite::open_untouched(from)?.copy_to(path)?;
-                Ok(Self::Sqlite(path.to_owned()))
+                let path = folder.join("copy.db");
+                Sqlite::open_untouched(from)?.copy_to(&path)?;
+                Ok(Copied {
+                    url: Self::Sqlite(path),
+                    scratch: None,
+                })
             }
-            Self::Postgres(_) => Err(StoreError::refused(
-                "a PostgreSQL database is not copied: rehearse with --dry-run, or on a copy that pg_dump makes",
-            )),
+            Self::Postgres(url) => {
+                let scratch = crate::postgres::Scratch::fill(url, mark, signals)?;
+                Ok(Copied {
+                    url: Self::Postgres(scratch.url().clone()),
+                    scratch: Some(scratch),
+                })
+            }
         }
     }
 
-    /// Returns the content of every table but the ledger's.
+    /// Returns the content of every table but the ledger's. What two databases of one kind hold can be
+    /// compared by it.
     ///
     /// # Errors
     ///
@@ -114,21 +153,12 @@ impl TargetUrl {
     pub fn contents(&self) -> Result<BTreeMap<String, Fingerprint>, StoreError> {
         match self {
             Self::Sqlite(path) => Sqlite::open_reader(path)?.contents(),
-            Self::Postgres(url) => {
-                let mut reader = Postgres::open_reader(url)?;
-                let mut contents = BTreeMap::new();
-                for name in reader.tables()? {
-                    if let Some(table) = reader.table(&name)? {
-                        contents.insert(name, fingerprint(&mut reader, &table)?);
-                    }
-                }
-                Ok(contents)
-            }
+            Self::Postgres(url) => Postgres::open_reader(url)?.contents(),
         }
     }
 
     /// Takes a snapshot before a run: a copy in `folder` (usually `.switchback/snapshots` beside the
-    /// target), read back and durable when this returns.
+    /// target), read back and durable when this returns. A signal ends the programs that make it.
     ///
     /// # Errors
     ///
@@ -138,10 +168,11 @@ impl TargetUrl {
         folder: Option<&Path>,
         run: &str,
         taken: i64,
+        signals: &Signals,
     ) -> Result<Snapshot, StoreError> {
         match self {
             Self::Sqlite(path) => crate::sqlite::take_snapshot(path, folder, run, taken),
-            Self::Postgres(url) => crate::postgres::take_snapshot(url, folder, run, taken),
+            Self::Postgres(url) => crate::postgres::take_snapshot(url, folder, run, taken, signals),
         }
     }
 

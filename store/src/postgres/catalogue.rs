@@ -9,9 +9,10 @@ use crate::catalogue::{Column, ForeignKey, Table, Trigger};
 use crate::{Row, StoreError};
 
 /// Tables of other people: the name as it is given here, schema first where the search path does not
-/// lead to it.
-const TABLES: &str = "SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname::text \
-    ELSE n.nspname || '.' || c.relname END AS name \
+/// lead to it, and as a statement spells it.
+pub(super) const TABLES: &str = "SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname::text \
+    ELSE n.nspname || '.' || c.relname END AS name, \
+    format('%I.%I', n.nspname, c.relname) \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' \
     AND n.nspname NOT IN ('switchback', 'pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' \

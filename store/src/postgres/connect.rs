@@ -114,7 +114,8 @@ impl Postgres {
         Ok(this)
     }
 
-    fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
+    /// Connects, for statements outside of transactions.
+    pub(super) fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
         let failed = |message: String| StoreError::Unreachable {
             message: format!("{url}: {message}"),
         };

@@ -15,6 +15,7 @@ mod portable;
 mod privileges;
 mod question;
 mod restore;
+mod scratch;
 mod snapshot;
 mod spelling;
 mod sql;
@@ -27,5 +28,6 @@ mod values;
 
 pub use connect::Postgres;
 pub(crate) use restore::{check as check_restore, restore};
+pub(crate) use scratch::Scratch;
 pub(crate) use snapshot::{folders, leftover, take as take_snapshot};
 pub use url::PostgresUrl;

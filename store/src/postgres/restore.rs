@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use contract::crash_point;
+use contract::signals::Signals;
 use postgres::types::Type;
 
 use super::connect::Postgres;
@@ -37,7 +38,7 @@ const TRIGGERS: &str = "SELECT format('%I.%I', n.nspname, r.relname), quote_iden
 /// Says why a snapshot can't be restored as things are, if so. Reads alone.
 pub(crate) fn check(url: &PostgresUrl, file: &Path) -> Result<(), StoreError> {
     let reader = Postgres::open_reader(url)?;
-    Tools::find(&reader, url)?;
+    Tools::find(&reader, url, "a snapshot", &Signals::default())?;
     let (part, _) = Part::open(file)?;
     reader.settle_down()?;
     reader.fits(&part).map(|_| ())
@@ -46,7 +47,7 @@ pub(crate) fn check(url: &PostgresUrl, file: &Path) -> Result<(), StoreError> {
 /// Puts the rows of a snapshot in the place of the present ones.
 pub(crate) fn restore(url: &PostgresUrl, wish: &Restore<'_>) -> Result<Restored, StoreError> {
     let mut target = Postgres::open(url)?;
-    let tools = Tools::find(&target, url)?;
+    let tools = Tools::find(&target, url, "a snapshot", wish.signals)?;
     let (found, _) = digest_of(wish.file).map_err(failed(wish.file))?;
     if found != wish.snapshot.sha256 {
         return Err(StoreError::refused(format!(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use contract::crash_point;
 use contract::plan::Retention;
+use contract::signals::Signals;
 
 use super::connect::Postgres;
 use super::tools::Tools;
@@ -40,9 +41,10 @@ pub(crate) fn take(
     folder: Option<&Path>,
     run: &str,
     taken: i64,
+    signals: &Signals,
 ) -> Result<Snapshot, StoreError> {
     let mut reader = Postgres::open_reader(url)?;
-    let tools = Tools::find(&reader, url)?;
+    let tools = Tools::find(&reader, url, "a snapshot", signals)?;
     let folder = make_folder(&folder.map_or_else(usual_folder, Path::to_owned))?;
     let place = folder.join(format!("{}.{run}.snapshot", file_name(url)));
     let text = place.to_str().map(str::to_owned);

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+
+use contract::signals::Signals;
 
 use super::connect::Postgres;
 use super::url::PostgresUrl;
@@ -12,12 +14,18 @@ use crate::StoreError;
 pub(super) struct Tools {
     folder: PathBuf,
     environment: Vec<(&'static str, String)>,
+    pub(super) signals: Signals,
 }
 
 impl Tools {
     /// Finds the newest: in `$PG_BIN` alone where that is set, else on the path, where `pg_config`
-    /// says, and where Debian has them.
-    pub(super) fn find(target: &Postgres, url: &PostgresUrl) -> Result<Self, StoreError> {
+    /// says, and where Debian has them. `what` they are for goes into a refusal; a signal ends them.
+    pub(super) fn find(
+        target: &Postgres,
+        url: &PostgresUrl,
+        what: &str,
+        signals: &Signals,
+    ) -> Result<Self, StoreError> {
         let asked = "SELECT current_setting('server_version_num')::int8 / 10000";
         let rows = target.ask(asked, &[])?;
         let server = rows.first().and_then(|row| row[0].int()).unwrap_or(0);
@@ -35,13 +43,14 @@ impl Tools {
                 return Ok(Self {
                     folder,
                     environment,
+                    signals: signals.clone(),
                 });
             }
             Some((version, folder)) => format!("{} has those of {version}", folder.display()),
             None => "none are found".into(),
         };
         Err(StoreError::refused(format!(
-            "a snapshot of this server needs pg_dump and pg_restore of PostgreSQL {server} or later, {found}: install \
+            "{what} of this server needs pg_dump and pg_restore of PostgreSQL {server} or later, {found}: install \
              them (Debian: apt-get install postgresql-client-{server}), or name their folder in $PG_BIN"
         )))
     }
@@ -62,15 +71,24 @@ impl Tools {
 
     /// Runs a command to its end and returns what it said on stdout.
     pub(super) fn run(&self, program: &str, args: &[&str]) -> Result<String, StoreError> {
-        let output = self.command(program).args(args).output();
-        let output = output.map_err(|error| self.failed(program, &error.to_string()))?;
+        let mut command = self.command(program);
+        command.args(args).stdout(Stdio::piped());
+        let output = self
+            .signals
+            .output(command.stderr(Stdio::piped()))
+            .map_err(|error| self.failed(program, &error.to_string()))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
+        Err(self.ended_badly(program, &output))
+    }
+
+    /// Says how a program ended that failed, and the last that it said.
+    fn ended_badly(&self, program: &str, output: &Output) -> StoreError {
         let said = String::from_utf8_lossy(&output.stderr);
         let said: Vec<&str> = said.trim().lines().collect();
         let said = said[said.len().saturating_sub(3)..].join("; ");
-        Err(self.failed(program, &format!("{}: {said}", output.status)))
+        self.failed(program, &format!("{}: {said}", output.status))
     }
 
     pub(super) fn failed(&self, program: &str, why: &str) -> StoreError {

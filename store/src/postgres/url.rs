@@ -185,6 +185,15 @@ impl PostgresUrl {
         Ok(None)
     }
 
+    /// Returns where another database of the same server is, by the same login. The password comes
+    /// along: the password file may have it for this database alone.
+    pub(super) fn beside(&self, database: &str) -> Result<Self, String> {
+        let mut other = self.0.clone();
+        other.insert("dbname", database.to_owned());
+        other.extend(self.password()?.map(|password| ("password", password)));
+        Ok(Self(other))
+    }
+
     /// What libpq's programs find in their environment: where the database is, and the password.
     pub(super) fn environment(&self) -> Result<Vec<(&'static str, String)>, String> {
         let hosts = self.hosts()?;

@@ -212,7 +212,12 @@ impl Database {
                FOR r IN SELECT c.oid::regclass AS name FROM pg_class c WHERE c.relkind IN ('r', 'p', 'S', 'v')
                  AND c.relnamespace = 'public'::regnamespace AND NOT EXISTS (SELECT 1 FROM pg_depend d
                    WHERE d.objid = c.oid AND d.deptype IN ('a', 'i') AND c.relkind = 'S')
-               LOOP EXECUTE format('ALTER TABLE %s OWNER TO {role}', r.name); END LOOP; END $$;",
+               LOOP EXECUTE format('ALTER TABLE %s OWNER TO {role}', r.name); END LOOP;
+               FOR r IN SELECT oid::regtype AS name FROM pg_type WHERE typtype IN ('e', 'd')
+                 AND typnamespace = 'public'::regnamespace
+               LOOP EXECUTE format('ALTER TYPE %s OWNER TO {role}', r.name); END LOOP;
+               FOR r IN SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+               LOOP EXECUTE format('ALTER FUNCTION %s OWNER TO {role}', r.name); END LOOP; END $$;",
             self.name
         ));
         role

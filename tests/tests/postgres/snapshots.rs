@@ -340,6 +340,50 @@ fn a_pg_dump_that_dies_midway_leaves_no_run_and_no_file() {
 }
 
 #[test]
+fn a_signal_ends_pg_dump_at_once_and_leaves_nothing() {
+    let (room, database) = members();
+    let url = database.url();
+    let bin = fake(
+        &room,
+        "for a; do case $a in --file=*) f=${a#--file=};; esac; done; echo half >\"$f\"; exec sleep 60",
+    );
+    let args = ["B", "--to", &url, "--snapshot"];
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let mut apply = command("apply", &room.path(""), args);
+        let child = spawn(apply.env("PG_BIN", &bin));
+        let began = Instant::now();
+        while folder(&room).is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(30), "no pg_dump");
+        }
+        tests::postgres::kill(signal, &child.id().to_string());
+        let _ = finish(child, None)
+            .code(code)
+            .says(&["stopped before the run began"]);
+        assert!(began.elapsed() < Duration::from_secs(30), "it waited");
+        assert_eq!(folder(&room), [""; 0], "a file is left");
+        assert!(no_ledger(&database));
+    }
+    // In a restore: the present is copied before anything is changed.
+    let run = on(&room, &database, "apply", &["B", "--snapshot"])
+        .code(0)
+        .id();
+    let (path, now) = (path(&database, &run), database.dump());
+    let args = ["--snapshot", &path, "--to", &url];
+    let mut rollback = command("rollback", &room.path(""), args);
+    let child = spawn(rollback.env("PG_BIN", &bin));
+    let began = Instant::now();
+    while !folder(&room).iter().any(|name| name.contains(".tmp")) {
+        assert!(began.elapsed() < Duration::from_secs(30), "no pg_dump");
+    }
+    tests::postgres::kill("TERM", &child.id().to_string());
+    let _ = finish(child, None)
+        .code(143)
+        .says(&["stopped, and nothing was changed"]);
+    assert_eq!(folder(&room).len(), 1, "the snapshot alone");
+    same(&database.dump(), &now, "nothing was changed");
+}
+
+#[test]
 fn the_password_is_in_no_process_list_and_no_output() {
     let (room, database) = members();
     let log = room.path("log");

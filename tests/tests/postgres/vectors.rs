@@ -191,3 +191,19 @@ fn a_snapshot_needs_programs_as_new_as_the_server() {
     let _ = run(bin_of_vectors(), "rollback", &args).code(0);
     same(&database.dump(), &before, "restored");
 }
+
+#[test]
+fn a_rehearsal_by_newer_programs_than_the_server_and_with_vectors() {
+    let (_, members) = super::members();
+    let (room, vectors) = example_on(Database::with_vectors, "lessons", &schema());
+    let (other, _) = super::members();
+    for (room, database) in [(&room, &vectors), (&other, &members)] {
+        let before = database.dump();
+        let url = database.url();
+        let args = ["B", "--rehearse", "--to", &url];
+        let mut apply = command("apply", &room.path(""), args);
+        let done = finish(spawn(apply.env("PG_BIN", bin_of_vectors())), None).code(0);
+        assert!(done.out.contains("every table is as it was"));
+        same(&database.dump(), &before, "the target is only read");
+    }
+}
