@@ -1,7 +1,7 @@
 //! Columns and tables come with a run and go with it, or nothing is written.
 
-use tests::db::same;
 use tests::Case;
+use tests::db::same;
 
 use super::{PLAN, last, members, room, room_with};
 
