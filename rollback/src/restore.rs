@@ -49,7 +49,7 @@ pub(crate) fn restore(
     drop(sql);
     let taken = chrono::DateTime::from_timestamp_millis(snapshot.taken).unwrap_or_default();
     let taken = taken.format("%Y-%m-%dT%H:%M:%SZ");
-    url.check_restore(file).map_err(refused)?;
+    url.check_restore(file, run).map_err(refused)?;
     if args.check {
         let undone: Vec<&str> = runs
             .iter()

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use contract::plan::Retention;
 use contract::signals::Signals;
 
+use crate::ledger::Run;
 use crate::undo::Undo;
 use crate::{
     Fingerprint, Postgres, PostgresUrl, Restore, Restored, Snapshot, Sql, Sqlite, StoreError,
@@ -195,15 +196,16 @@ impl TargetUrl {
         }
     }
 
-    /// Says why a snapshot can't be restored as the target is now, if that can be told beforehand.
+    /// Says why the snapshot of before a run can't be restored as the target is now, if that can be told
+    /// beforehand.
     ///
     /// # Errors
     ///
     /// Why; what the target said.
-    pub fn check_restore(&self, file: &Path) -> Result<(), StoreError> {
+    pub fn check_restore(&self, file: &Path, run: &Run) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(url) => crate::postgres::check_restore(url, file),
+            Self::Postgres(url) => crate::postgres::check_restore(url, file, run.seq),
         }
     }
 

@@ -187,6 +187,11 @@ impl Postgres {
         self.batch(&self.settings.replace("SET LOCAL", "SET"))
     }
 
+    /// Makes the settings again that [`Postgres::settle_down`] left.
+    pub(super) fn usual(&self) -> Result<(), StoreError> {
+        self.batch(&format!("RESET search_path; {}", self.settings))
+    }
+
     /// Asks what no index serves: the plan may read whole tables, once.
     pub(super) fn ask_widely(
         &self,

@@ -9,6 +9,7 @@ mod definition;
 mod encode;
 mod engine;
 mod error;
+mod going;
 mod ledger;
 mod part;
 mod portable;

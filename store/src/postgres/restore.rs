@@ -1,8 +1,9 @@
 //! Going back to a snapshot of a PostgreSQL database: rows and sequences are the snapshot's, the
 //! history is the present one, and both change in one transaction of our own.
 //!
-//! What others made of the schema since (tables, views, functions, grants) stays. Nothing is dropped
-//! and made anew but foreign keys, which are checked once all rows are there.
+//! What others made of the schema since (tables, views, functions, grants) stays; what runs added to it
+//! goes with them. Nothing is dropped and made anew but foreign keys, which are checked once all rows are
+//! there.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -14,6 +15,7 @@ use contract::signals::Signals;
 use postgres::types::Type;
 
 use super::connect::Postgres;
+use super::going::Going;
 use super::part::{Content, Part};
 use super::snapshot::{file_name, usual_folder};
 use super::tools::Tools;
@@ -35,13 +37,14 @@ const TRIGGERS: &str = "SELECT format('%I.%I', n.nspname, r.relname), quote_iden
     FROM pg_trigger t JOIN pg_class r ON r.oid = t.tgrelid JOIN pg_namespace n ON n.oid = r.relnamespace \
     WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgrelid = ANY ($1::oid[]) ORDER BY 1, 2";
 
-/// Says why a snapshot can't be restored as things are, if so. Reads alone.
-pub(crate) fn check(url: &PostgresUrl, file: &Path) -> Result<(), StoreError> {
-    let reader = Postgres::open_reader(url)?;
+/// Says why the snapshot of before a run can't be restored as things are, if so. Reads alone.
+pub(crate) fn check(url: &PostgresUrl, file: &Path, first: i64) -> Result<(), StoreError> {
+    let mut reader = Postgres::open_reader(url)?;
     Tools::find(&reader, url, "a snapshot", &Signals::default())?;
     let (part, _) = Part::open(file)?;
+    let going = reader.going(first, &part)?;
     reader.settle_down()?;
-    reader.fits(&part).map(|_| ())
+    reader.fits(&part, &going).map(|_| ())
 }
 
 /// Puts the rows of a snapshot in the place of the present ones.
@@ -83,20 +86,29 @@ impl Postgres {
         {
             return Err(held.locked(false));
         }
+        let going = self.going(wish.run.seq, part)?;
         self.settle_down()?;
-        let (now, untouched) = self.fits(part)?;
-        let names: Vec<&str> = now.iter().map(|table| table.name.as_str()).collect();
+        let (now, _) = self.fits(part, &going)?;
+        let names = now.iter().map(|table| table.name.as_str());
+        let names: Vec<&str> = names.chain(going.iter().map(Going::table)).collect();
         if !names.is_empty() {
             // Others read on, and pg_dump does, but nobody writes.
             let all = names.join(", ");
             self.batch(&format!("LOCK TABLE {all} IN EXCLUSIVE MODE"))?;
         }
+        // Nobody builds anything any more: what was found is found again.
+        self.usual()?;
+        let going = self.going(wish.run.seq, part)?;
+        self.settle_down()?;
+        let (now, untouched) = self.fits(part, &going)?;
         let folder = make_folder(&usual_folder())?;
         let place = folder.join(safety_name(&file_name(url), wish.now));
         let temporary = Temporary::beside(&place)?;
         self.dump(tools, &temporary.path)?;
         temporary.commit(&place)?;
         crash_point!("restore.kept", failed(wish.file));
+        self.take_away(&going)?;
+        crash_point!("restore.taken", failed(wish.file));
         // Named as what a crash leaves of the copy, so that prune finds it.
         let list = folder.join(format!("{}.list", file_name(url)));
         self.replace(tools, part, &now, (wish.file, &list))?;
@@ -111,8 +123,7 @@ impl Postgres {
             }
             rows += table.rows;
         }
-        self.batch("RESET search_path")?;
-        self.batch(&self.settings)?;
+        self.usual()?;
         self.take_part(wish.file)?;
         crash_point!("restore.history", failed(wish.file));
         let then: Then = part
@@ -130,13 +141,18 @@ impl Postgres {
     /// Makes sure that every table, column and sequence of the snapshot is there, and that none has
     /// got a column whose values would be lost. Returns the tables as they are now, and the names of
     /// those that were made since.
-    fn fits(&self, part: &Part) -> Result<(Vec<Content>, Vec<String>), StoreError> {
+    fn fits(
+        &self,
+        part: &Part,
+        going: &[Going],
+    ) -> Result<(Vec<Content>, Vec<String>), StoreError> {
         let now: BTreeMap<String, Content> = self
             .layout()?
             .into_iter()
             .map(|table| (table.name.clone(), table))
             .collect();
-        let (mut faults, mut found) = (Vec::new(), Vec::new());
+        let mut faults: Vec<String> = going.iter().filter_map(Going::fault).collect();
+        let mut found = Vec::new();
         for table in &part.tables {
             let name = &table.name;
             let Some(present) = now.get(name) else {
@@ -148,7 +164,8 @@ impl Postgres {
                     faults.push(format!("column {column} of {name} is gone"));
                 }
             }
-            let new = |column: &&String| !table.columns.contains(*column);
+            let goes = |column: &str| going.iter().any(|one| one.is(name, Some(column)));
+            let new = |column: &&String| !table.columns.contains(*column) && !goes(column);
             for column in present.columns.iter().filter(new) {
                 let used = format!("SELECT 1 FROM ONLY {name} WHERE {column} IS NOT NULL LIMIT 1");
                 if !self.ask(&used, &[])?.is_empty() {
@@ -171,7 +188,10 @@ impl Postgres {
                 faults.join("\n")
             )));
         }
-        let known = |name: &&String| !part.tables.iter().any(|table| table.name == **name);
+        let known = |name: &&String| {
+            !part.tables.iter().any(|table| table.name == **name)
+                && !going.iter().any(|one| one.is(name, None))
+        };
         Ok((found, now.keys().filter(known).cloned().collect()))
     }
 

@@ -1,9 +1,9 @@
 //! What others built on what a run added is never dropped.
 
-use tests::Case;
 use tests::db::same;
+use tests::{Case, Target};
 
-use super::applied;
+use super::{applied, room};
 
 tests::both!(what_others_built_on_it_is_never_dropped,);
 
@@ -121,6 +121,37 @@ fn what_others_built_on_it_is_never_dropped(case: Case) {
         );
         room.sql(undo);
         let _ = room.on("rollback", &[&run]).code(0);
+        same(&room.dump(), &before, sql);
+    }
+}
+
+#[test]
+fn level_2_never_drops_what_others_built_on_it() {
+    // Rows are the snapshot's, also in what the run added.
+    let rows = |(_, says, _): &&Built| says.contains("staying in it");
+    let built = BUILT_ANYWHERE.iter().filter(|one| !rows(one));
+    // Some of each kind: what is found is found as at level 1.
+    for (sql, says, undo) in built.chain(BUILT_POSTGRES).step_by(2) {
+        let room = room(Case::new(Target::Postgres, ""));
+        let before = room.dump();
+        let _ = room.on("apply", &["B", "--snapshot"]).code(0);
+        let folder = room.path(".switchback/snapshots");
+        let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+        let file = file.path().display().to_string();
+        room.sql(sql);
+        let now = room.dump();
+        let what = says.split_once("these: ").map_or(*says, |(_, what)| what);
+        for check in [&[][..], &["--check"]] {
+            let args = [&["--snapshot", file.as_str()][..], check].concat();
+            let _ = room.on("rollback", &args).code(4).says(&[
+                "can't go before these: ",
+                what,
+                "nothing was changed",
+            ]);
+        }
+        same(&room.dump(), &now, "nothing was changed");
+        room.sql(undo);
+        let _ = room.on("rollback", &["--snapshot", &file]).code(0);
         same(&room.dump(), &before, sql);
     }
 }
