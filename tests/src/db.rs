@@ -17,11 +17,18 @@ fn open(path: &Path) -> Connection {
 /// Runs statements, foreign keys enforced.
 #[track_caller]
 pub fn run(path: &Path, sql: &str) {
+    try_run(path, sql).unwrap();
+}
+
+/// Runs statements that may be refused, foreign keys enforced.
+///
+/// # Errors
+///
+/// SQLite's.
+pub fn try_run(path: &Path, sql: &str) -> rusqlite::Result<()> {
     let connection = open(path);
-    connection
-        .pragma_update(None, "foreign_keys", true)
-        .unwrap();
-    connection.execute_batch(sql).unwrap();
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.execute_batch(sql)
 }
 
 /// Returns the rows of a query, each value as SQLite would quote it.

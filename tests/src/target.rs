@@ -127,6 +127,34 @@ impl Db {
         }
     }
 
+    /// Runs statements that the database may refuse, and returns what it said then.
+    ///
+    /// # Errors
+    ///
+    /// The database's message.
+    pub fn try_sql(&self, sql: &str) -> Result<(), String> {
+        match self {
+            Self::Sqlite(path) => db::try_run(path, sql).map_err(|error| error.to_string()),
+            Self::Postgres(database) => database.try_sql(&spelled(sql)),
+        }
+    }
+
+    /// Tells whether a table has a column.
+    #[must_use]
+    #[track_caller]
+    pub fn has_column(&self, table: &str, column: &str) -> bool {
+        let sql = match self {
+            Self::Sqlite(_) => {
+                format!("SELECT count(*) FROM pragma_table_info('{table}') WHERE name = '{column}'")
+            }
+            Self::Postgres(_) => format!(
+                "SELECT count(*) FROM pg_attribute WHERE attrelid = '\"{table}\"'::regclass \
+                 AND attname = '{column}' AND NOT attisdropped"
+            ),
+        };
+        self.ask(&sql) == "1"
+    }
+
     /// Returns the rows of a query, each value as text.
     #[must_use]
     #[track_caller]
@@ -220,6 +248,13 @@ impl Db {
                 database.settle();
                 Self::Postgres(database.copy())
             }
+        }
+    }
+
+    /// Removes the database from its server; a file goes with its folder.
+    pub fn remove(self) {
+        if let Self::Postgres(database) = self {
+            database.remove();
         }
     }
 

@@ -85,9 +85,7 @@ impl Place {
     /// Removes the folder and the database.
     pub fn remove(self) {
         fs::remove_dir_all(self.folder).unwrap();
-        if let Db::Postgres(database) = self.db {
-            database.remove();
-        }
+        self.db.remove();
     }
 }
 

@@ -139,6 +139,16 @@ impl Database {
     /// Runs statements by `psql`, as somebody else would.
     #[track_caller]
     pub fn sql(&self, sql: &str) {
+        self.try_sql(sql)
+            .unwrap_or_else(|said| panic!("{sql}\n{said}"));
+    }
+
+    /// Runs statements by `psql` that the server may refuse.
+    ///
+    /// # Errors
+    ///
+    /// What `psql` said.
+    pub fn try_sql(&self, sql: &str) -> Result<(), String> {
         let mut command = self.client("psql");
         command.args(["-X", "-q", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1"]);
         command
@@ -150,11 +160,10 @@ impl Database {
         input.write_all(sql.as_bytes()).unwrap();
         drop(input);
         let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "{sql}\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8(output.stderr).unwrap())
     }
 
     /// Returns the rows of a query, each value as text.
