@@ -34,6 +34,11 @@ impl Held {
         Self { child, gate }
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
         signal(&self.child, name);

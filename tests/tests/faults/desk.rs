@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tests::lab::{Place, RUN, batches, ledger, memory, run};
-use tests::{Done, command, db};
+use tests::lab::{Place, RUN, batches, ledger, memory, run, whole};
+use tests::postgres::Database;
+use tests::{Case, Db, Done, Target, command, db};
 
 use crate::listener::Listener;
 
@@ -41,18 +42,20 @@ pub enum Task {
 pub struct Desk {
     folder: tempfile::TempDir,
     listener: Listener,
-    /// What the tables hold before the run, after it, and once somebody has edited them.
+    /// The databases before the run, after it, and once somebody has edited that.
+    bases: [Db; 3],
+    /// What their tables hold.
     before: String,
     after: String,
     edited: String,
     ledger: String,
-    /// The hash of the snapshot.
-    snapshot: String,
+    /// The snapshot's file.
+    snapshot: PathBuf,
 }
 
 impl Desk {
-    /// Makes the bundle, `before.db`, and `after/` with `t.db` and its snapshot by an undisturbed run.
-    pub fn new() -> Self {
+    /// Makes the bundle, and the databases and the snapshot by an undisturbed run in `after/`.
+    pub fn new(case: Case) -> Self {
         let folder = memory();
         let root = folder.path();
         let listener = Listener::new();
@@ -62,8 +65,11 @@ impl Desk {
             &format!("{PLAN}{}", hooks(listener.port())),
         );
         write("people.csv", "id,name,size\n1,Ann,4\n2,Bo,5\n");
-        db::run(
-            &root.join("before.db"),
+        let base = match case.target {
+            Target::Sqlite => Db::Sqlite(root.join("before.db")),
+            Target::Postgres => Db::Postgres(Database::with("")),
+        };
+        base.sql(
             "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, size TEXT); \
              INSERT INTO person VALUES ('old', 'Ann', NULL), ('other', 'Eve', '9');",
         );
@@ -74,24 +80,21 @@ impl Desk {
             Some(records.out.into_bytes()),
         )
         .code(0);
-        let mut desk = Self {
-            before: db::dump(&root.join("before.db")),
-            after: String::new(),
-            edited: String::new(),
-            ledger: String::new(),
-            snapshot: String::new(),
-            folder,
-            listener,
-        };
-        let place = desk.place(Task::Apply, "after");
-        let _ = run(&mut desk.command("apply", Task::Apply, &place), None).code(0);
-        desk.after = place.db.dump();
-        desk.ledger = ledger(&place.db);
-        desk.snapshot = db::content_hash(&snapshot(&place));
-        fs::copy(place.file(), place.path("after.db")).unwrap();
+        let place = Place::with(root.join("after"), &base);
+        let _ = run(&mut apply(root, "apply", &place), None).code(0);
+        let (before, after, ledger) = (base.dump(), place.db.dump(), ledger(&place.db));
+        let done = place.db.copy(&root.join("after.db"));
         place.db.sql("UPDATE person SET size = 'more'");
-        desk.edited = place.db.dump();
-        desk
+        Self {
+            listener,
+            before,
+            after,
+            edited: place.db.dump(),
+            ledger,
+            snapshot: snapshot(&place),
+            bases: [base, done, place.db],
+            folder,
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -100,21 +103,10 @@ impl Desk {
 
     /// Makes a folder with what a task begins with.
     pub fn place(&self, task: Task, name: &str) -> Place {
-        let place = Place::sqlite(self.path(name));
-        fs::create_dir(&place.folder).unwrap();
-        let from = match task {
-            Task::Apply => "before.db",
-            Task::Rollback => "after/after.db",
-            Task::Restore => "after/t.db",
-        };
-        fs::copy(self.path(from), place.file()).unwrap();
+        let place = Place::with(self.path(name), &self.bases[task as usize]);
         if task != Task::Apply {
             fs::create_dir_all(kept(&place)).unwrap();
-            fs::copy(
-                snapshot(&Place::sqlite(self.path("after"))),
-                snapshot(&place),
-            )
-            .unwrap();
+            fs::copy(&self.snapshot, snapshot(&place)).unwrap();
             fs::copy(self.path("after/log"), place.path("log")).unwrap();
         }
         self.listener.forget();
@@ -125,11 +117,7 @@ impl Desk {
     pub fn command(&self, program: &str, task: Task, place: &Place) -> Command {
         let url = &place.url;
         if task == Task::Apply {
-            let bundle = self.path("B");
-            let mut apply = command(program, &place.folder, [bundle.as_os_str()]);
-            apply.args(["--to", url, "--run-id", RUN, "--snapshot"]);
-            apply.args(["--now", "2099-05-01T00:00:00Z"]);
-            return apply;
+            return apply(self.folder.path(), program, place);
         }
         let file = snapshot(place);
         let what = match task {
@@ -144,7 +132,7 @@ impl Desk {
     /// Judges what a fault left, before anything mends it.
     pub fn judge(&self, task: Task, place: &Place, done: &Done, point: &str) -> Vec<[String; 3]> {
         let killed = point.to_lowercase().starts_with("kill");
-        assert_eq!(place.db.ask("PRAGMA integrity_check"), "ok");
+        whole(&place.db);
         let there = task != Task::Apply || place.run_is_there();
         let status = if there { place.status() } else { String::new() };
         let dump = place.db.dump();
@@ -192,14 +180,13 @@ impl Desk {
                 assert!(killed, "{name} is left");
                 continue;
             }
-            assert_eq!(db::ask(&file, "PRAGMA integrity_check"), "ok");
             if name.contains("before-restore") {
                 assert!(task == Task::Restore);
-                db::same(&db::dump(&file), &self.edited, "the safety copy");
+                db::same(&holds(place, &file), &self.edited, "the safety copy");
                 continue;
             }
             own += 1;
-            assert_eq!(db::content_hash(&file), self.snapshot, "{name}");
+            db::same(&holds(place, &file), &self.before, name);
             if !there {
                 // It is whole, but no run's: nobody is offered it, nobody can go back to it.
                 let mut restore = self.command("rollback", Task::Restore, place);
@@ -222,10 +209,8 @@ impl Desk {
         twice: bool,
     ) -> Vec<[String; 3]> {
         let heard = self.heard(place);
-        let rows = db::rows(
-            place.file(),
-            "SELECT event, hook, status FROM switchback_hooks ORDER BY no",
-        );
+        let hooks = "SELECT event, hook, status FROM switchback_hooks ORDER BY no";
+        let rows = place.db.rows(hooks);
         let mut rows: Vec<[String; 3]> = rows
             .into_iter()
             .map(|row| row.try_into().unwrap())
@@ -294,8 +279,9 @@ impl Desk {
         if task == Task::Apply {
             db::same(&place.db.dump(), &self.after, "after resume");
             assert_eq!(ledger(&place.db), self.ledger, "after resume");
-            let path = "SELECT json_extract(snapshot, '$.path') FROM switchback_runs";
-            assert_eq!(place.db.ask(path), snapshot(place).to_str().unwrap());
+            let noted = place.db.ask("SELECT snapshot FROM switchback_runs");
+            let noted: serde_json::Value = serde_json::from_str(&noted).unwrap();
+            assert_eq!(noted["path"], snapshot(place).to_str().unwrap());
             let _ = run(&mut self.command("rollback", Task::Rollback, place), None).code(0);
             self.judge_hooks(place, Some(&after), false);
         }
@@ -352,7 +338,36 @@ fn kept(place: &Place) -> PathBuf {
 
 /// The run's snapshot.
 fn snapshot(place: &Place) -> PathBuf {
-    kept(place).join(format!("t.db.{RUN}.snapshot"))
+    let name = match &place.db {
+        Db::Sqlite(_) => "t.db",
+        Db::Postgres(database) => &database.name,
+    };
+    kept(place).join(format!("{name}.{RUN}.snapshot"))
+}
+
+/// What a snapshot holds, which must be whole: read by the database's own means.
+fn holds(place: &Place, file: &Path) -> String {
+    match &place.db {
+        Db::Sqlite(_) => {
+            assert_eq!(db::ask(file, "PRAGMA integrity_check"), "ok");
+            db::dump(file)
+        }
+        Db::Postgres(_) => {
+            let empty = Database::with("");
+            assert_eq!(empty.restored_by_hand(file.to_str().unwrap()), "");
+            let content = empty.content();
+            empty.remove();
+            content
+        }
+    }
+}
+
+/// The command of applying.
+fn apply(root: &Path, program: &str, place: &Place) -> Command {
+    let mut apply = command(program, &place.folder, [root.join("B").as_os_str()]);
+    apply.args(["--to", &place.url, "--run-id", RUN, "--snapshot"]);
+    apply.args(["--now", "2099-05-01T00:00:00Z"]);
+    apply
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -1,23 +1,25 @@
 //! Snapshots, restores and hooks: layer 1 (crash points) and layer 2 (system calls) for `apply
 //! --snapshot`, `rollback` and `rollback --snapshot`, each with hooks.
 
-use tests::Done;
-use tests::lab::{Place, count, each, long, run};
+use std::collections::BTreeMap;
+
+use tests::lab::{Place, count, each, long, run, some};
+use tests::{Case, Done, both};
 
 use crate::calls;
 use crate::desk::{Desk, Task};
 use crate::steps::points;
 
-fn at_every_step(test: &str, task: Task, kind: &str) {
-    let desk = Desk::new();
+fn at_every_step(case: Case, task: Task, kind: &str) {
+    let desk = Desk::new(case);
     let program = format!("crash/{}", task.program());
     let place = desk.place(task, "count");
     let steps = count(&mut desk.command(&program, task, &place), &place);
-    each(test, points(kind, steps), |point| {
+    each(case.test, some(case, points(kind, steps), 3), |point| {
         let place = desk.place(task, point);
         let mut command = desk.command(&program, task, &place);
         let done = run(command.env("SWITCHBACK_CRASH", point), None);
-        judge(&desk, task, &place, &done, point);
+        judge(&desk, task, place, &done, point);
     });
 }
 
@@ -32,122 +34,138 @@ const CALLS: &[&str] = &[
     "chmod",
 ];
 
+/// What is done to which calls.
+type Kinds = Vec<(&'static str, &'static [&'static str])>;
+
+/// Tells whether hooks make such calls, too.
+fn hooks_make(call: &str) -> bool {
+    call == "write" || calls::TALK.contains(&call)
+}
+
 /// The plain program at every call of each kind.
-fn at_every_call(test: &str, task: Task, kinds: &[(&str, &[&str])]) {
-    let desk = Desk::new();
-    let command = |place: &Place, call: &str| {
+fn at_every_call(case: Case, task: Task) {
+    let desk = Desk::new(case);
+    let command = |place: &Place, of_hooks: bool| {
         let mut command = desk.command(task.program(), task, place);
-        // Hooks write, too: left out here, they are due for whoever goes on.
-        command.args((call == "write").then_some("--no-hooks"));
+        // Left out here, they are due for whoever goes on.
+        command.args(of_hooks.then_some("--no-hooks"));
         command
     };
+    let kinds = case.either(of_file(), of_server());
+    let mut counted = BTreeMap::new();
+    for of_hooks in [false, true] {
+        let calls = kinds.iter().flat_map(|(_, calls)| calls.iter().copied());
+        let calls: Vec<&str> = calls.filter(|call| hooks_make(call) == of_hooks).collect();
+        let place = desk.place(task, &format!("count-{of_hooks}"));
+        let log = desk.path("log");
+        let found = calls::count(&command(&place, of_hooks), &[], &calls, &log, None);
+        counted.extend(found);
+    }
     let mut all = Vec::new();
     for (what, calls) in kinds {
-        for call in *calls {
-            let place = desk.place(task, &format!("count-{what}-{call}"));
-            let log = desk.path("log");
-            let counted = calls::count(&command(&place, call), &[], &[call], &log, None);
+        for call in calls {
             // Pages within a transaction are alike.
             let every = if long() || *call != "pwrite64" { 1 } else { 6 };
             all.extend(
-                calls::points(&[(what, &[call])], &counted)
+                calls::points(&[(what, &[*call])], &counted)
                     .into_iter()
                     .step_by(every),
             );
         }
     }
-    each(test, all, |point| {
+    each(case.test, some(case, all, 6), |point| {
         let place = desk.place(task, point);
         let call = point.split(':').nth(1).unwrap();
-        let done = run(&mut calls::inject(&command(&place, call), &[], point), None);
-        judge(&desk, task, &place, &done, point);
+        let command = command(&place, hooks_make(call));
+        let done = run(&mut calls::inject(&command, &[], point), None);
+        judge(&desk, task, place, &done, point);
     });
 }
 
-fn judge(desk: &Desk, task: Task, place: &Place, done: &Done, point: &str) {
-    let hooks = desk.judge(task, place, done, point);
-    desk.mend(task, place, &hooks);
-    std::fs::remove_dir_all(&place.folder).unwrap();
+fn judge(desk: &Desk, task: Task, place: Place, done: &Done, point: &str) {
+    let hooks = desk.judge(task, &place, done, point);
+    desk.mend(task, &place, &hooks);
+    place.remove();
 }
 
-#[test]
-fn apply_with_a_snapshot_and_hooks_killed_at_every_step() {
-    let test = "desks::apply_with_a_snapshot_and_hooks_killed_at_every_step";
-    at_every_step(test, Task::Apply, "kill");
+fn apply_with_a_snapshot_and_hooks_killed_at_every_step(case: Case) {
+    at_every_step(case, Task::Apply, "kill");
 }
 
-#[test]
-fn apply_with_a_snapshot_and_hooks_with_every_call_failing_once() {
-    let test = "desks::apply_with_a_snapshot_and_hooks_with_every_call_failing_once";
-    at_every_step(test, Task::Apply, "fail");
+fn apply_with_a_snapshot_and_hooks_with_every_call_failing_once(case: Case) {
+    at_every_step(case, Task::Apply, "fail");
 }
 
-#[test]
-fn apply_with_a_snapshot_and_hooks_with_all_calls_failing_from_every_step_on() {
-    let test = "desks::apply_with_a_snapshot_and_hooks_with_all_calls_failing_from_every_step_on";
-    at_every_step(test, Task::Apply, "dead");
+fn apply_with_a_snapshot_and_hooks_with_all_calls_failing_from_every_step_on(case: Case) {
+    at_every_step(case, Task::Apply, "dead");
 }
 
-#[test]
-fn rollback_with_hooks_killed_at_every_step() {
-    let test = "desks::rollback_with_hooks_killed_at_every_step";
-    at_every_step(test, Task::Rollback, "kill");
+fn rollback_with_hooks_killed_at_every_step(case: Case) {
+    at_every_step(case, Task::Rollback, "kill");
 }
 
-#[test]
-fn rollback_with_hooks_with_every_call_failing_once() {
-    let test = "desks::rollback_with_hooks_with_every_call_failing_once";
-    at_every_step(test, Task::Rollback, "fail");
+fn rollback_with_hooks_with_every_call_failing_once(case: Case) {
+    at_every_step(case, Task::Rollback, "fail");
 }
 
-#[test]
-fn rollback_with_hooks_with_all_calls_failing_from_every_step_on() {
-    let test = "desks::rollback_with_hooks_with_all_calls_failing_from_every_step_on";
-    at_every_step(test, Task::Rollback, "dead");
+fn rollback_with_hooks_with_all_calls_failing_from_every_step_on(case: Case) {
+    at_every_step(case, Task::Rollback, "dead");
 }
 
-#[test]
-fn restore_killed_at_every_step() {
-    let test = "desks::restore_killed_at_every_step";
-    at_every_step(test, Task::Restore, "kill");
+fn restore_killed_at_every_step(case: Case) {
+    at_every_step(case, Task::Restore, "kill");
 }
 
-#[test]
-fn restore_with_every_call_failing_once() {
-    let test = "desks::restore_with_every_call_failing_once";
-    at_every_step(test, Task::Restore, "fail");
+fn restore_with_every_call_failing_once(case: Case) {
+    at_every_step(case, Task::Restore, "fail");
 }
 
-#[test]
-fn restore_with_all_calls_failing_from_every_step_on() {
-    let test = "desks::restore_with_all_calls_failing_from_every_step_on";
-    at_every_step(test, Task::Restore, "dead");
+fn restore_with_all_calls_failing_from_every_step_on(case: Case) {
+    at_every_step(case, Task::Restore, "dead");
 }
 
-#[test]
-fn apply_with_a_snapshot_and_hooks_killed_or_given_an_error_at_every_system_call() {
-    let test =
-        "desks::apply_with_a_snapshot_and_hooks_killed_or_given_an_error_at_every_system_call";
-    at_every_call(test, Task::Apply, &kinds());
+fn apply_with_a_snapshot_and_hooks_killed_or_given_an_error_at_every_system_call(case: Case) {
+    at_every_call(case, Task::Apply);
 }
 
-#[test]
-fn rollback_with_hooks_killed_or_given_an_error_at_every_system_call() {
-    let test = "desks::rollback_with_hooks_killed_or_given_an_error_at_every_system_call";
-    at_every_call(test, Task::Rollback, &kinds());
+fn rollback_with_hooks_killed_or_given_an_error_at_every_system_call(case: Case) {
+    at_every_call(case, Task::Rollback);
 }
 
-#[test]
-fn restore_killed_or_given_an_error_at_every_system_call() {
-    let test = "desks::restore_killed_or_given_an_error_at_every_system_call";
-    at_every_call(test, Task::Restore, &kinds());
+fn restore_killed_or_given_an_error_at_every_system_call(case: Case) {
+    at_every_call(case, Task::Restore);
 }
 
 /// Running out of room is EIO's twin here: the long form has it, too.
-fn kinds() -> Vec<(&'static str, &'static [&'static str])> {
-    let mut kinds: Vec<(_, &[_])> = vec![("KILL", CALLS), ("KILL", &["write"]), ("EIO", CALLS)];
+fn of_file() -> Kinds {
+    let mut kinds: Kinds = vec![("KILL", CALLS), ("KILL", &["write"]), ("EIO", CALLS)];
     if long() {
         kinds.push(("ENOSPC", &["pwrite64"]));
     }
     kinds
 }
+
+/// What is said to a server and what it says, and the files beside.
+fn of_server() -> Kinds {
+    vec![
+        ("KILL", calls::TALK),
+        ("KILL", &["fsync", "rename", "unlink"]),
+        ("ECONNRESET", calls::TALK),
+        ("EIO", &["fsync", "rename"]),
+    ]
+}
+
+both!(
+    apply_with_a_snapshot_and_hooks_killed_at_every_step,
+    apply_with_a_snapshot_and_hooks_with_every_call_failing_once,
+    apply_with_a_snapshot_and_hooks_with_all_calls_failing_from_every_step_on,
+    rollback_with_hooks_killed_at_every_step,
+    rollback_with_hooks_with_every_call_failing_once,
+    rollback_with_hooks_with_all_calls_failing_from_every_step_on,
+    restore_killed_at_every_step,
+    restore_with_every_call_failing_once,
+    restore_with_all_calls_failing_from_every_step_on,
+    apply_with_a_snapshot_and_hooks_killed_or_given_an_error_at_every_system_call,
+    rollback_with_hooks_killed_or_given_an_error_at_every_system_call,
+    restore_killed_or_given_an_error_at_every_system_call,
+);

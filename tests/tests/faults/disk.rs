@@ -40,7 +40,7 @@ impl Drop for Mount {
 }
 
 /// A command that runs as root: by sudo, without asking, where we are not.
-fn as_root(program: &str) -> Command {
+pub fn as_root(program: &str) -> Command {
     if is_root() {
         return Command::new(program);
     }

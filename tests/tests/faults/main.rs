@@ -22,3 +22,4 @@ mod manners;
 mod matrix;
 mod rivals;
 mod steps;
+mod talk;
