@@ -18,4 +18,5 @@ mod others;
 mod pooler;
 mod proxy;
 mod restarts;
+mod retries;
 mod tls;
