@@ -62,6 +62,10 @@ pub struct Args {
     /// Records in a batch, the unit of failure
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_size: u32,
+    /// Gather batches for so many milliseconds before they are committed together; 0: each alone. What
+    /// they wrote stays locked until then [default: 200; PostgreSQL: 0]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pub commit_every: Option<u64>,
     /// Stop at the first batch that fails (the default)
     #[arg(long, conflicts_with = "continue_on_error")]
     pub fail_fast: bool,

@@ -155,6 +155,9 @@ fn apply_args(args: &Args, folder: &Path) -> Vec<String> {
         "--checkpoint".into(),
         text(&folder.join("checkpoint")),
     ];
+    if let Some(milliseconds) = args.commit_every {
+        list.extend(["--commit-every".into(), milliseconds.to_string()]);
+    }
     if args.continue_on_error {
         list.push("--continue-on-error".into());
     }

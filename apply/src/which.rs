@@ -1,5 +1,7 @@
 //! Which run to start: a new one, or one to go on with.
 
+use std::time::Duration;
+
 use contract::bundle::Bundle;
 use contract::{Exit, Failure};
 use store::ledger::{self, Run, RunStatus};
@@ -54,6 +56,7 @@ pub(crate) fn which(
         operator: args.operator(),
         take_over: args.take_over,
         dry: args.dry_run,
+        gather: args.commit_every.map(Duration::from_millis),
     })
 }
 

@@ -4,6 +4,7 @@
 //! arrays of a call, SQLite one prepared statement a row (its [`Engine::WAVE`] is 1).
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use contract::plan::{Add, Field};
 use serde_json::Value;
@@ -261,9 +262,9 @@ pub trait Engine: Sql {
     /// How many records are resolved and written together.
     const WAVE: usize;
 
-    /// Whether batches share a commit unless asked otherwise: not where rows stay locked meanwhile
-    /// that others want to write.
-    const GATHERS: bool;
+    /// How long batches are gathered for one commit unless asked otherwise: not at all where rows stay
+    /// locked meanwhile that others want to write.
+    const GATHER: Duration;
 
     /// Starts a transaction that keeps other writers out of the rows it touches.
     ///

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use tests::db::same;
-use tests::{Case, Room};
+use tests::{Case, Db, Room, Target};
 
 tests::both!(
     show_3_two_hundred_records_are_four_batches,
@@ -15,6 +15,8 @@ tests::both!(
     show_3_mended_in_the_source_a_new_run_leaves_alone_what_stands,
     show_3_the_dry_run_says_what_would_fail,
     batch_size_never_changes_the_result,
+    batches_share_a_commit_as_asked,
+    a_failed_batch_takes_only_itself_back,
 );
 
 const PLAN: &str = r#"
@@ -219,4 +221,95 @@ fn batch_size_never_changes_the_result(case: Case) {
         room.dump()
     });
     assert!(dumps.iter().all(|dump| *dump == dumps[0]));
+}
+
+/// Applies all, and returns how many commits that took; of a file, besides those of its run's begin and end.
+fn commits(case: Case, more: &[&str]) -> u32 {
+    let room = room(case, 0, "");
+    let counter = || match &room.db {
+        // SQLite counts the transactions that changed a file in its bytes 24 to 27.
+        Db::Sqlite(path) => {
+            let bytes = std::fs::read(path).unwrap();
+            u32::from_be_bytes(bytes[24..28].try_into().unwrap())
+        }
+        Db::Postgres(_) if !room.db.has_ledger() => 0,
+        Db::Postgres(database) => {
+            let sql = "SELECT count(DISTINCT xmin::text) FROM switchback.batches";
+            database.ask(sql).parse().unwrap()
+        }
+    };
+    let before = counter();
+    let _ = room.on("apply", &[&["B"], more].concat()).code(0);
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "200");
+    counter() - before
+}
+
+fn batches_share_a_commit_as_asked(case: Case) {
+    let together = commits(case, &["--commit-every", "10000"]);
+    let alone = commits(case, &["--commit-every", "0"]);
+    assert_eq!(alone, together + 3, "four batches");
+    if case.target == Target::Postgres {
+        assert_eq!(together, 1);
+        assert_eq!(commits(case, &[]), alone, "unless asked, each alone");
+    }
+    let room = room(case, 0, "");
+    let _ = room
+        .on("apply", &["B", "--commit-every", "10001"])
+        .code(2)
+        .says(&["0..=10000"]);
+}
+
+fn a_failed_batch_takes_only_itself_back(case: Case) {
+    let room = room(case, 80, "west,80");
+    let before = room.dump();
+    let args = ["B", "--commit-every", "10000", "--batch-size", "20"];
+    let failed = room.on("apply", &args).code(3);
+    let run = failed.says(&["readings.csv:81"]).id();
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "60");
+    assert_eq!(
+        room.ask(BATCHES),
+        "1 applied, 2 applied, 3 applied, 4 failed",
+        "those before it in the group stand"
+    );
+    let more = [
+        "--resume",
+        "--continue-on-error",
+        "--max-failed-percent",
+        "50",
+    ];
+    let _ = room.on("apply", &[&args[..], &more].concat()).code(3);
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "180");
+    room.sql("INSERT INTO station VALUES ('west')");
+    let _ = room
+        .on("apply", &[&args[..], &["--resume"]].concat())
+        .code(0);
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "200");
+    let _ = room.on("verify", &[&run]).code(0);
+    let _ = room.on("rollback", &[&run]).code(0);
+    room.sql("DELETE FROM station WHERE code = 'west'");
+    same(&room.dump(), &before, "all is taken back");
+}
+
+#[test]
+fn a_batch_that_the_server_asks_for_again_is_tried_again_inside_its_group() {
+    let room = Room::with(
+        Target::Postgres,
+        &format!("accept_triggers = [\"busy\"]\n{PLAN}"),
+        &[("readings.csv", &readings(0, ""))],
+        SCHEMA,
+    );
+    // A sequence does not go back: the second try passes.
+    room.sql(
+        "CREATE SEQUENCE tries; CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF NEW.id = 'r120' AND nextval('tries') = 1 THEN RAISE 'deadlock' USING ERRCODE = '40P01'; END IF; \
+         RETURN NEW; END $$; CREATE TRIGGER busy BEFORE INSERT ON reading FOR EACH ROW EXECUTE FUNCTION busy()",
+    );
+    room.bundle("B");
+    let args = ["B", "--commit-every", "10000"];
+    let run = room.on("apply", &args).code(0).id();
+    assert_eq!(room.ask("SELECT last_value FROM tries"), "2");
+    assert_eq!(room.ask("SELECT count(*) FROM reading"), "200");
+    let commits = "SELECT count(DISTINCT xmin::text) FROM switchback_batches";
+    assert_eq!(room.ask(commits), "1");
+    let _ = room.on("verify", &[&run]).code(0);
 }

@@ -389,7 +389,7 @@ fn apply(room: &Room, to: &Db, size: u8, group: u8, more: &[&str]) -> Done {
         ["B", "--json", "--to", &url, "--batch-size", &size],
     );
     apply.args(["--now", "2024-05-01T00:00:00Z"]).args(more);
-    apply.env("SWITCHBACK_GROUP", (u64::from(group) * 100).to_string());
+    apply.args(["--commit-every", &(u64::from(group) * 100).to_string()]);
     finish(spawn(&mut apply), None)
 }
 

@@ -193,6 +193,7 @@ impl Club {
             operator: "ann".into(),
             take_over: false,
             dry: false,
+            gather: None,
         };
         assert_eq!(writer.preflight(&plan).unwrap(), Vec::<String>::new());
         writer.start(&plan, start).unwrap();

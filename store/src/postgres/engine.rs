@@ -1,5 +1,7 @@
 //! Writing to PostgreSQL.
 
+use std::time::Duration;
+
 use postgres::types::Type;
 
 use super::connect::{Postgres, quoted};
@@ -16,7 +18,7 @@ const EXCLUDE: &str = "SELECT set_config('application_name', 'switchback ' || CO
 
 impl Engine for Postgres {
     const WAVE: usize = 2_000;
-    const GATHERS: bool = false;
+    const GATHER: Duration = Duration::ZERO;
 
     fn begin(&mut self) -> Result<(), StoreError> {
         // What somebody did to a table meanwhile is seen.

@@ -1,5 +1,7 @@
 //! Writing to SQLite.
 
+use std::time::Duration;
+
 use rusqlite::config::DbConfig;
 
 use super::additions;
@@ -29,7 +31,7 @@ impl Sqlite {
 
 impl Engine for Sqlite {
     const WAVE: usize = 1;
-    const GATHERS: bool = true;
+    const GATHER: Duration = Duration::from_millis(200);
 
     fn begin(&mut self) -> Result<(), StoreError> {
         self.batch("BEGIN IMMEDIATE")?;

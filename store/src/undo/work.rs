@@ -268,7 +268,7 @@ fn gather<E: Engine>(
             other => return (other, batches),
         }
         batches += 1;
-        if batches >= most || !E::GATHERS || began.elapsed() >= pace.gather {
+        if batches >= most || E::GATHER.is_zero() || began.elapsed() >= pace.gather {
             return (Ok(Step::Done(count)), batches);
         }
     }

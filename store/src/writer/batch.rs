@@ -1,17 +1,12 @@
 //! Batches: each in its savepoint, several in a commit, undone whole when a record is at fault.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Batch, Bound, Fault, Outcome, Writer};
 use crate::error::again;
 use crate::ledger::{self, BatchRow, BatchStatus, Counts, Phase};
 use crate::{Engine, StoreError};
-
-/// How long batches are gathered before they are committed together.
-fn group() -> Duration {
-    Duration::from_millis(contract::crash_number!("SWITCHBACK_GROUP", 200))
-}
 
 impl<E: Engine> Writer<E> {
     pub(super) fn apply_batch(&mut self, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
@@ -19,18 +14,29 @@ impl<E: Engine> Writer<E> {
         let bound = bound.ok_or_else(|| {
             StoreError::refused(format!("the plan has no entity {:?}", batch.entity))
         })?;
-        if self.dry || E::GATHERS {
+        if self.shares() {
             return self.try_batch(&bound, batch);
         }
         again(|| self.try_batch(&bound, batch))
     }
 
+    /// Tells whether batches share a transaction.
+    fn shares(&self) -> bool {
+        self.dry || !self.gather.is_zero()
+    }
+
     fn try_batch(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
         let opened = self.open_group();
         let result = opened
-            .and_then(|()| self.apply_inside(bound, batch))
+            .and_then(|()| {
+                if self.shares() {
+                    again(|| self.apply_again(bound, batch))
+                } else {
+                    self.apply_inside(bound, batch)
+                }
+            })
             .and_then(|outcome| {
-                if !(self.dry || E::GATHERS || outcome.aborted) {
+                if !self.shares() && !outcome.aborted {
                     self.commit_now()?;
                 }
                 Ok(outcome)
@@ -64,6 +70,21 @@ impl<E: Engine> Writer<E> {
         }
         self.open = Some((Instant::now(), Vec::new()));
         Ok(())
+    }
+
+    /// Applies a batch; where the target asks for another try, the batches before it in the transaction
+    /// are kept.
+    fn apply_again(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
+        let before = self.the_run()?.clone();
+        let result = self.apply_inside(bound, batch);
+        let Err(StoreError::Again { message }) = result else {
+            return result;
+        };
+        if self.engine.undo_to("batch").is_err() {
+            return Err(StoreError::Unreachable { message });
+        }
+        *self.the_run()? = before;
+        Err(StoreError::Again { message })
     }
 
     fn apply_inside(&mut self, bound: &Bound, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
@@ -160,7 +181,7 @@ impl<E: Engine> Writer<E> {
 
     pub(super) fn commit_group(&mut self, now: bool) -> Result<Vec<i64>, StoreError> {
         let due =
-            |(since, _): &(Instant, Vec<i64>)| now || self.single || since.elapsed() >= group();
+            |(since, _): &(Instant, Vec<i64>)| now || self.single || since.elapsed() >= self.gather;
         if self.dry {
             // Said to stand, for this run: nothing outlives the transaction around it.
             self.stand.extend(

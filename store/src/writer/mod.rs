@@ -18,7 +18,7 @@ mod start;
 mod wave;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use contract::plan::LoadedPlan;
 use contract::{At, Record, Reject};
@@ -198,6 +198,8 @@ pub struct Writer<E> {
     open: Option<(Instant, Vec<i64>)>,
     /// Batches that stand, and that nobody was told of yet.
     stand: Vec<i64>,
+    /// How long batches are gathered for one commit.
+    gather: Duration,
     /// One batch a commit.
     single: bool,
     /// Whether the run is known to be as the ledger has it.
@@ -224,6 +226,7 @@ impl<E: Engine> Writer<E> {
             dry: false,
             open: None,
             stand: Vec::new(),
+            gather: E::GATHER,
             single: false,
             sure: false,
             resumed: false,

@@ -1,6 +1,7 @@
 //! Starting and resuming a run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use contract::Digest;
 use contract::plan::{HookEvent, LoadedPlan};
@@ -76,6 +77,8 @@ pub struct Start {
     pub take_over: bool,
     /// Write nothing that lasts.
     pub dry: bool,
+    /// How long batches are gathered for one commit; unless said, as the target would.
+    pub gather: Option<Duration>,
 }
 
 impl<E: Engine> Writer<E> {
@@ -89,6 +92,7 @@ impl<E: Engine> Writer<E> {
 
     fn try_start(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError> {
         self.dry = start.dry;
+        self.gather = start.gather.unwrap_or(E::GATHER);
         self.engine.begin()?;
         match self.start_inside(plan, start) {
             Ok(run) if self.dry => Ok(run),

@@ -143,13 +143,15 @@ impl Lab {
         self.apply_by("crash/apply", place)
     }
 
-    /// The same by the plain program, which gathers batches for a commit.
+    /// The same by the plain program, which gathers batches for a commit as the target would.
     pub fn apply_by(&self, program: &str, place: &Place) -> Command {
         let bundle = self.path("B");
         let mut apply = command(program, &place.folder, [bundle.as_os_str()]);
         apply.args(["--to", &place.url, "--batch-size", "3", "--run-id", RUN]);
         apply.args(["--now", "2099-05-01T00:00:00Z"]);
-        apply.env("SWITCHBACK_GROUP", "0");
+        if program.starts_with("crash/") {
+            apply.args(["--commit-every", "0"]);
+        }
         apply
     }
 

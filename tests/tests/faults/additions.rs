@@ -115,7 +115,7 @@ fn apply(room: &Room, place: &Place) -> Command {
     let mut apply = command("crash/apply", &place.folder, [bundle.as_os_str()]);
     apply.args(["--to", &place.url, "--batch-size", "2", "--run-id", RUN]);
     apply.args(["--now", "2099-05-01T00:00:00Z"]);
-    apply.env("SWITCHBACK_GROUP", "0");
+    apply.args(["--commit-every", "0"]);
     apply
 }
 

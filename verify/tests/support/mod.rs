@@ -328,6 +328,7 @@ fn start(
         operator: "ann".into(),
         take_over: false,
         dry: false,
+        gather: None,
     };
     writer.start(plan, start).unwrap()
 }
