@@ -13,6 +13,8 @@ pub(crate) struct Pass<'a> {
     pub first: i64,
     /// How many batches it has.
     pub batches: u64,
+    /// Of late references: the number of the first batch that puts their records.
+    pub puts: Option<i64>,
 }
 
 /// Returns the passes of a run in order: puts, late references, deletes. Batches are numbered from
@@ -34,29 +36,25 @@ pub(crate) fn passes(bundle: &Bundle, batch_size: u64) -> Vec<Pass<'_>> {
         .filter(|file| file.op == Op::Delete)
         .map(|file| (Phase::Delete, file));
     let mut first = 1;
-    let number = |(phase, file): (Phase, &'_ RecordsFile)| {
-        let batches = file.records.div_ceil(batch_size);
-        let at = first;
-        first += i64::try_from(batches).unwrap_or(i64::MAX);
-        (phase, at, batches)
-    };
-    let mut number = number;
-    let all: Vec<(Phase, &RecordsFile)> = puts
+    let mut passes: Vec<Pass<'_>> = Vec::new();
+    for (phase, file) in puts
         .map(|file| (Phase::Put, file))
         .chain(late)
         .chain(deletes)
-        .collect();
-    all.into_iter()
-        .map(|(phase, file)| {
-            let (phase, first, batches) = number((phase, file));
-            Pass {
-                phase,
-                file,
-                first,
-                batches,
-            }
-        })
-        .collect()
+    {
+        let put = |pass: &&Pass<'_>| phase == Phase::Late && pass.file.file == file.file;
+        let puts = passes.iter().find(put).map(|pass| pass.first);
+        let batches = file.records.div_ceil(batch_size);
+        passes.push(Pass {
+            phase,
+            file,
+            first,
+            batches,
+            puts,
+        });
+        first += i64::try_from(batches).unwrap_or(i64::MAX);
+    }
+    passes
 }
 
 /// Hands on the batches of a pass, each with its number. A batch for which `wanted` says no is read

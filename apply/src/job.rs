@@ -121,13 +121,13 @@ impl<'a> Job<'a> {
         resumed: bool,
         out: &mut dyn Write,
     ) -> anyhow::Result<Exit> {
-        let done = self.standing(target, run, resumed)?;
+        let mut done = self.standing(target, run, resumed)?;
         if let Some(path) = &self.args.save {
             let head = Head::of(self.bundle, &self.args.to, target.sql(), run)?;
             self.save = Some(Save::create(path, head)?);
         }
         for pass in passes {
-            match self.pass(target, *pass, usize::try_from(run.batch_size)?, &done) {
+            match self.pass(target, *pass, usize::try_from(run.batch_size)?, &mut done) {
                 Ok(true) => self.checkpoint.files_done.push(pass.file.file.clone()),
                 Ok(false) => break,
                 Err(error) => return self.give_up(target, run, &error),
@@ -236,12 +236,17 @@ impl<'a> Job<'a> {
         target: &mut dyn Target,
         pass: Pass<'_>,
         size: usize,
-        done: &HashSet<i64>,
+        done: &mut HashSet<i64>,
     ) -> anyhow::Result<bool> {
         let bundle = self.bundle;
         self.checkpoint.current_file.clone_from(&pass.file.file);
         cut::batches(bundle, pass, size, |no, records| {
             if done.contains(&no) || self.args.only_batch.is_some_and(|only| only != no) {
+                return Ok(true);
+            }
+            // Records that do not stand have no late references yet: a resumed run writes them.
+            let puts = pass.puts.map(|first| first + no - pass.first);
+            if puts.is_some_and(|puts| !done.contains(&puts)) {
                 return Ok(true);
             }
             if let Some(stop) = self.wait(target) {
@@ -280,6 +285,7 @@ impl<'a> Job<'a> {
             self.failed += outcome.counts.failed;
             self.throttle.wrote(&outcome.counts);
             if applied {
+                done.insert(no);
                 self.pending
                     .push((no, if late { 0 } else { records.len() as u64 }));
             }

@@ -24,6 +24,7 @@ mod inverse;
 mod k_checks_b;
 mod k_checks_c;
 mod kill;
+mod late;
 mod limits;
 mod lineage;
 mod marks;

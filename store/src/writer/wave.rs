@@ -46,10 +46,21 @@ impl<E: Engine> Writer<E> {
                 names.any(|name| is_late(bound, name))
             };
             records.retain(has_late);
-            // A record that failed in the put pass has no row to write to.
+            // What failed in the put pass is not written in part: it has no row to write to, or its
+            // entry speaks of what an earlier run wrote.
             let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
             let mut entries = self.engine.entries(bound.entity, &keys)?.into_iter();
-            records.retain(|_| entries.next().flatten().is_some());
+            records.retain(|record| {
+                let whole = record.digest().to_vec();
+                entries
+                    .next()
+                    .flatten()
+                    .is_some_and(|Entry { digest, .. }| {
+                        digest.is_empty()
+                            || digest == whole
+                            || digest == put_digest(bound, record, &whole)
+                    })
+            });
         }
         Ok(records)
     }
