@@ -42,6 +42,20 @@ impl Done {
         self
     }
 
+    /// Asserts that standard output holds all of these.
+    #[track_caller]
+    pub fn prints(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(
+                self.out.contains(part),
+                "stdout lacks {part:?}:\n{}\nstderr: {}",
+                self.out,
+                self.err
+            );
+        }
+        self
+    }
+
     /// Returns standard output without the line feed at its end: a run ID, a bundle ID.
     #[must_use]
     pub fn id(&self) -> String {

@@ -37,6 +37,7 @@ mod repairs;
 mod reproducible;
 mod retention;
 mod rivals;
+mod rollback;
 mod rollback_properties;
 mod snapshots;
 mod whole_tables;
