@@ -140,18 +140,22 @@ impl Room {
     }
 
     /// Makes a bundle of record lines that name no place: the first is line 2 of `source.csv`, and so on.
+    /// Returns its name: `B1`, `B2`, ….
     #[track_caller]
-    pub fn seal(&self, name: &str, lines: &[&str]) {
+    pub fn seal(&self, lines: &[&str]) -> String {
+        let mut names = (1..).map(|number| format!("B{number}"));
+        let name = names.find(|name| !self.path(name).exists()).unwrap();
         let placed = lines.iter().zip(2..).map(|(line, number)| {
             let parts = ["fields", "refs", "target", "to"].map(|part| format!(",\"{part}\":"));
             let end = parts.iter().filter_map(|part| line.find(part)).min();
             let (head, tail) = line.split_at(end.unwrap());
             format!("{head},\"at\":{{\"file\":\"source.csv\",\"line\":{number}}}{tail}\n")
         });
-        let args = ["-o", name, "--unsealed", "--allow-empty"];
+        let args = ["-o", &name, "--unsealed", "--allow-empty"];
         let _ = self
             .feed("bundle", &args, placed.collect::<String>())
             .code(0);
+        name
     }
 
     /// Runs the recipe `migrate` with a target.

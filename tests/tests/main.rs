@@ -40,5 +40,6 @@ mod rivals;
 mod rollback;
 mod rollback_properties;
 mod snapshots;
+mod verify;
 mod whole_tables;
 mod wrong;

@@ -2,7 +2,7 @@
 
 use tests::Case;
 
-use super::{club, sealed};
+use super::club;
 
 tests::both!(runs_of_any_kind_one_after_the_other_come_back_one_after_the_other);
 
@@ -57,7 +57,7 @@ fn runs_of_any_kind_one_after_the_other_come_back_one_after_the_other(case: Case
             let before = club.dump();
             let lines: Vec<String> = (0..30).map(|_| dice.record()).collect();
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-            let bundle = sealed(&club, &lines);
+            let bundle = club.seal(&lines);
             let args = [
                 &bundle,
                 "--batch-size=1",

@@ -2,7 +2,7 @@
 
 use tests::Case;
 
-use super::{ALL, BOB, PLAN, applied, club, sealed};
+use super::{ALL, BOB, PLAN, applied, club};
 
 tests::both!(
     inserts_updates_and_deletes_come_back_value_for_value,
@@ -101,14 +101,11 @@ fn the_tag_alone_goes_from_a_list_that_others_changed(case: Case) {
 fn both_rows_of_a_record_that_was_moved_from_one_to_the_other_are_proved(case: Case) {
     let club = club(case);
     let before = club.dump();
-    let bundle = sealed(
-        &club,
-        &[
-            BOB,
-            r#"{"entity":"member","key":"b1","op":"remap","to":"m1"}"#,
-            r#"{"entity":"member","key":"b1","fields":{"email":"ann@example.org","phone":"333"}}"#,
-        ],
-    );
+    let bundle = club.seal(&[
+        BOB,
+        r#"{"entity":"member","key":"b1","op":"remap","to":"m1"}"#,
+        r#"{"entity":"member","key":"b1","fields":{"email":"ann@example.org","phone":"333"}}"#,
+    ]);
     let run = club.on("apply", &[&bundle, "--batch-size=1"]).code(0).id();
     let _ = club
         .on("rollback", &[&run])

@@ -121,15 +121,5 @@ fn club(case: Case) -> Room {
 /// Applies records (lines without `at`), and returns the run ID.
 #[track_caller]
 fn applied(club: &Room, lines: &[&str]) -> String {
-    let bundle = sealed(club, lines);
-    club.apply(&bundle)
-}
-
-/// Makes a bundle of records, and returns its name.
-#[track_caller]
-fn sealed(club: &Room, lines: &[&str]) -> String {
-    let mut names = (1..).map(|number| format!("B{number}"));
-    let name = names.find(|name| !club.path(name).exists()).unwrap();
-    club.seal(&name, lines);
-    name
+    club.apply(&club.seal(lines))
 }
