@@ -53,17 +53,18 @@ impl Case {
 /// Makes tests of functions that take a [`Case`]: `sqlite::name` and `postgres::name`.
 #[macro_export]
 macro_rules! both {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite { $crate::on_target!(Sqlite, $($name),+); }
-        mod postgres { $crate::on_target!(Postgres, $($name),+); }
+    ($($(#[$how:meta])* $name:ident),+ $(,)?) => {
+        mod sqlite { $crate::on_target!(Sqlite, $($(#[$how])* $name),+); }
+        mod postgres { $crate::on_target!(Postgres, $($(#[$how])* $name),+); }
     };
 }
 
 /// Makes tests of functions that take a [`Case`], on one target.
 #[macro_export]
 macro_rules! on_target {
-    ($target:ident, $($name:ident),+) => {
+    ($target:ident, $($(#[$how:meta])* $name:ident),+) => {
         $(#[test]
+        $(#[$how])*
         fn $name() {
             let path = concat!(module_path!(), "::", stringify!($name));
             super::$name($crate::Case::new($crate::Target::$target, path));

@@ -120,6 +120,10 @@ impl Postgres {
             message: format!("{url}: {message}"),
         };
         let (config, mode) = config(url).map_err(failed)?;
+        // The client panics where it can't open what it needs beside its socket.
+        let spare = std::iter::repeat_n("/dev/null", 8).map(std::fs::File::open);
+        let spare: Result<Vec<_>, _> = spare.collect();
+        drop(spare.map_err(|error| failed(error.to_string()))?);
         let client = if mode == Mode::Disable {
             config.connect(NoTls)
         } else {
@@ -262,11 +266,15 @@ impl Postgres {
         let deadline = seconds.map_or(COMMIT, Duration::from_secs);
         let mut client = self.client.take().ok_or_else(|| self.given_up())?;
         let (tell, told) = mpsc::channel();
-        std::thread::spawn(move || {
+        let asked = std::thread::Builder::new().spawn(move || {
             let done = client.batch_execute("COMMIT");
             // Nobody listens any more after the deadline: the connection ends here.
             tell.send((client, done)).ok();
         });
+        // Without a thread nothing was asked, and the connection is gone.
+        asked.map_err(|error| StoreError::Unreachable {
+            message: format!("{}: COMMIT: {error}", self.describe()),
+        })?;
         let unknown = |message: String| StoreError::Unknown {
             message: format!("{}: {message}", self.describe()),
         };

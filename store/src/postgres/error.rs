@@ -45,6 +45,9 @@ pub(super) fn refusal(error: &postgres::Error) -> Option<String> {
 /// may hold what is secret.
 fn said(db: &DbError) -> String {
     let mut message = db.message().to_owned();
+    if *db.code() == SqlState::DISK_FULL {
+        message = format!("the disk of the server is full: {message}");
+    }
     let whole_row = [SqlState::NOT_NULL_VIOLATION, SqlState::CHECK_VIOLATION].contains(db.code());
     if let Some(detail) = db.detail().filter(|_| !whole_row) {
         message = format!("{message} ({})", detail.trim_end_matches('.'));

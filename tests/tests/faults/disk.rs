@@ -1,110 +1,123 @@
-//! The disk: full, read-only, not a database at all, or cut from its power.
+//! The disk: full, read-only, not a database at all; too little of the system for a program.
 
+use std::cell::Cell;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
 
-use tests::lab::{BATCHES, Held, Lab, Place, each, memory, run};
-use tests::{Target, command, db, program};
+use tests::lab::{Lab, Place, each, judge_exit, run, some};
+use tests::postgres::{Database, Server, hand_over, is_root};
+use tests::{Case, Target, both, program};
 
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
+use crate::mount::Mount;
+
+/// A small file system, and databases on it.
+struct Small {
+    lab: Lab,
+    server: Option<Arc<Server>>,
+    mount: Mount,
+    /// Open to the server's user.
+    _room: tempfile::TempDir,
 }
 
-/// A file system that is mounted as long as this lives.
-struct Mount(PathBuf);
+impl Small {
+    fn new(case: Case) -> Self {
+        let room = tempfile::tempdir_in("/tmp").unwrap();
+        hand_over(room.path());
+        let mount = Mount::small(room.path().join("small"), case.either(4, 48));
+        // None that others need.
+        let server = (case.target == Target::Postgres).then(|| Server::start(""));
+        let lab = server
+            .as_ref()
+            .map_or_else(|| Lab::on(case.target), Lab::on_server);
+        if let Some(server) = &server {
+            let space = mount.0.join("space");
+            fs::create_dir(&space).unwrap();
+            hand_over(&space);
+            Database::named(server, "postgres").sql(&format!(
+                "CREATE TABLESPACE small LOCATION '{}'",
+                space.display()
+            ));
+        }
+        Self {
+            lab,
+            server,
+            mount,
+            _room: room,
+        }
+    }
 
-impl Mount {
-    fn new(at: PathBuf, args: &[&str]) -> Self {
-        fs::create_dir_all(&at).unwrap();
-        let done = as_root("mount").args(args).arg(&at).output();
-        let said = match &done {
-            Ok(done) => String::from_utf8_lossy(&done.stderr).into_owned(),
-            Err(error) => error.to_string(),
-        };
-        assert!(
-            done.is_ok_and(|done| done.status.success()),
-            "mount {args:?}: {said}\nthis test mounts a small file system: run it as root, or where sudo asks for no \
-             password (`sudo -v` first)"
-        );
-        Self(at)
+    /// Makes a place whose database lies there; a file with its folder.
+    fn place(&self, case: Case, name: &str) -> Place {
+        match case.target {
+            Target::Sqlite => {
+                let place = Place::sqlite(self.mount.0.join(name));
+                fs::create_dir(&place.folder).unwrap();
+                fs::copy(self.lab.path("before.db"), place.file()).unwrap();
+                place
+            }
+            Target::Postgres => {
+                let place = self.lab.place(name);
+                let database = place.db.postgres();
+                let server = Database::named(&database.server, "postgres");
+                server.sql(&format!(
+                    "ALTER DATABASE {} SET TABLESPACE small",
+                    database.name
+                ));
+                // Whoever comes first has the server write files of its own.
+                assert!(!place.db.has_ledger());
+                place
+            }
+        }
     }
 }
 
-impl Drop for Mount {
+impl Drop for Small {
     fn drop(&mut self) {
-        as_root("umount").arg(&self.0).status().ok();
+        // It has files open there.
+        if let Some(server) = &self.server {
+            server.stop("immediate");
+        }
     }
 }
 
-/// A command that runs as root: by sudo, without asking, where we are not.
-pub fn as_root(program: &str) -> Command {
-    if is_root() {
-        return Command::new(program);
-    }
-    let mut sudo = Command::new("sudo");
-    sudo.args(["-n", program]);
-    sudo
-}
-
-/// Real ENOSPC, with 4 KiB more room each time.
-#[test]
-fn a_full_disk_undoes_the_batch_and_names_the_volume() {
-    const SIZE: u64 = 4 << 20;
-    let lab = Lab::on(Target::Sqlite);
-    let room = memory();
-    let mount = Mount::new(
-        room.path().join("small"),
-        &["-t", "tmpfs", "-o", "size=4m,mode=777", "tmpfs"],
-    );
-    let used = fs::metadata(lab.path("before.db")).unwrap().len();
-    let full = std::cell::Cell::new(0);
-    let points = (1..=60).map(|pages: u64| pages.to_string());
-    each(
-        "disk::a_full_disk_undoes_the_batch_and_names_the_volume",
-        points,
-        |pages| {
-            for left in fs::read_dir(&mount.0).unwrap() {
-                fs::remove_dir_all(left.unwrap().path()).unwrap();
-            }
-            let place = Place::sqlite(mount.0.join(pages));
-            fs::create_dir(&place.folder).unwrap();
-            fs::copy(lab.path("before.db"), place.file()).unwrap();
-            let ballast = place.path("ballast");
-            // A folder takes none of a tmpfs' blocks.
-            let left = pages.parse::<u64>().unwrap() * 4096;
-            let room = SIZE - used.next_multiple_of(4096) - left;
-            let bytes = vec![b'x'; usize::try_from(room).unwrap()];
-            // What was just removed may take the system a moment to free.
-            let filled = (0..100).any(|_| {
-                let filled = fs::write(&ballast, &bytes).is_ok();
-                std::thread::sleep(Duration::from_millis(if filled { 0 } else { 20 }));
-                filled
-            });
-            assert!(filled, "the tmpfs does not take {room} bytes");
-            let done = run(&mut lab.apply(&place), None);
-            fs::remove_file(&ballast).unwrap();
-            if done.code != 0 {
-                assert!(
-                    matches!(done.code, 3 | 5),
-                    "exit {}: {}",
-                    done.code,
-                    done.err
-                );
-                let _ = done.says(&["the volume of", "full", "t.db"]);
-                full.set(full.get() + 1);
-            }
-            lab.judge(&place);
-            lab.mend(&place);
-            place.remove();
-        },
-    );
+/// Real ENOSPC (53100 of a server), with 4 KiB more room each time, until there is enough.
+fn a_full_disk_undoes_the_batch_and_names_the_volume(case: Case) {
+    let small = Small::new(case);
+    let place = small.place(case, "all");
+    let free = small.mount.free();
+    let _ = run(&mut small.lab.apply(&place), None).code(0);
+    let all = free - small.mount.free();
+    place.remove();
+    let (full, written) = (Cell::new(0), Cell::new(0));
+    let points = (1..=all + 2).map(|pages| pages.to_string()).collect();
+    each(case.test, some(case, points, 8), |pages| {
+        let place = small.place(case, pages);
+        let ballast = small.mount.fill(pages.parse().unwrap());
+        let done = run(&mut small.lab.apply(&place), None);
+        fs::remove_file(ballast).unwrap();
+        judge_exit(&done, false, &place);
+        if done.code != 0 {
+            let says = case.either(
+                &["the volume of", "full", "t.db"][..],
+                &["the disk of the server is full"],
+            );
+            let _ = done.clone().says(says);
+            full.set(full.get() + 1);
+            written.set(written.get() + u64::from(done.code == 3));
+        }
+        small.lab.judge(&place);
+        small.lab.mend(&place);
+        place.remove();
+    });
+    let alone = std::env::var("SWITCHBACK_POINT").is_ok();
+    let (full, written) = (full.get(), written.get());
     assert!(
-        full.get() > 10 || std::env::var("SWITCHBACK_POINT").is_ok(),
-        "{} were full",
-        full.get()
+        full > case.either(10, 3) && written > 0 || alone,
+        "{full} were full, {written} of them in mid-run"
     );
 }
 
@@ -177,9 +190,14 @@ fn a_read_only_folder_is_refused_before_the_ledger() {
     read_only(0o644, 0o555);
 }
 
-#[test]
-fn what_is_no_database_is_refused_and_left_alone() {
-    let lab = Lab::on(Target::Sqlite);
+fn what_is_no_database_is_refused_and_left_alone(case: Case) {
+    match case.target {
+        Target::Sqlite => no_file(&Lab::on(case.target)),
+        Target::Postgres => no_server(&Lab::on(case.target)),
+    }
+}
+
+fn no_file(lab: &Lab) {
     let text = b"this is no database, and must stay as it is\n".repeat(100);
     for (name, bytes) in [
         ("text", &text[..]),
@@ -202,15 +220,40 @@ fn what_is_no_database_is_refused_and_left_alone() {
     assert!(!place.file().exists(), "a database was made");
 }
 
-#[test]
-fn a_ledger_of_another_version_is_refused() {
-    let lab = Lab::on(Target::Sqlite);
-    for version in ["0", "2", "NULL"] {
-        let place = lab.applied(&format!("version{version}"));
-        db::run(
-            place.file(),
-            &format!("DELETE FROM switchback_meta; INSERT INTO switchback_meta VALUES ({version})"),
-        );
+/// A database that the server does not have, one who is no server, and nobody at all.
+fn no_server(lab: &Lab) {
+    let mut place = lab.place("missing");
+    let name = &place.db.postgres().name.clone();
+    place.url = place.db.url().replace(name, "missing");
+    let _ = run(&mut lab.apply(&place), None)
+        .code(5)
+        .says(&["database \"missing\" does not exist"]);
+    let made = "SELECT count(*) FROM pg_database WHERE datname = 'missing'";
+    assert_eq!(place.db.ask(made), "0", "a database was made");
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    place.url = place.db.postgres().url_at(port);
+    let told = std::thread::spawn(move || {
+        let (mut client, _) = stranger.accept().unwrap();
+        client
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
+    });
+    let _ = run(&mut lab.apply(&place), None).code(5).says(&["app@"]);
+    told.join().unwrap();
+    let _ = run(&mut lab.apply(&place), None)
+        .code(5)
+        .says(&["Connection refused"]);
+}
+
+fn a_ledger_of_another_version_is_refused(case: Case) {
+    let lab = Lab::on(case.target);
+    let none = case.either("VALUES (NULL)", "SELECT 1 WHERE 1 = 0");
+    for version in ["VALUES (0)", "VALUES (2)", none] {
+        let place = lab.applied(version);
+        place.db.sql(&format!(
+            "DELETE FROM switchback_meta; INSERT INTO switchback_meta {version}"
+        ));
         let before = place.db.dump();
         let _ = run(&mut lab.apply(&place), None).code(4).says(&["ledger"]);
         let _ = run(&mut Lab::rollback(&place), None)
@@ -221,10 +264,9 @@ fn a_ledger_of_another_version_is_refused() {
 }
 
 /// So few files may be open that nothing can work: an error, and nothing half done.
-#[test]
-fn too_few_file_descriptors_are_a_clean_error() {
-    let lab = Lab::on(Target::Sqlite);
-    for limit in 3..20 {
+fn too_few_file_descriptors_are_a_clean_error(case: Case) {
+    let lab = Lab::on(case.target);
+    for limit in (3..20).step_by(case.either(1, 3)) {
         let place = lab.place(&format!("limit{limit}"));
         let apply = lab.apply(&place);
         let mut shell = Command::new("sh");
@@ -251,10 +293,8 @@ fn too_few_file_descriptors_are_a_clean_error() {
 }
 
 /// The long form: what is remembered is small, so much goes through little memory.
-#[test]
-#[ignore = "the long form: just faults"]
-fn a_memory_cap_is_enough_for_many_records() {
-    let room = tests::Bulk::room(Target::Sqlite, 20_000);
+fn a_memory_cap_is_enough_for_many_records(case: Case) {
+    let room = tests::Bulk::room(case, 20_000);
     let _ = room.bundle("B");
     let mut shell = Command::new("sh");
     shell
@@ -270,119 +310,11 @@ fn a_memory_cap_is_enough_for_many_records() {
     let _ = run(&mut shell, None).code(0);
 }
 
-/// The long form: the disk as a power cut leaves it, after each acknowledged batch and between.
-/// What was synced is in the backing file; what was not is not.
-#[test]
-#[ignore = "the long form: just faults"]
-fn a_power_cut_loses_no_acknowledged_batch() {
-    for mode in ["DELETE", "TRUNCATE", "PERSIST", "WAL"] {
-        power_cuts(mode);
-    }
-}
-
-/// Makes `disk.img`, an empty ext4 file system.
-fn format(folder: &Path) {
-    let made = Command::new("sh")
-        .args([
-            "-c",
-            "truncate -s 24M disk.img && mkfs.ext4 -q -E root_owner=$(id -u):$(id -g) disk.img",
-        ])
-        .current_dir(folder)
-        .status();
-    assert!(
-        made.unwrap().success(),
-        "mkfs.ext4 is missing: apt-get install -y e2fsprogs"
-    );
-}
-
-fn power_cuts(mode: &str) {
-    let room = tempfile::tempdir().unwrap();
-    let lab = Lab::on(Target::Sqlite);
-    db::run(
-        &lab.path("before.db"),
-        &format!("PRAGMA journal_mode = {mode}"),
-    );
-    let file = |name: &str| room.path().join(name);
-    format(room.path());
-    let disk = file("disk.img").display().to_string();
-    let steps = crate::steps::steps(&lab).len();
-    let test = "disk::a_power_cut_loses_no_acknowledged_batch";
-    each(
-        test,
-        (1..=steps).step_by(3).map(|step| format!("{mode}:{step}")),
-        |point| {
-            let mount = Mount::new(file("disk"), &["-o", "loop,commit=900", &disk]);
-            let place = Place::sqlite(mount.0.join("place"));
-            fs::create_dir(&place.folder).unwrap();
-            fs::copy(lab.path("before.db"), place.file()).unwrap();
-            assert!(
-                Command::new("sync")
-                    .arg("-f")
-                    .arg(&mount.0)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
-            let step: u64 = point.split_once(':').unwrap().1.parse().unwrap();
-            let held = Held::at(&mut lab.apply(&place), step, &file("gate"));
-            // What was said to stand by now, and what the disk has of it.
-            let said = place.acknowledged();
-            let copied = Command::new("cp")
-                .args(["--sparse=always", &disk])
-                .arg(file("cut.img"))
-                .status();
-            assert!(copied.unwrap().success());
-            held.signal("KILL");
-            let _ = held.go();
-            fs::remove_file(file("gate")).unwrap();
-            fs::remove_file(file("gate.here")).unwrap();
-            fs::remove_dir_all(&place.folder).unwrap();
-            drop(mount);
-            let cut = file("cut.img").display().to_string();
-            let mount = Mount::new(file("cut"), &["-o", "loop", &cut]);
-            let place = Place::sqlite(mount.0.join("place"));
-            let stand = lab.judge(&place);
-            assert!(
-                said <= stand && stand <= BATCHES,
-                "batch {said} was acknowledged, {stand} stand"
-            );
-            lab.mend(&place);
-            place.remove();
-        },
-    );
-}
-
-/// The bundle that was said to stand is there after a power cut, whole.
-#[test]
-#[ignore = "the long form: just faults"]
-fn a_power_cut_after_success_leaves_the_bundle() {
-    let room = tempfile::tempdir().unwrap();
-    let lab = Lab::on(Target::Sqlite);
-    let file = |name: &str| room.path().join(name);
-    format(room.path());
-    let disk = file("disk.img").display().to_string();
-    let mount = Mount::new(file("disk"), &["-o", "loop,commit=900", &disk]);
-    let bundle = mount.0.join("B");
-    let mut make = command("bundle", lab.root(), ["-o", bundle.to_str().unwrap()]);
-    let id = run(make.stdin(Stdio::piped()), Some(lab.stream()))
-        .code(0)
-        .id();
-    let copied = Command::new("cp")
-        .args(["--sparse=always", &disk])
-        .arg(file("cut.img"))
-        .status();
-    assert!(copied.unwrap().success());
-    drop(mount);
-    let cut = file("cut.img").display().to_string();
-    let mount = Mount::new(file("cut"), &["-o", "loop", &cut]);
-    let bundle = mount.0.join("B");
-    assert_eq!(
-        run(
-            &mut command("bundle", lab.root(), ["check", bundle.to_str().unwrap()]),
-            None
-        )
-        .code(0)
-        .id(),
-        id
-    );
-}
+both!(
+    what_is_no_database_is_refused_and_left_alone,
+    a_full_disk_undoes_the_batch_and_names_the_volume,
+    a_ledger_of_another_version_is_refused,
+    too_few_file_descriptors_are_a_clean_error,
+    #[ignore = "the long form: just faults"]
+    a_memory_cap_is_enough_for_many_records,
+);

@@ -20,6 +20,8 @@ mod holders;
 mod listener;
 mod manners;
 mod matrix;
+mod mount;
+mod power;
 mod rivals;
 mod steps;
 mod talk;

@@ -28,7 +28,7 @@ fn tests_below(folder: &Path, names: &mut Vec<String>) {
             let both = text.split("both!(").skip(1);
             let both = both.flat_map(|list| list.split(')').next().unwrap().split(','));
             names.extend(both.flat_map(|name| {
-                let name = name.trim();
+                let name = name.rsplit(']').next().unwrap().trim();
                 [format!("postgres::{name}"), name.to_owned()]
             }));
         }
