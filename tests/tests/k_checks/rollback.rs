@@ -1,12 +1,28 @@
-//! Checks K25 to K37 and K40 of the knowledge base's list, one test each and named after it. Where its
-//! words and the design differ, the design holds.
+//! Rollback (K25 to K37, and K40).
 
 use std::fmt::Write as _;
 use std::time::Instant;
 
 use serde_json::Value;
-use tests::db::{content_hash, same};
-use tests::{Room, Target};
+use tests::db::same;
+use tests::{Case, Room, Target};
+
+tests::both!(
+    k25_rollback_of_150_rows_deletes_150_and_says_so_with_time_and_actor,
+    k26_an_unknown_run_is_not_found_and_nothing_changes,
+    k27_a_run_that_wrote_nothing_is_said_to_have,
+    k28_a_second_rollback_of_the_same_run_changes_nothing,
+    k29_rows_that_the_run_skipped_survive,
+    k30_rows_that_the_run_updated_are_back_byte_for_byte,
+    k31_a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict,
+    k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted,
+    k33_rows_that_refer_to_it_are_found_beforehand,
+    k34_rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash,
+    k35_run_and_ledger_survive_the_rollback_of_their_run,
+    k36_the_check_gives_the_figures_of_the_rollback_and_writes_nothing,
+    k37_a_thousand_rows_in_seconds,
+    k40_apply_rollback_apply_inserts_all_again_also_where_the_target_decides_ids,
+);
 
 const PLAN: &str = r#"
 name = "entries"
@@ -15,7 +31,7 @@ system = "notes"
 [[entity]]
 name = "entry"
 source = { format = "csv", files = ["*.csv"], key = "id" }
-table = "Entry"
+table = "entry"
 id = { column = "id", from = "uuid" }
 match = ["code"]
 on_match = "update"
@@ -26,9 +42,9 @@ title = { from = "title", required = true }
 tags = { from = "tags", empty = "null" }
 "#;
 
-const SCHEMA: &str = "CREATE TABLE Entry (id TEXT PRIMARY KEY, code TEXT NOT NULL UNIQUE, title TEXT NOT NULL, tags TEXT,
-                        updated TEXT DEFAULT 'never', up TEXT REFERENCES Entry (id) ON DELETE SET NULL);
-                      CREATE INDEX Entry_up ON Entry (up);";
+const SCHEMA: &str = "CREATE TABLE entry (id TEXT PRIMARY KEY, code TEXT NOT NULL UNIQUE, title TEXT NOT NULL, tags TEXT,
+                        updated TEXT DEFAULT 'never', up TEXT REFERENCES entry (id) ON DELETE SET NULL);
+                      CREATE INDEX entry_up ON entry (up);";
 
 fn entries(count: usize) -> String {
     (1..=count).fold("id,title,tags\n".to_owned(), |mut csv, n| {
@@ -37,9 +53,9 @@ fn entries(count: usize) -> String {
     })
 }
 
-fn room(count: usize, more: &str) -> Room {
+fn room(case: Case, count: usize, more: &str) -> Room {
     let sql = format!("{SCHEMA} {more}");
-    let room = Room::with(Target::Sqlite, PLAN, &[("a.csv", &entries(count))], &sql);
+    let room = Room::with(case, PLAN, &[("a.csv", &entries(count))], &sql);
     room.bundle("B");
     room
 }
@@ -50,39 +66,36 @@ fn lines(text: &str) -> Vec<Value> {
         .collect()
 }
 
-#[test]
-fn k25_rollback_of_150_rows_deletes_150_and_says_so_with_time_and_actor() {
-    let room = room(150, "");
+fn k25_rollback_of_150_rows_deletes_150_and_says_so_with_time_and_actor(case: Case) {
+    let room = room(case, 150, "");
     let run = room.apply("B");
     let said = format!("Rolled back 150 entries from run {run}");
     let _ = room
         .on("rollback", &[&run, "--operator", "ann"])
         .code(0)
         .says(&[&said]);
-    assert_eq!(room.ask("SELECT count(*) FROM Entry"), "0");
+    assert_eq!(room.ask("SELECT count(*) FROM entry"), "0");
     assert_eq!(
-        room.ask("SELECT status, ended > 0 FROM switchback_runs"),
+        room.ask("SELECT max(status), count(*) FROM switchback_runs WHERE ended > 0"),
         "rolled-back|1"
     );
     assert_eq!(
-        room.ask("SELECT operator, at > 0 FROM switchback_audit WHERE action = 'migration:rollback:level1'"),
+        room.ask("SELECT max(operator), count(*) FROM switchback_audit WHERE at > 0 AND action = 'migration:rollback:level1'"),
         "ann|1"
     );
 }
 
-#[test]
-fn k26_an_unknown_run_is_not_found_and_nothing_changes() {
-    let room = room(3, "");
+fn k26_an_unknown_run_is_not_found_and_nothing_changes(case: Case) {
+    let room = room(case, 3, "");
     room.apply("B");
-    let before = std::fs::read(room.path("t.db")).unwrap();
+    let before = room.db.everything();
     let id = "01890000-0000-7000-8000-000000000000";
     let _ = room.on("rollback", &[id]).code(4).says(&[id, "not found"]);
-    assert_eq!(std::fs::read(room.path("t.db")).unwrap(), before);
+    assert!(room.db.everything() == before, "it wrote");
 }
 
-#[test]
-fn k27_a_run_that_wrote_nothing_is_said_to_have() {
-    let room = room(3, "");
+fn k27_a_run_that_wrote_nothing_is_said_to_have(case: Case) {
+    let room = room(case, 3, "");
     room.apply("B");
     let before = room.dump();
     let nothing = room.apply("B");
@@ -97,28 +110,26 @@ fn k27_a_run_that_wrote_nothing_is_said_to_have() {
     same(&room.dump(), &before, "nothing was deleted");
 }
 
-#[test]
-fn k28_a_second_rollback_of_the_same_run_changes_nothing() {
-    let room = room(5, "");
+fn k28_a_second_rollback_of_the_same_run_changes_nothing(case: Case) {
+    let room = room(case, 5, "");
     let run = room.apply("B");
     let _ = room.on("rollback", &[&run]).code(0);
-    let before = content_hash(&room.path("t.db"));
+    let before = room.dump();
     let _ = room
         .on("rollback", &[&run])
         .code(0)
         .says(&["already rolled back"]);
-    assert_eq!(content_hash(&room.path("t.db")), before);
+    same(&room.dump(), &before, "nothing changed");
     let check = room.on("rollback", &[&run, "--check", "--json"]).code(1);
     assert_eq!(lines(&check.out)[0]["canRollback"], false);
 }
 
-#[test]
-fn k29_rows_that_the_run_skipped_survive() {
+fn k29_rows_that_the_run_skipped_survive(case: Case) {
     let room = Room::with(
-        Target::Sqlite,
+        case,
         &PLAN.replace("\"update\"", "\"skip\""),
         &[("a.csv", &entries(3))],
-        &format!("{SCHEMA} INSERT INTO Entry VALUES ('mine', 'k2', 'Mine', NULL, 'x', NULL);"),
+        &format!("{SCHEMA} INSERT INTO entry VALUES ('mine', 'k2', 'Mine', NULL, 'x', NULL);"),
     );
     room.bundle("B");
     let before = room.dump();
@@ -127,37 +138,43 @@ fn k29_rows_that_the_run_skipped_survive() {
     same(&room.dump(), &before, "what was there is there");
 }
 
-#[test]
-fn k30_rows_that_the_run_updated_are_back_byte_for_byte() {
+fn k30_rows_that_the_run_updated_are_back_byte_for_byte(case: Case) {
     let room = room(
+        case,
         4,
-        "INSERT INTO Entry VALUES ('1', 'k1', 'One', NULL, '2024-01-01T00:00:00.123456Z', NULL),
-           ('2', 'k2', 'Two', '', NULL, NULL), ('3', 'k3', 'Three ', '[]', '', '1');
-         CREATE TRIGGER touch AFTER UPDATE ON Entry WHEN NEW.updated IS OLD.updated BEGIN
-           UPDATE Entry SET updated = 'touched' WHERE id = NEW.id; END;",
+        "INSERT INTO entry VALUES ('1', 'k1', 'One', NULL, '2024-01-01T00:00:00.123456Z', NULL),
+           ('2', 'k2', 'Two', '', NULL, NULL), ('3', 'k3', 'Three ', '[]', '', '1');",
     );
+    room.sql(case.either(
+        "CREATE TRIGGER touch AFTER UPDATE ON entry WHEN NEW.updated IS OLD.updated BEGIN
+           UPDATE entry SET updated = 'touched' WHERE id = NEW.id; END;",
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           NEW.updated := 'touched'; RETURN NEW; END $$;
+         CREATE TRIGGER touch BEFORE UPDATE ON entry FOR EACH ROW
+           WHEN (NEW.updated IS NOT DISTINCT FROM OLD.updated) EXECUTE FUNCTION touch();",
+    ));
     let before = room.dump();
     let run = room.apply("B");
     assert_eq!(
-        room.ask("SELECT count(*) FROM Entry WHERE tags = 'a;b'"),
+        room.ask("SELECT count(*) FROM entry WHERE tags = 'a;b'"),
         "4"
     );
     let _ = room.on("rollback", &[&run]).code(0);
     same(&room.dump(), &before, "NULL, empty and time stamps too");
 }
 
-#[test]
-fn k31_a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict() {
+fn k31_a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict(case: Case) {
     let room = room(
+        case,
         3,
-        "INSERT INTO Entry VALUES ('2', 'k2', 'Two', NULL, 'x', NULL);",
+        "INSERT INTO entry VALUES ('2', 'k2', 'Two', NULL, 'x', NULL);",
     );
     let before = room.dump();
     let run = room.apply("B");
     // A column that the run did not write is nobody's conflict.
-    room.sql("UPDATE Entry SET updated = 'y' WHERE id = '2'");
+    room.sql("UPDATE entry SET updated = 'y' WHERE id = '2'");
     let _ = room.on("rollback", &[&run, "--check"]).code(0);
-    room.sql("UPDATE Entry SET title = 'Edited' WHERE id = '2'");
+    room.sql("UPDATE entry SET title = 'Edited' WHERE id = '2'");
     let now = room.dump();
     let _ = room.on("rollback", &[&run]).code(1).says(&[
         "title",
@@ -167,17 +184,16 @@ fn k31_a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict() {
     ]);
     same(&room.dump(), &now, "it stopped with nothing changed");
     let _ = room.on("rollback", &[&run, "--skip-conflicts"]).code(0);
-    assert_eq!(room.ask("SELECT id, title FROM Entry"), "2|Edited");
+    assert_eq!(room.ask("SELECT id, title FROM entry"), "2|Edited");
     let _ = room.on("rollback", &[&run, "--force"]).code(0);
-    room.sql("UPDATE Entry SET updated = 'x' WHERE id = '2'");
+    room.sql("UPDATE entry SET updated = 'x' WHERE id = '2'");
     same(&room.dump(), &before, "--force restores it");
 }
 
-#[test]
-fn k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted() {
-    let room = room(5, "");
+fn k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted(case: Case) {
+    let room = room(case, 5, "");
     let run = room.apply("B");
-    room.sql("DELETE FROM Entry WHERE code = 'k4'");
+    room.sql("DELETE FROM entry WHERE code = 'k4'");
     let done = room
         .on("rollback", &[&run, "--json"])
         .code(0)
@@ -195,19 +211,19 @@ fn k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted() {
     assert_eq!(end.unwrap()["reversed"], 4, "not as deleted");
 }
 
-#[test]
-fn k33_rows_that_refer_to_it_are_found_beforehand() {
+fn k33_rows_that_refer_to_it_are_found_beforehand(case: Case) {
     let room = room(
+        case,
         3,
-        "INSERT INTO Entry VALUES ('mine', 'own', 'Mine', NULL, 'x', NULL);",
+        "INSERT INTO entry VALUES ('mine', 'own', 'Mine', NULL, 'x', NULL);",
     );
     let run = room.apply("B");
-    room.sql("UPDATE Entry SET up = (SELECT id FROM Entry WHERE code = 'k1') WHERE id = 'mine'");
+    room.sql("UPDATE entry SET up = (SELECT id FROM entry WHERE code = 'k1') WHERE id = 'mine'");
     let now = room.dump();
     let check = room
         .on("rollback", &[&run, "--check", "--json"])
         .code(1)
-        .says(&["1 row of Entry depends on it by up", "set null"]);
+        .says(&["1 row of entry depends on it by up", "set null"]);
     let answer = lines(&check.out).pop().unwrap();
     assert_eq!(
         (&answer["conflicts"], &answer["dependents"]),
@@ -217,38 +233,37 @@ fn k33_rows_that_refer_to_it_are_found_beforehand() {
     same(&room.dump(), &now, "refused");
     let _ = room.on("rollback", &[&run, "--force"]).code(0);
     assert_eq!(
-        room.ask("SELECT count(*) FROM Entry a JOIN Entry b ON b.id = a.up"),
+        room.ask("SELECT count(*) FROM entry a JOIN entry b ON b.id = a.up"),
         "1",
         "not even --force sets it to null"
     );
 }
 
-#[test]
-fn k34_rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash() {
-    let room = room(400, "");
+fn k34_rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash(case: Case) {
+    let room = room(case, 400, "");
     let before = room.dump();
     let run = room.apply("B");
     // The target refuses one row in the middle, for a while.
-    room.sql("CREATE TRIGGER stop BEFORE DELETE ON Entry WHEN OLD.code = 'k150' BEGIN SELECT RAISE(ABORT, 'not this one'); END");
+    room.db
+        .refuse("DELETE", "entry", "OLD.code = 'k150'", "not this one");
     let _ = room
         .on("rollback", &[&run, "--batch-size", "50"])
         .code(3)
         .says(&["not this one", "--resume"]);
     assert_eq!(
-        room.ask("SELECT count(*), max(CAST(substr(code, 2) AS INTEGER)) FROM Entry"),
+        room.ask("SELECT count(*), max(CAST(substr(code, 2) AS INTEGER)) FROM entry"),
         "150|150",
         "the newest 5 batches are undone"
     );
-    room.sql("DROP TRIGGER stop");
+    room.db.allow("entry");
     let _ = room.on("rollback", &[&run, "--resume"]).code(0);
     same(&room.dump(), &before, "all is undone");
     let _ = room.on("rollback", &[&run, "--resume"]).code(0);
     same(&room.dump(), &before, "once more does nothing");
 }
 
-#[test]
-fn k35_run_and_ledger_survive_the_rollback_of_their_run() {
-    let room = room(5, "");
+fn k35_run_and_ledger_survive_the_rollback_of_their_run(case: Case) {
+    let room = room(case, 5, "");
     let run = room.apply("B");
     let _ = room.on("rollback", &[&run]).code(0);
     assert_eq!(
@@ -260,21 +275,21 @@ fn k35_run_and_ledger_survive_the_rollback_of_their_run() {
         .code(0);
 }
 
-#[test]
-fn k36_the_check_gives_the_figures_of_the_rollback_and_writes_nothing() {
+fn k36_the_check_gives_the_figures_of_the_rollback_and_writes_nothing(case: Case) {
     let room = room(
+        case,
         20,
-        "INSERT INTO Entry VALUES ('1', 'k1', 'One', NULL, 'x', NULL);",
+        "INSERT INTO entry VALUES ('1', 'k1', 'One', NULL, 'x', NULL);",
     );
     let run = room.apply("B");
     room.sql(
-        "DELETE FROM Entry WHERE code = 'k7'; UPDATE Entry SET title = 'Mine' WHERE code = 'k8'",
+        "DELETE FROM entry WHERE code = 'k7'; UPDATE entry SET title = 'Mine' WHERE code = 'k8'",
     );
-    let before = std::fs::read(room.path("t.db")).unwrap();
+    let before = room.db.everything();
     let check = room
         .on("rollback", &[&run, "--check", "--json", "--skip-conflicts"])
         .code(0);
-    assert_eq!(std::fs::read(room.path("t.db")).unwrap(), before);
+    assert!(room.db.everything() == before, "it wrote");
     let check = lines(&check.out).pop().unwrap();
     let live = room
         .on("rollback", &[&run, "--json", "--skip-conflicts"])
@@ -286,31 +301,36 @@ fn k36_the_check_gives_the_figures_of_the_rollback_and_writes_nothing() {
     assert_eq!(check["rows"], live["tables"][0]["rows"]);
 }
 
-#[test]
-fn k37_a_thousand_rows_in_seconds() {
-    let room = room(1000, "");
+fn k37_a_thousand_rows_in_seconds(case: Case) {
+    let room = room(case, 1000, "");
     let run = room.apply("B");
     let began = Instant::now();
     let _ = room.on("rollback", &[&run]).code(0);
     eprintln!("1000 rows rolled back in {:?}", began.elapsed());
     // Generous, for a busy machine: a transaction a row would take longer than that on any disk.
     assert!(began.elapsed().as_secs() < 10);
-    assert_eq!(room.ask("SELECT count(*) FROM Entry"), "0");
+    assert_eq!(room.ask("SELECT count(*) FROM entry"), "0");
 }
 
-#[test]
-fn k40_apply_rollback_apply_inserts_all_again_also_where_the_target_decides_ids() {
+fn k40_apply_rollback_apply_inserts_all_again_also_where_the_target_decides_ids(case: Case) {
     let plan = PLAN.replace("from = \"uuid\"", "from = \"target\"");
-    let schema = "CREATE TABLE Entry (id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT NOT NULL UNIQUE, title TEXT NOT NULL, tags TEXT)";
-    let room = Room::with(Target::Sqlite, &plan, &[("a.csv", &entries(9))], schema);
+    let schema = "CREATE TABLE entry (id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT NOT NULL UNIQUE, title TEXT NOT NULL, tags TEXT)";
+    let room = Room::with(case, &plan, &[("a.csv", &entries(9))], schema);
     room.bundle("B");
     let run = room.apply("B");
     let applied = room.dump();
     let _ = room.on("rollback", &[&run]).code(0);
     let _ = room.on("apply", &["B"]).code(0).says(&["9 created"]);
-    same(
-        &room.dump(),
-        &applied,
-        "the counter went back too: the same ids",
-    );
+    match case.target {
+        Target::Sqlite => same(
+            &room.dump(),
+            &applied,
+            "the counter went back too: the same ids",
+        ),
+        // PostgreSQL's does not go back: new ids, the same rows.
+        Target::Postgres => assert_eq!(
+            room.ask("SELECT min(id), max(id), count(DISTINCT code || title || tags) FROM entry"),
+            "10|18|9"
+        ),
+    }
 }
