@@ -4,10 +4,20 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use tests::db::same;
-use tests::{Bulk, Room, Seed, Target, command, finish, spawn};
+use tests::{Bulk, Case, Db, Room, Seed, command, finish, spawn};
+
+tests::both!(
+    show_4_apply_killed_at_random_moments_ends_as_an_undisturbed_run_and_can_be_taken_back,
+    show_4_rollback_killed_at_random_moments_resumes_to_the_state_before,
+    show_4_a_run_that_was_killed_can_be_killed_again_while_it_resumes,
+    show_4_sigterm_finishes_the_batch_in_hand_and_says_how_to_go_on,
+);
 
 const RUN: &str = "01900000-0000-7000-8000-000000000004";
-const KILLS: u64 = 20;
+/// How often each program is killed.
+fn kills(case: Case) -> u64 {
+    case.either(20, 10)
+}
 
 fn apply_args(url: &str) -> [&str; 9] {
     [
@@ -26,43 +36,52 @@ fn apply_args(url: &str) -> [&str; 9] {
 /// A room with a bundle, and copies of its database before and after an undisturbed run.
 struct Story {
     room: Room,
+    copies: [Db; 2],
     before: String,
     after: String,
     took: Duration,
 }
 
 impl Story {
-    fn new() -> Self {
-        let room = Bulk::room(Target::Sqlite, 1200);
+    fn new(case: Case) -> Self {
+        let room = Bulk::room(case, case.either(1200, 200));
         room.bundle("B");
         let before = room.dump();
-        fs::copy(room.path("t.db"), room.path("before.db")).unwrap();
+        let first = room.db.copy(&room.path("before.db"));
         let began = Instant::now();
         room.run("apply", &apply_args(&room.url())).code(0);
         let took = began.elapsed();
-        fs::copy(room.path("t.db"), room.path("after.db")).unwrap();
-        let after = room.dump();
+        let second = room.db.copy(&room.path("after.db"));
+        let after = numberless(&room.db);
         Self {
             room,
+            copies: [first, second],
             before,
             after,
             took,
         }
     }
 
-    /// Sets the database back to a copy: no journal of a killed process may be left beside it.
-    fn reset(&self, copy: &str) {
+    /// Sets the database back to what it was before (0) or after (1) the run.
+    fn reset(&mut self, copy: usize) {
+        // No journal of a killed process may be left beside a file.
         for journal in ["t.db-journal", "t.db-wal", "t.db-shm"] {
             fs::remove_file(self.room.path(journal)).ok();
         }
-        fs::copy(self.room.path(copy), self.room.path("t.db")).unwrap();
+        let db = self.copies[copy].copy(&self.room.path("t.db"));
+        std::mem::replace(&mut self.room.db, db).remove();
+    }
+
+    fn is_before(&self, why: &str) {
+        same(&self.room.dump(), &self.before, why);
+    }
+
+    fn is_after(&self, why: &str) {
+        same(&numberless(&self.room.db), &self.after, why);
     }
 
     fn status(&self) -> String {
-        let ledger = self
-            .room
-            .ask("SELECT count(*) FROM sqlite_master WHERE name = 'switchback_runs'");
-        if ledger == "0" {
+        if !self.room.db.has_ledger() {
             return String::new();
         }
         self.room
@@ -76,30 +95,56 @@ impl Story {
         std::thread::sleep(Duration::from_micros(seed.below(micros)));
         child.kill().unwrap();
         let _ = finish(child, None);
+        self.room.db.settle();
         self.status()
     }
 }
 
-#[test]
-fn show_4_apply_killed_at_twenty_moments_ends_as_an_undisturbed_run_and_can_be_taken_back() {
-    let story = Story::new();
-    let room = &story.room;
+/// What the database holds, without the numbers that PostgreSQL gave to visits: what was undone has used some up.
+fn numberless(db: &Db) -> String {
+    const VISIT: &str = "INSERT INTO public.visit VALUES (";
+    let mut lines: Vec<String> = db
+        .dump()
+        .lines()
+        .map(|line| {
+            match line
+                .strip_prefix(VISIT)
+                .and_then(|row| row.split_once(", "))
+            {
+                Some((_, rest)) => format!("{VISIT}_, {rest}"),
+                None => line.to_owned(),
+            }
+        })
+        .collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+fn show_4_apply_killed_at_random_moments_ends_as_an_undisturbed_run_and_can_be_taken_back(
+    case: Case,
+) {
+    let mut story = Story::new(case);
     let mut seed = Seed::from_env();
     let mut midway = 0;
-    for kill in 0..KILLS {
-        story.reset("before.db");
-        let status = story.kill("apply", &apply_args(&room.url()), story.took, &mut seed);
+    for kill in 0..kills(case) {
+        story.reset(0);
+        let status = story.kill(
+            "apply",
+            &apply_args(&story.room.url()),
+            story.took,
+            &mut seed,
+        );
         let what = format!("kill {kill}: the run was {status:?}");
         match status.as_str() {
-            "" => same(&room.dump(), &story.before, &what),
+            "" => story.is_before(&what),
             "in-progress" => {
                 midway += 1;
                 if kill % 2 == 0 {
-                    room.on("apply", &["B", "--resume"]).code(0);
+                    story.room.on("apply", &["B", "--resume"]).code(0);
                 } else {
                     // Taken back from where it stopped, then applied anew.
-                    room.on("rollback", &[RUN]).code(0);
-                    same(&room.dump(), &story.before, &what);
+                    story.room.on("rollback", &[RUN]).code(0);
+                    story.is_before(&what);
                     continue;
                 }
             }
@@ -107,59 +152,59 @@ fn show_4_apply_killed_at_twenty_moments_ends_as_an_undisturbed_run_and_can_be_t
             other => panic!("kill {kill}: the run was {other}"),
         }
         if status.is_empty() {
-            room.run("apply", &apply_args(&room.url())).code(0);
+            story
+                .room
+                .run("apply", &apply_args(&story.room.url()))
+                .code(0);
         }
-        same(&room.dump(), &story.after, &what);
-        room.on("verify", &[RUN]).code(0);
-        room.on("rollback", &[RUN]).code(0);
-        same(&room.dump(), &story.before, &what);
+        story.is_after(&what);
+        story.room.on("verify", &[RUN]).code(0);
+        story.room.on("rollback", &[RUN]).code(0);
+        story.is_before(&what);
     }
     assert!(
-        midway >= KILLS / 4,
-        "only {midway} of {KILLS} kills met the run under way"
+        midway >= kills(case) / 4,
+        "only {midway} of {} kills met the run under way",
+        kills(case)
     );
 }
 
-#[test]
-fn show_4_rollback_killed_at_twenty_moments_resumes_to_the_state_before() {
-    let story = Story::new();
-    let room = &story.room;
-    let url = room.url();
+fn show_4_rollback_killed_at_random_moments_resumes_to_the_state_before(case: Case) {
+    let mut story = Story::new(case);
     let began = Instant::now();
-    room.on("rollback", &[RUN]).code(0);
+    story.room.on("rollback", &[RUN]).code(0);
     let took = began.elapsed();
-    same(&room.dump(), &story.before, "undisturbed");
+    story.is_before("undisturbed");
     let mut seed = Seed::from_env();
     let mut midway = 0;
-    for kill in 0..KILLS {
-        story.reset("after.db");
+    for kill in 0..kills(case) {
+        story.reset(1);
+        let url = story.room.url();
         let status = story.kill("rollback", &[RUN, "--to", &url], took, &mut seed);
         let what = format!("kill {kill}: the run was {status:?}");
         match status.as_str() {
             "completed" => {
-                same(&room.dump(), &story.after, &what);
-                room.on("rollback", &[RUN]).code(0);
+                story.is_after(&what);
+                story.room.on("rollback", &[RUN]).code(0);
             }
             "rolling-back" => {
                 midway += 1;
-                room.on("rollback", &[RUN, "--resume"]).code(0);
+                story.room.on("rollback", &[RUN, "--resume"]).code(0);
             }
             "rolled-back" => {}
             other => panic!("kill {kill}: the run was {other}"),
         }
-        same(&room.dump(), &story.before, &what);
+        story.is_before(&what);
         assert_eq!(story.status(), "rolled-back");
     }
     assert!(midway >= 1, "no kill met the rollback under way");
 }
 
-#[test]
-fn show_4_a_run_that_was_killed_can_be_killed_again_while_it_resumes() {
-    let story = Story::new();
-    let room = &story.room;
+fn show_4_a_run_that_was_killed_can_be_killed_again_while_it_resumes(case: Case) {
+    let mut story = Story::new(case);
     let mut seed = Seed::from_env();
-    story.reset("before.db");
-    let url = room.url();
+    story.reset(0);
+    let url = story.room.url();
     let mut status = story.kill("apply", &apply_args(&url), story.took, &mut seed);
     for _ in 0..8 {
         status = match status.as_str() {
@@ -175,23 +220,25 @@ fn show_4_a_run_that_was_killed_can_be_killed_again_while_it_resumes() {
     }
     match status.as_str() {
         "in-progress" => {
-            room.on("apply", &["B", "--resume"]).code(0);
+            story.room.on("apply", &["B", "--resume"]).code(0);
         }
         "" => {
-            room.run("apply", &apply_args(&url)).code(0);
+            story.room.run("apply", &apply_args(&url)).code(0);
         }
         _ => {}
     }
-    same(&room.dump(), &story.after, "many kills");
+    story.is_after("many kills");
 }
 
-#[test]
-fn show_4_sigterm_finishes_the_batch_in_hand_and_says_how_to_go_on() {
-    let story = Story::new();
-    let room = &story.room;
-    story.reset("before.db");
-    let url = room.url();
-    let child = spawn(&mut command("apply", &room.path(""), apply_args(&url)));
+fn show_4_sigterm_finishes_the_batch_in_hand_and_says_how_to_go_on(case: Case) {
+    let mut story = Story::new(case);
+    story.reset(0);
+    let url = story.room.url();
+    let child = spawn(&mut command(
+        "apply",
+        &story.room.path(""),
+        apply_args(&url),
+    ));
     while story.status() != "in-progress" {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -201,6 +248,6 @@ fn show_4_sigterm_finishes_the_batch_in_hand_and_says_how_to_go_on() {
     assert!(kill.unwrap().success());
     let done = finish(child, None).code(143);
     done.says(&["hint: apply --resume"]);
-    room.on("apply", &["B", "--resume"]).code(0);
-    same(&room.dump(), &story.after, "resumed");
+    story.room.on("apply", &["B", "--resume"]).code(0);
+    story.is_after("resumed");
 }

@@ -2,11 +2,19 @@
 
 use serde_json::Value;
 use tests::db::same;
-use tests::{Bulk, Target, command, finish, spawn};
+use tests::{Bulk, Case, command, finish, spawn};
 
-#[test]
-fn of_two_rollbacks_started_together_one_works_and_the_other_is_refused_or_finds_it_done() {
-    let room = Bulk::room(Target::Sqlite, 20);
+tests::both!(
+    of_two_rollbacks_started_together_one_works_and_the_other_is_refused_or_finds_it_done,
+    an_audit_entry_that_cannot_be_written_fails_the_operation_it_is_about,
+    the_audit_trail_answers_what_a_run_did_what_was_taken_back_and_who_worked,
+    progress_and_the_final_report_say_how_a_rollback_went,
+);
+
+fn of_two_rollbacks_started_together_one_works_and_the_other_is_refused_or_finds_it_done(
+    case: Case,
+) {
+    let room = Bulk::room(case, 20);
     room.bundle("B");
     let before = room.dump();
     for turn in 0..50 {
@@ -41,17 +49,15 @@ fn of_two_rollbacks_started_together_one_works_and_the_other_is_refused_or_finds
     let _ = room.on("verify", &["audit"]).code(0);
 }
 
-#[test]
-fn an_audit_entry_that_cannot_be_written_fails_the_operation_it_is_about() {
-    let room = Bulk::room(Target::Sqlite, 20);
+fn an_audit_entry_that_cannot_be_written_fails_the_operation_it_is_about(case: Case) {
+    let room = Bulk::room(case, 20);
     room.bundle("B");
     let before = room.dump();
     let run = room.apply("B");
     let refuse = |action: &str| {
-        room.sql(&format!(
-            "DROP TRIGGER IF EXISTS refuse; CREATE TRIGGER refuse BEFORE INSERT ON switchback_audit WHEN NEW.action LIKE \
-             '{action}' BEGIN SELECT RAISE(ABORT, 'the trail is full'); END"
-        ));
+        let when = format!("NEW.action LIKE '{action}'");
+        room.db
+            .refuse("INSERT", "switchback_audit", &when, "the trail is full");
     };
     refuse("migration:rollback:level1");
     let _ = room
@@ -62,20 +68,20 @@ fn an_audit_entry_that_cannot_be_written_fails_the_operation_it_is_about() {
         room.ask("SELECT status FROM switchback_runs"),
         "rolling-back"
     );
-    room.sql("DROP TRIGGER refuse");
+    room.db.allow("switchback_audit");
     let _ = room.on("rollback", &[&run, "--resume"]).code(0);
     same(&room.dump(), &before, "it is rolled back");
     refuse("migration:started");
+    let before = room.dump();
     assert_ne!(room.on("apply", &["B"]).code, 0);
     same(&room.dump(), &before, "nothing was applied");
     assert_eq!(room.ask("SELECT count(*) FROM switchback_runs"), "1");
-    room.sql("DROP TRIGGER refuse");
+    room.db.allow("switchback_audit");
     let _ = room.on("apply", &["B"]).code(0);
 }
 
-#[test]
-fn the_audit_trail_answers_what_a_run_did_what_was_taken_back_and_who_worked() {
-    let room = Bulk::room(Target::Sqlite, 10);
+fn the_audit_trail_answers_what_a_run_did_what_was_taken_back_and_who_worked(case: Case) {
+    let room = Bulk::room(case, 10);
     room.bundle("B");
     let run = room.on("apply", &["B", "--operator", "ann"]).code(0).id();
     let _ = room
@@ -121,9 +127,8 @@ fn the_audit_trail_answers_what_a_run_did_what_was_taken_back_and_who_worked() {
     assert!(plain.out.contains("ann: 2 runs"), "{}", plain.out);
 }
 
-#[test]
-fn progress_and_the_final_report_say_how_a_rollback_went() {
-    let room = Bulk::room(Target::Sqlite, 100);
+fn progress_and_the_final_report_say_how_a_rollback_went(case: Case) {
+    let room = Bulk::room(case, 100);
     room.bundle("B");
     let run = room.apply("B");
     let done = room
