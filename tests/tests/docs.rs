@@ -5,7 +5,9 @@ use std::fs;
 use std::process::Command;
 
 use contract::Exit;
-use tests::{Done, Room, Target, command, finish, program, repository, spawn};
+use tests::{Case, Done, Room, Target, command, finish, program, repository, spawn};
+
+tests::both!(a_full_disk_is_told_by_every_filter);
 
 const PROGRAMS: [&str; 6] = ["parse", "validate", "bundle", "apply", "rollback", "verify"];
 
@@ -208,9 +210,8 @@ fn every_program_knows_its_name_and_version() {
 }
 
 /// Exit codes and stdout when stdout can't be written: data lost is an error, talk lost is not.
-#[test]
-fn a_full_disk_is_told_by_every_filter() {
-    let room = Room::example(Target::Sqlite, "lessons");
+fn a_full_disk_is_told_by_every_filter(case: Case) {
+    let room = Room::example(case, "lessons");
     let full = || {
         fs::OpenOptions::new()
             .write(true)

@@ -6,7 +6,23 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::{Done, Room, Target, command, finish, spawn};
+use tests::{Case, Done, Room, command, finish, spawn};
+
+tests::both!(
+    hooks_run_in_order_once_what_they_are_about_stands,
+    a_run_that_fails_says_so_and_its_rollback_too,
+    a_hook_that_fails_hangs_or_is_missing_is_reported_and_undoes_nothing,
+    a_webhook_posts_one_object_with_a_text_and_what_is_secret_stays_so,
+    a_webhook_is_tried_three_times_where_that_may_help_and_once_where_it_can_not,
+    a_webhook_without_its_variable_a_listener_or_a_true_address_fails_in_words_without_it,
+    a_redirect_is_not_followed_with_what_is_secret,
+    a_crash_between_a_commit_and_its_hook_leaves_the_hook_to_resume,
+    a_hook_is_noted_with_its_event_or_neither_is,
+    a_rehearsal_tells_nobody,
+    a_rollback_that_fails_for_good_says_so_to_the_hooks,
+    a_run_that_is_given_up_by_another_says_so_to_its_hooks,
+    a_slow_hook_of_a_run_under_way_does_not_lose_the_lock,
+);
 
 const PLAN: &str = r#"
 name = "people"
@@ -23,11 +39,11 @@ name = { from = "name", required = true }
 const SECRET: &str = "s3cret-t0ken";
 
 /// A room whose plan has these hooks, with a bundle `B` of two people.
-fn room(hooks: &str) -> Room {
+fn room(case: Case, hooks: &str) -> Room {
     let sources = [("people.csv", "id,name\n1,Ann\n2,Bo\n")];
     let schema =
         "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL CHECK (name <> 'Mallory'));";
-    let room = Room::with(Target::Sqlite, &format!("{PLAN}{hooks}"), &sources, schema);
+    let room = Room::with(case, &format!("{PLAN}{hooks}"), &sources, schema);
     room.bundle("B");
     room
 }
@@ -98,24 +114,29 @@ const CHAT: &str = "[[hook]]\non = [\"completed\", \"rolled-back\"]\ntimeout = 2
 fn keeps_the_secret(room: &Room, done: &Done) {
     assert!(!done.err.contains(SECRET), "{}", done.err);
     assert!(!done.out.contains(SECRET), "{}", done.out);
-    let bytes = std::fs::read(room.path("t.db")).unwrap();
+    let bytes = room.db.everything();
     let holds = bytes
         .windows(SECRET.len())
         .any(|part| part == SECRET.as_bytes());
     assert!(!holds, "the ledger holds it");
 }
 
+/// Who holds a lock or runs a hook, in the ledger's words: a process that is not there any more.
+fn gone(host: &str, run: &str) -> Value {
+    serde_json::json!({"host": host, "boot": "b", "process": 1, "started": "s", "operator": "o", "run": run})
+}
+
 fn ledger(room: &Room) -> String {
     room.ask(
-        "SELECT group_concat(event || ' ' || hook || ' ' || status || ' ' || tries, ', ') \
-         FROM (SELECT * FROM switchback_hooks ORDER BY run, no)",
+        "SELECT string_agg(event || ' ' || hook || ' ' || status || ' ' || tries, ', ' ORDER BY run, no) \
+         FROM switchback_hooks",
     )
 }
 
-#[test]
-fn hooks_run_in_order_once_what_they_are_about_stands() {
+fn hooks_run_in_order_once_what_they_are_about_stands(case: Case) {
     let all = "started completed failed rolled-back";
     let room = room(
+        case,
         &[
             logs(all, "one"),
             logs("completed", "two"),
@@ -140,9 +161,8 @@ fn hooks_run_in_order_once_what_they_are_about_stands() {
     assert!(!ledger(&room).contains("pending"), "{}", ledger(&room));
 }
 
-#[test]
-fn a_run_that_fails_says_so_and_its_rollback_too() {
-    let room = room(&logs("completed failed rolled-back", "hook"));
+fn a_run_that_fails_says_so_and_its_rollback_too(case: Case) {
+    let room = room(case, &logs("completed failed rolled-back", "hook"));
     room.mend("people.csv", "Bo", "Mallory");
     room.bundle("C");
     let _ = room.on("apply", &["C", "--on-failure", "rollback"]).code(1);
@@ -152,12 +172,11 @@ fn a_run_that_fails_says_so_and_its_rollback_too() {
     );
 }
 
-#[test]
-fn a_hook_that_fails_hangs_or_is_missing_is_reported_and_undoes_nothing() {
+fn a_hook_that_fails_hangs_or_is_missing_is_reported_and_undoes_nothing(case: Case) {
     let hooks = "[[hook]]\non = [\"completed\"]\ncommand = [\"false\"]\n\
                  [[hook]]\non = [\"completed\"]\ncommand = [\"sleep\", \"60\"]\ntimeout = 1\n\
                  [[hook]]\non = [\"completed\"]\ncommand = [\"/no/such/program\"]\n";
-    let room = room(&format!("{hooks}{}", logs("completed", "last")));
+    let room = room(case, &format!("{hooks}{}", logs("completed", "last")));
     let began = Instant::now();
     let done = room.on("apply", &["B"]).code(0).says(&[
         "hook 1 (false) on completed failed: it ended with 1; what the run wrote stands",
@@ -175,9 +194,8 @@ fn a_hook_that_fails_hangs_or_is_missing_is_reported_and_undoes_nothing() {
     assert_eq!(room.read("log").lines().count(), 1, "none is run twice");
 }
 
-#[test]
-fn a_webhook_posts_one_object_with_a_text_and_what_is_secret_stays_so() {
-    let room = room(CHAT);
+fn a_webhook_posts_one_object_with_a_text_and_what_is_secret_stays_so(case: Case) {
+    let room = room(case, CHAT);
     let (port, heard) = listen(&[200, 204]);
     let done = with_secrets(&room, "apply", &["B"], port).code(0);
     let (head, body) = heard.recv().unwrap();
@@ -205,9 +223,8 @@ fn a_webhook_posts_one_object_with_a_text_and_what_is_secret_stays_so() {
     keeps_the_secret(&room, &back);
 }
 
-#[test]
-fn a_webhook_is_tried_three_times_where_that_may_help_and_once_where_it_can_not() {
-    let room = room(CHAT);
+fn a_webhook_is_tried_three_times_where_that_may_help_and_once_where_it_can_not(case: Case) {
+    let room = room(case, CHAT);
     let (port, heard) = listen(&[503, 429, 200, 404, 500, 0, 500]);
     let done = with_secrets(&room, "apply", &["B"], port).code(0);
     assert_eq!(heard.try_iter().count(), 3, "503, 429, 200");
@@ -223,12 +240,16 @@ fn a_webhook_is_tried_three_times_where_that_may_help_and_once_where_it_can_not(
     keeps_the_secret(&room, &again);
 }
 
-#[test]
-fn a_webhook_without_its_variable_a_listener_or_a_true_address_fails_in_words_without_it() {
-    let room = room(&format!(
-        "{CHAT}[[hook]]\non = [\"completed\"]\nwebhook = {{ url_env = \"CHAT_TOKEN\" }}\n\
+fn a_webhook_without_its_variable_a_listener_or_a_true_address_fails_in_words_without_it(
+    case: Case,
+) {
+    let room = room(
+        case,
+        &format!(
+            "{CHAT}[[hook]]\non = [\"completed\"]\nwebhook = {{ url_env = \"CHAT_TOKEN\" }}\n\
          [[hook]]\non = [\"completed\"]\nwebhook = {{ url_env = \"NOT_THERE\" }}\n"
-    ));
+        ),
+    );
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -242,9 +263,8 @@ fn a_webhook_without_its_variable_a_listener_or_a_true_address_fails_in_words_wi
     keeps_the_secret(&room, &done);
 }
 
-#[test]
-fn a_redirect_is_not_followed_with_what_is_secret() {
-    let room = room(CHAT);
+fn a_redirect_is_not_followed_with_what_is_secret(case: Case) {
+    let room = room(case, CHAT);
     let (port, _heard) = listen(&[302]);
     let done = with_secrets(&room, "apply", &["B"], port)
         .code(0)
@@ -252,17 +272,17 @@ fn a_redirect_is_not_followed_with_what_is_secret() {
     keeps_the_secret(&room, &done);
 }
 
-#[test]
-fn a_crash_between_a_commit_and_its_hook_leaves_the_hook_to_resume() {
-    let room = room(&logs("completed rolled-back", "hook"));
+fn a_crash_between_a_commit_and_its_hook_leaves_the_hook_to_resume(case: Case) {
+    let room = room(case, &logs("completed rolled-back", "hook"));
     let run = room.on("apply", &["B", "--no-hooks"]).code(0).id();
     assert!(!room.path("log").exists());
     assert_eq!(ledger(&room), "completed 1 pending 0");
     // The process that began it is gone: as after a kill while it ran.
-    room.sql(
-        "UPDATE switchback_hooks SET status = 'running', holder = json_object('host', (SELECT host FROM switchback_runs), \
-         'boot', 'b', 'process', 1, 'started', 's', 'operator', 'o', 'run', 'r')",
-    );
+    let host = room.ask("SELECT host FROM switchback_runs");
+    let holder = gone(&host, "r");
+    room.sql(&format!(
+        "UPDATE switchback_hooks SET status = 'running', holder = '{holder}'"
+    ));
     let resumed = room
         .on("apply", &["B", "--resume"])
         .code(0)
@@ -283,43 +303,39 @@ fn a_crash_between_a_commit_and_its_hook_leaves_the_hook_to_resume() {
     assert_eq!(room.read("log").lines().count(), 2);
 }
 
-#[test]
-fn a_hook_is_noted_with_its_event_or_neither_is() {
-    let room = room(&logs("completed", "hook"));
+fn a_hook_is_noted_with_its_event_or_neither_is(case: Case) {
+    let room = room(case, &logs("completed", "hook"));
     let run = room
         .on("apply", &["B", "--no-hooks", "--batch-size", "1"])
         .code(0)
         .id();
     let _ = room.on("rollback", &[&run]).code(0);
-    room.sql(
-        "CREATE TRIGGER refuse BEFORE INSERT ON switchback_hooks BEGIN SELECT RAISE(ABORT, 'no hooks today'); END",
-    );
+    room.db
+        .refuse("INSERT", "switchback_hooks", "true", "no hooks today");
     let _ = room.on("apply", &["B"]).code(3).says(&["no hooks today"]);
     assert_eq!(
         room.ask("SELECT status FROM switchback_runs ORDER BY seq DESC LIMIT 1"),
         "in-progress"
     );
-    room.sql("DROP TRIGGER refuse");
+    room.db.allow("switchback_hooks");
     std::fs::remove_file(room.path("log")).unwrap();
     let _ = room.on("apply", &["B", "--resume"]).code(0);
     assert_eq!(room.read("log"), "hook completed completed\n");
 }
 
-#[test]
-fn a_rehearsal_tells_nobody() {
-    let room = room(&logs("started completed rolled-back", "hook"));
+fn a_rehearsal_tells_nobody(case: Case) {
+    let room = room(case, &logs("started completed rolled-back", "hook"));
     let _ = room.on("apply", &["B", "--rehearse"]).code(0);
     assert!(!room.path("log").exists());
 }
 
-#[test]
-fn a_rollback_that_fails_for_good_says_so_to_the_hooks() {
-    let room = room(&logs("failed rolled-back", "hook"));
+fn a_rollback_that_fails_for_good_says_so_to_the_hooks(case: Case) {
+    let room = room(case, &logs("failed rolled-back", "hook"));
     let run = room.apply("B");
-    room.sql("CREATE TRIGGER stay BEFORE DELETE ON person BEGIN SELECT RAISE(ABORT, 'no'); END");
+    room.db.refuse("DELETE", "person", "true", "no");
     let _ = room.on("rollback", &[&run]).code(3);
     assert_eq!(room.read("log"), "hook failed rollback-failed\n");
-    room.sql("DROP TRIGGER stay");
+    room.db.allow("person");
     let _ = room.on("rollback", &[&run, "--resume"]).code(0);
     assert_eq!(
         room.read("log"),
@@ -327,17 +343,16 @@ fn a_rollback_that_fails_for_good_says_so_to_the_hooks() {
     );
 }
 
-#[test]
-fn a_run_that_is_given_up_by_another_says_so_to_its_hooks() {
+fn a_run_that_is_given_up_by_another_says_so_to_its_hooks(case: Case) {
     for program in ["apply", "rollback"] {
-        let room = room(&logs("failed", "hook"));
+        let room = room(case, &logs("failed", "hook"));
         let old = room.apply("B");
         let other = room.apply("B");
         // As after a kill: in progress, and the lock is held by a process that is gone.
+        let holder = gone("h", &other);
         room.sql(&format!(
             "UPDATE switchback_runs SET status = 'in-progress' WHERE id = '{other}';
-             UPDATE switchback_lock SET run = '{other}', since = 0, expires = 0, holder = json_object('host', 'h', 'boot', 'b',
-             'process', 1, 'started', 's', 'operator', 'o', 'run', '{other}')"
+             UPDATE switchback_lock SET run = '{other}', since = 0, expires = 0, holder = '{holder}'"
         ));
         let work = if program == "apply" { "B" } else { &old };
         let _ = room.on(program, &[work, "--take-over"]).code(0);
@@ -345,16 +360,17 @@ fn a_run_that_is_given_up_by_another_says_so_to_its_hooks() {
     }
 }
 
-#[test]
-fn a_slow_hook_of_a_run_under_way_does_not_lose_the_lock() {
-    let dbtool = tests::program("dbtool");
-    let script = format!(
-        "sleep 11; {} query t.db 'SELECT expires - since > 35000 FROM switchback_lock' > kept",
-        dbtool.display()
+fn a_slow_hook_of_a_run_under_way_does_not_lose_the_lock(case: Case) {
+    let room = room(
+        case,
+        "[[hook]]\non = [\"started\"]\ntimeout = 60\ncommand = [\"sh\", \"-c\", \"sleep 11; touch slept; sleep 2\"]\n",
     );
-    let room = room(&format!(
-        "[[hook]]\non = [\"started\"]\ntimeout = 60\ncommand = [\"sh\", \"-c\", \"{script}\"]\n"
-    ));
-    let _ = room.apply("B");
-    assert_eq!(room.read("kept").trim(), "1");
+    let url = room.url();
+    let apply = spawn(&mut command("apply", &room.path(""), ["B", "--to", &url]));
+    while !room.path("slept").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let renewed = "SELECT count(*) FROM switchback_lock WHERE expires - since > 35000";
+    assert_eq!(room.ask(renewed), "1");
+    let _ = finish(apply, None).code(0);
 }

@@ -2,7 +2,14 @@
 
 use std::process::Command;
 
-use tests::{Done, Room, Target, program, recipe};
+use tests::{Case, Done, Room, program, recipe};
+
+tests::both!(
+    a_dry_one_leaves_nothing_and_a_live_one_does_it_all,
+    after_a_failure_at_a_step_it_goes_on_where_it_stopped,
+    a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back,
+    other_sources_make_another_bundle_only_by_force,
+);
 
 fn migrate(room: &Room, options: &[&str]) -> Done {
     room.migrate(&room.url(), options)
@@ -17,15 +24,14 @@ fn files(room: &Room) -> Vec<String> {
     names
 }
 
-#[test]
-fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all() {
-    let room = Room::example(Target::Sqlite, "members");
-    let (before, names) = (std::fs::read(room.path("t.db")).unwrap(), files(&room));
+fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all(case: Case) {
+    let room = Room::example(case, "members");
+    let (before, names) = (room.db.everything(), files(&room));
     migrate(&room, &["dry=true"])
         .code(0)
         .says(&["dry run, nothing written: 302 records"]);
     assert_eq!(files(&room), names);
-    assert!(std::fs::read(room.path("t.db")).unwrap() == before);
+    assert!(room.db.everything() == before);
     let done = migrate(&room, &[]).code(0).says(&["is completed"]);
     assert!(done.out.contains("passed: "), "{}", done.out);
     assert!(room.read("migration.report.txt").contains("302 records"));
@@ -37,24 +43,27 @@ fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all() {
     assert_eq!(room.dump(), dump);
 }
 
-#[test]
-fn after_a_failure_at_a_step_it_goes_on_where_it_stopped() {
-    let room = Room::example(Target::Sqlite, "members");
+fn after_a_failure_at_a_step_it_goes_on_where_it_stopped(case: Case) {
+    let room = Room::example(case, "members");
     room.mend("migration.toml", "zone   =", "zoen   =");
     migrate(&room, &[]).says(&["migrate: bundle ended with", "go on: just migrate"]);
     room.mend("migration.toml", "zoen   =", "zone   =");
-    room.sql("ALTER TABLE WaIdMapping RENAME TO Away");
+    room.sql("ALTER TABLE \"WaIdMapping\" RENAME TO \"Away\"");
     migrate(&room, &[])
         .code(4)
         .says(&["migrate: the dry run ended with 4"]);
-    room.sql("ALTER TABLE Away RENAME TO WaIdMapping");
+    room.sql("ALTER TABLE \"Away\" RENAME TO \"WaIdMapping\"");
     room.bundle("B");
-    room.sql(
-        "CREATE TRIGGER late BEFORE INSERT ON EventRegistration WHEN (SELECT count(*) FROM EventRegistration) > 60 \
-         BEGIN SELECT RAISE(ABORT, 'closed'); END",
-    );
+    let undisturbed = Room::example(case, "members");
+    undisturbed.bundle("B");
+    undisturbed.apply("B");
+    let id = undisturbed
+        .ask("SELECT \"id\" FROM \"EventRegistration\" ORDER BY \"id\" LIMIT 1 OFFSET 60");
+    let late = format!("NEW.\"id\" = '{id}'");
+    room.db
+        .refuse("INSERT", "\"EventRegistration\"", &late, "closed");
     let run = room.on("apply", &["B"]).code(3).id();
-    room.sql("DROP TRIGGER late");
+    room.db.allow("\"EventRegistration\"");
     migrate(&room, &[])
         .code(0)
         .says(&[&format!("run {run} is completed")]);
@@ -63,24 +72,24 @@ fn after_a_failure_at_a_step_it_goes_on_where_it_stopped() {
         "1",
         "it went on with that run"
     );
-    let undisturbed = Room::example(Target::Sqlite, "members");
-    undisturbed.bundle("B");
-    undisturbed.apply("B");
-    let count = "SELECT (SELECT count(*) FROM Member), (SELECT count(*) FROM EventRegistration)";
+    let count =
+        "SELECT (SELECT count(*) FROM \"Member\"), (SELECT count(*) FROM \"EventRegistration\")";
     assert_eq!(room.ask(count), undisturbed.ask(count));
 }
 
-#[test]
-fn a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back() {
-    let room = Room::example(Target::Sqlite, "members");
-    room.sql(
+fn a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back(case: Case) {
+    let room = Room::example(case, "members");
+    room.sql(case.either(
         "CREATE TRIGGER edited AFTER INSERT ON Event WHEN NEW.title LIKE '%' BEGIN \
          UPDATE Event SET title = 'edited' WHERE id = NEW.id; END",
-    );
+        "CREATE FUNCTION edited() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN NEW.title := 'edited'; RETURN NEW; END $$; \
+         CREATE TRIGGER edited BEFORE INSERT ON \"Event\" FOR EACH ROW EXECUTE FUNCTION edited()",
+    ));
     migrate(&room, &[])
         .code(1)
         .says(&["migrate: the dry run ended with 1"]);
-    room.sql("DROP TRIGGER edited");
+    room.sql(case.either("DROP TRIGGER edited", "DROP TRIGGER edited ON \"Event\""));
     // Found by verify alone: somebody changes a row between apply and verify.
     let bin = room.path("bin");
     std::fs::create_dir(&bin).unwrap();
@@ -108,9 +117,8 @@ fn a_failure_of_the_live_run_says_how_to_go_on_and_how_to_take_it_back() {
     );
 }
 
-#[test]
-fn other_sources_make_another_bundle_only_by_force() {
-    let room = Room::example(Target::Sqlite, "members");
+fn other_sources_make_another_bundle_only_by_force(case: Case) {
+    let room = Room::example(case, "members");
     migrate(&room, &[]).code(0);
     room.mend("events/wa-events-export.csv", "\n", "\r\n");
     migrate(&room, &[])

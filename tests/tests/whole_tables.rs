@@ -1,7 +1,14 @@
 //! The proof over whole tables: what apply noted of them before the run, and what rollback says.
 
 use serde_json::Value;
-use tests::{Room, Target};
+use tests::{Case, Room};
+
+tests::both!(
+    a_table_is_equal_as_a_whole_once_the_run_is_taken_back,
+    a_change_outside_the_run_is_told_apart_from_the_rows_of_the_run,
+    a_row_that_is_kept_makes_the_table_differ_and_no_other_is_blamed,
+    a_large_table_is_noted_where_apply_is_asked_to,
+);
 
 const PLAN: &str = r#"
 name = "people"
@@ -19,7 +26,7 @@ name = { from = "name", required = true }
 "#;
 
 /// A room whose table holds `rows` rows, of which the bundle `B` changes the first and adds one.
-fn room(rows: u32) -> Room {
+fn room(case: Case, rows: u32) -> Room {
     let schema = format!(
         "CREATE TABLE person (id TEXT PRIMARY KEY, email TEXT UNIQUE, name TEXT NOT NULL, note TEXT);
          WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})
@@ -29,14 +36,13 @@ fn room(rows: u32) -> Room {
         "people.csv",
         "id,email,name\na,1@a.org,Ann\nb,new@a.org,Bo\n",
     )];
-    let room = Room::with(Target::Sqlite, PLAN, &sources, &schema);
+    let room = Room::with(case, PLAN, &sources, &schema);
     room.bundle("B");
     room
 }
 
-#[test]
-fn a_table_is_equal_as_a_whole_once_the_run_is_taken_back() {
-    let room = room(3);
+fn a_table_is_equal_as_a_whole_once_the_run_is_taken_back(case: Case) {
+    let room = room(case, 3);
     let run = room.apply("B");
     let _ = room
         .on("rollback", &[&run, "--fingerprint"])
@@ -47,9 +53,8 @@ fn a_table_is_equal_as_a_whole_once_the_run_is_taken_back() {
         ]);
 }
 
-#[test]
-fn a_change_outside_the_run_is_told_apart_from_the_rows_of_the_run() {
-    let room = room(3);
+fn a_change_outside_the_run_is_told_apart_from_the_rows_of_the_run(case: Case) {
+    let room = room(case, 3);
     let run = room.apply("B");
     room.sql("UPDATE person SET note = '' WHERE id = 'p2'");
     let done = room
@@ -65,9 +70,8 @@ fn a_change_outside_the_run_is_told_apart_from_the_rows_of_the_run() {
     assert_ne!(table["fingerprint"], table["fingerprint_before"]);
 }
 
-#[test]
-fn a_row_that_is_kept_makes_the_table_differ_and_no_other_is_blamed() {
-    let room = room(3);
+fn a_row_that_is_kept_makes_the_table_differ_and_no_other_is_blamed(case: Case) {
+    let room = room(case, 3);
     let run = room.apply("B");
     room.sql("UPDATE person SET name = 'Anna' WHERE id = 'p1'");
     let done = room
@@ -77,13 +81,12 @@ fn a_row_that_is_kept_makes_the_table_differ_and_no_other_is_blamed() {
     assert!(!done.err.contains("outside the run"), "{}", done.err);
 }
 
-#[test]
-fn a_large_table_is_noted_where_apply_is_asked_to() {
+fn a_large_table_is_noted_where_apply_is_asked_to(case: Case) {
     for (args, says) in [
         (&["B"][..], "what it was before the run was not noted"),
         (&["B", "--fingerprint"], "; table equal (sha256 "),
     ] {
-        let room = room(1001);
+        let room = room(case, 1001);
         let run = room.on("apply", args).code(0).id();
         let _ = room
             .on("rollback", &[&run, "--fingerprint"])
