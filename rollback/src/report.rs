@@ -201,7 +201,8 @@ impl<'a> Report<'a> {
         line["rows"] = json!(self.rows);
         line["added"] = json!(self.added);
         line["gone"] = json!(self.gone);
-        line["conflicts"] = json!(self.conflicts);
+        line["conflicts"] = json!(self.conflicts + self.forced);
+        line["forced"] = json!(self.forced);
         line["dependents"] = json!(self.dependents);
         self.line(&line);
         if run.last_seq == 0 {
@@ -296,7 +297,8 @@ impl<'a> Report<'a> {
             "kept": run.kept,
             "proved": proof.holds(),
             "restored": restored,
-            "conflicts": self.conflicts,
+            "conflicts": self.conflicts + self.forced,
+            "forced": self.forced,
             "tables": tables,
             "added": proof.added.iter().map(AddedProof::to_json).collect::<Vec<_>>(),
         });
@@ -322,7 +324,8 @@ impl<'a> Report<'a> {
         );
         let status = if wrote { "PARTIAL" } else { "FAILED" };
         self.course.end(Some(&error));
-        let mut line = json!({"run": id, "conflicts": self.conflicts});
+        let conflicts = self.conflicts + self.forced;
+        let mut line = json!({"run": id, "conflicts": conflicts, "forced": self.forced});
         extend(&mut line, self.course.to_json(status, Some(&error)));
         self.line(&line);
     }

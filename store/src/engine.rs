@@ -76,6 +76,18 @@ pub trait Sql {
     /// What the target said.
     fn definition(&mut self, table: &str) -> Result<Option<String>, StoreError>;
 
+    /// Returns the type of a column and what is said of it (its default), as a text that stays the same as
+    /// long as none of it changes; none where there is no such column.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn column_definition(
+        &mut self,
+        table: &str,
+        column: &str,
+    ) -> Result<Option<String>, StoreError>;
+
     /// Returns what the tables of these names will look like once what a plan adds is there; nothing
     /// is left of finding out.
     ///

@@ -1,5 +1,6 @@
 //! Show 8: what people changed after the run is never overwritten in silence.
 
+use serde_json::Value;
 use tests::db::same;
 use tests::{Case, Room};
 
@@ -80,8 +81,13 @@ fn show_8_an_edited_update_stops_rollback_and_force_restores_it_too(case: Case) 
     let (room, run, before) = applied(case);
     room.sql("UPDATE person SET name = 'Cynthia' WHERE id = 'there'");
     stops(&room, &run, &["there", "name", "Cynthia", "Cy"]);
-    room.on("rollback", &[&run, "--force"]).code(0);
+    let done = room.on("rollback", &[&run, "--force", "--json"]).code(0);
     same(&room.dump(), &before, "--force restores what was edited");
+    let last: Value = serde_json::from_str(done.out.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["conflicts"], &last["forced"]),
+        (&1.into(), &1.into())
+    );
 }
 
 fn show_8_what_was_kept_is_kept_until_rollback_is_repeated(case: Case) {

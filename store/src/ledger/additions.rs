@@ -21,6 +21,8 @@ pub struct Added {
     pub initial: Cell,
     /// Of a column: the definition of its table before. Of a table: its own, as the run left it.
     pub definition: String,
+    /// Of a column: its own definition, as the run left it; none in a ledger of before it was kept.
+    pub own: Option<String>,
 }
 
 impl Added {
@@ -56,13 +58,20 @@ impl Added {
             column,
             initial,
             definition: definition.ok_or_else(damaged)?,
+            own: change
+                .before
+                .0
+                .get(1)
+                .and_then(|(_, cell)| cell.text().map(str::to_owned)),
         }))
     }
 
     /// Makes the change that the ledger keeps. No row has such a key: none has NULL in it.
     #[must_use]
     pub fn to_change(&self, shape: i64, place: usize) -> Change {
-        let definition = Image(vec![(0, Cell::Text(self.definition.clone()))]);
+        let own = self.own.iter().map(|own| (1, Cell::Text(own.clone())));
+        let definition = (0, Cell::Text(self.definition.clone()));
+        let definition = Image(std::iter::once(definition).chain(own).collect());
         let (action, target, before, after) = match &self.column {
             Some(column) => (
                 Action::Column,
@@ -105,6 +114,23 @@ impl Added {
             let there = |column: &String| table.position(column).is_some();
             self.column.as_ref().is_none_or(there)
         }))
+    }
+
+    /// Tells whether others changed what the target says of it: all of a table, of a column its type and
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    pub fn is_changed(&self, sql: &mut dyn Sql) -> Result<bool, StoreError> {
+        let (made, now) = match &self.column {
+            None => (Some(&self.definition), sql.definition(&self.table)?),
+            Some(column) => (
+                self.own.as_ref(),
+                sql.column_definition(&self.table, column)?,
+            ),
+        };
+        Ok(made.is_some_and(|made| now.as_ref() != Some(made)))
     }
 
     /// Returns the value that a column had in all rows that were there, if this added it.

@@ -74,6 +74,8 @@ pub struct Postgres {
     /// Whether a transaction is open, and whether it writes.
     pub(super) open: Flag<bool>,
     pub(super) writes: bool,
+    /// Whether what is asked outside of transactions is asked under the settings too.
+    sets: bool,
     /// Whether a statement of the transaction failed, so that the server takes no other.
     pub(super) broken: Flag<bool>,
 }
@@ -86,7 +88,7 @@ impl Postgres {
     /// It can't be reached, refuses the login, or can't be written (a standby).
     pub fn open(url: &PostgresUrl) -> Result<Self, StoreError> {
         let mut this = Self::connect(url)?;
-        this.set_for_session()?;
+        this.sets = true;
         let read_only = this.ask("SELECT current_setting('transaction_read_only')", &[])?;
         if read_only
             .first()
@@ -150,6 +152,7 @@ impl Postgres {
             stages: Flag::new(0),
             open: Flag::new(false),
             writes: false,
+            sets: false,
             broken: Flag::new(false),
         };
         this.learn_settings()?;
@@ -186,9 +189,25 @@ impl Postgres {
         Ok(())
     }
 
-    /// Makes the settings for the session, for what is asked outside of transactions.
-    fn set_for_session(&self) -> Result<(), StoreError> {
-        self.batch(&self.settings.replace("SET LOCAL", "SET"))
+    /// Does what belongs to no transaction in one of its own, where the settings hold. A pooler may give
+    /// the session to others afterwards: nothing is set in it.
+    fn alone<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.open.get() || !self.sets {
+            return work();
+        }
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", self.settings);
+        self.with(|client| client.batch_execute(&begin))?;
+        self.open.set(true);
+        let done = work();
+        self.open.set(false);
+        // Not COMMIT: by that word whoever reads the server's log finds what we wrote.
+        let end = if done.is_ok() { "END" } else { "ROLLBACK" };
+        let ended = self.with(|client| client.batch_execute(end));
+        if ended.is_ok() {
+            self.broken.set(false);
+        }
+        let done = done?;
+        ended.map(|()| done)
     }
 
     /// Makes the settings again that [`Postgres::settle_down`] left.
@@ -205,10 +224,12 @@ impl Postgres {
         let joins = |on: &str| {
             format!("SET LOCAL enable_hashjoin = {on}; SET LOCAL enable_mergejoin = {on}")
         };
-        self.batch(&joins("on"))?;
-        let found = self.ask(sql, params)?;
-        self.batch(&joins("off"))?;
-        Ok(found)
+        self.alone(|| {
+            self.batch(&joins("on"))?;
+            let found = self.ask(sql, params)?;
+            self.batch(&joins("off"))?;
+            Ok(found)
+        })
     }
 
     /// The login, for a statement.
@@ -301,7 +322,7 @@ impl Postgres {
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
         crash_point!("postgres.ask", |error| self.injected(&error));
-        let found = self.with(|client| client.query_typed(sql, params))?;
+        let found = self.alone(|| self.with(|client| client.query_typed(sql, params)))?;
         found.iter().map(|row| self.row(row)).collect()
     }
 
@@ -312,7 +333,7 @@ impl Postgres {
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<u64, StoreError> {
         crash_point!("postgres.run", |error| self.injected(&error));
-        self.with(|client| client.execute_typed(sql, params))
+        self.alone(|| self.with(|client| client.execute_typed(sql, params)))
     }
 
     /// Sends data for a COPY.

@@ -88,8 +88,7 @@ impl Postgres {
 
     fn one_going(&mut self, added: Added, run: &str) -> Result<Going, StoreError> {
         let mut built = self.built_on(&added.table, added.column.as_deref())?;
-        let changed = |now: Option<String>| now.as_ref() != Some(&added.definition);
-        if added.column.is_none() && built.is_empty() && changed(self.definition(&added.table)?) {
+        if built.is_empty() && added.is_changed(self)? {
             built.push("its definition was changed since".into());
         }
         let spelled = self.quoted(&added.table);

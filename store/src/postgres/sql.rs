@@ -89,6 +89,15 @@ impl Sql for Postgres {
         }
     }
 
+    fn column_definition(
+        &mut self,
+        table: &str,
+        column: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let words = self.column_words(&self.quoted(table), column)?;
+        Ok(Some(words).filter(|words| !words.is_empty()))
+    }
+
     fn planned(&mut self, add: &Add, names: &[&str]) -> Result<Planned, StoreError> {
         self.try_additions(add, names)
     }

@@ -132,13 +132,19 @@ fn wanted(target: &Sqlite, addition: &Addition) -> Result<String, StoreError> {
     }
     match addition.column() {
         None => table_words(&scratch, name),
-        Some(column) => {
-            let found = columns(&scratch, name)?
-                .into_iter()
-                .find(|(name, _)| name == column);
-            Ok(found.map(|(_, words)| words).unwrap_or_default())
-        }
+        Some(column) => Ok(column_definition(&scratch, name, column)?.unwrap_or_default()),
     }
+}
+
+/// A column in words.
+pub(super) fn column_definition(
+    target: &Sqlite,
+    table: &str,
+    column: &str,
+) -> Result<Option<String>, StoreError> {
+    let mut columns = columns(target, table)?.into_iter();
+    let found = columns.find(|(name, _)| name == column);
+    Ok(found.map(|(_, words)| words))
 }
 
 /// The columns of a table, each with its type and what is said of it.

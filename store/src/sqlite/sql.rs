@@ -135,6 +135,14 @@ impl Sql for Sqlite {
         additions::definition(self, table)
     }
 
+    fn column_definition(
+        &mut self,
+        table: &str,
+        column: &str,
+    ) -> Result<Option<String>, StoreError> {
+        additions::column_definition(self, table, column)
+    }
+
     fn planned(&mut self, add: &Add, names: &[&str]) -> Result<Planned, StoreError> {
         additions::planned(self, add, names)
     }

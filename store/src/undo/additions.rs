@@ -70,12 +70,11 @@ fn verdict(sql: &mut dyn Sql, scene: &mut Scene, added: &Added) -> Result<Verdic
         scene.added.iter().any(mine)
     };
     built.retain(|what| !own(what));
+    if built.is_empty() && added.is_changed(sql)? {
+        built.push("its definition was changed since".into());
+    }
     match &added.column {
         None => {
-            if built.is_empty() && sql.definition(&added.table)?.as_ref() != Some(&added.definition)
-            {
-                built.push("its definition was changed since".into());
-            }
             let (kept, others) = staying(sql, scene, &table, None, added)?;
             let count = kept + others.count;
             if count > 0 {

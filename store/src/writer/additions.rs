@@ -66,6 +66,10 @@ impl<E: Engine> Writer<E> {
                 (None, Addition::Table(_)) => Cell::Null,
             },
             definition: definition.ok_or_else(gone)?,
+            own: match addition.column() {
+                Some(column) => self.engine.column_definition(name, column)?,
+                None => None,
+            },
         };
         let run = self.the_run()?.seq;
         let change = added.to_change(shape, place.unwrap_or(0));

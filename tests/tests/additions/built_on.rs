@@ -36,6 +36,13 @@ const BUILT_ANYWHERE: &[Built] = &[
 
 const BUILT: &[Built] = &[
     (
+        "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = replace(sql, '\"level\" INTEGER NOT NULL DEFAULT 0', \
+         '\"level\" INTEGER NOT NULL DEFAULT 3') WHERE name = 'member'; PRAGMA writable_schema = RESET",
+        "column member.level: can't go before these: its definition was changed since",
+        "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = replace(sql, 'DEFAULT 3', 'DEFAULT 0') \
+         WHERE name = 'member'; PRAGMA writable_schema = RESET",
+    ),
+    (
         "CREATE VIEW v AS SELECT m.id, m.\"wa id\" FROM member m; CREATE TRIGGER t AFTER INSERT ON member BEGIN
          UPDATE member SET name = NEW.\"wa id\" WHERE id = NEW.id; END",
         "column member.wa id: can't go before these: view v, trigger t",
@@ -49,6 +56,11 @@ const BUILT: &[Built] = &[
 ];
 
 const BUILT_POSTGRES: &[Built] = &[
+    (
+        "ALTER TABLE member ALTER level SET DEFAULT 3",
+        "column member.level: can't go before these: its definition was changed since",
+        "ALTER TABLE member ALTER level SET DEFAULT 0",
+    ),
     (
         "CREATE VIEW v AS SELECT m.id, m.\"wa id\" FROM member m;
          CREATE TRIGGER t BEFORE UPDATE OF \"wa id\" ON member FOR EACH ROW EXECUTE FUNCTION touch()",

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tests::db::same;
-use tests::lab::{Held, Lab, RUN, begins, names, run};
+use tests::lab::{Held, Lab, Place, RUN, begins, names, run};
 use tests::postgres::{Server, demote, free_port, hand_over};
 use tests::{Target, command};
 
@@ -74,9 +74,48 @@ fn a_run_by_a_pooler_in_transaction_mode() {
     let _ = held.go().code(0);
     // The pooler keeps its sessions, so nobody waits for them to end.
     same(&place.db.dump(), &lab.after, "after apply");
+    others_have_their_own_defaults(&place, pooler.port);
     let bundle = lab.path("B");
     let mut verify = command("verify", &place.folder, [RUN, "--to", &place.url]);
     let _ = run(verify.arg("--bundle").arg(bundle), None).code(0);
     let _ = run(&mut Lab::rollback(&place), None).code(0);
     same(&place.db.dump(), &lab.before, "after rollback");
+    others_have_their_own_defaults(&place, pooler.port);
+}
+
+/// Asks in every session of the pool, all held at once: none has a setting of ours.
+fn others_have_their_own_defaults(place: &Place, port: u16) {
+    const SET: &str = "SELECT string_agg(name || '=' || setting, ' ') FROM pg_settings WHERE source = 'session' \
+                       AND name NOT IN ('application_name', 'client_encoding', 'DateStyle', 'TimeZone', \
+                       'standard_conforming_strings', 'IntervalStyle', 'search_path', 'extra_float_digits')";
+    const VALUES: &str = "SELECT current_setting('jit') || ' ' || current_setting('enable_seqscan') || ' ' || \
+        current_setting('row_security') || ' ' || current_setting('lock_timeout') || ' ' || \
+        current_setting('search_path') || ' ' || current_setting('bytea_output') || ' ' || current_setting('TimeZone')";
+    let connect = |port: u16, host: &str| {
+        let name = &place.db.postgres().name;
+        let config = format!("host={host} port={port} user=app dbname={name}");
+        postgres::Client::connect(&config, postgres::NoTls).unwrap()
+    };
+    let mut direct = place.db.postgres().session();
+    let own: String = direct.query_one(VALUES, &[]).unwrap().get(0);
+    let mut clients: Vec<_> = (0..3).map(|_| connect(port, "127.0.0.1")).collect();
+    for client in &mut clients {
+        client.batch_execute("BEGIN").unwrap();
+    }
+    let mut sessions = std::collections::BTreeSet::new();
+    for client in &mut clients {
+        let text = |client: &mut postgres::Client, sql: &str| {
+            let said = client.simple_query(sql).unwrap();
+            said.iter()
+                .find_map(|message| match message {
+                    postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).map(str::to_owned)),
+                    _ => None,
+                })
+                .flatten()
+        };
+        sessions.insert(text(client, "SELECT pg_backend_pid()"));
+        assert_eq!(text(client, VALUES), Some(own.clone()));
+        assert_eq!(text(client, SET), None);
+    }
+    assert_eq!(sessions.len(), 3, "every session of the pool was asked");
 }
