@@ -10,6 +10,7 @@
 
 mod additions;
 mod batches;
+mod bytes;
 mod checkpoint;
 mod conflicts;
 mod damage;

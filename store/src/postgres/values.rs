@@ -160,6 +160,9 @@ impl Postgres {
                     "column `{name}` is {declared}, which is no place for a number"
                 ))
             }
+            Type::Bytes if kind != Kind::Bytes => Some(format!(
+                "column `{name}` is {declared}, which is no place for bytes"
+            )),
             Type::Json | Type::List | Type::Vector | Type::Uuid | Type::Date | Type::Timestamp
                 if number || kind == Kind::Bool =>
             {
