@@ -1,5 +1,7 @@
 //! Cutting a bundle into batches: always the same, so that a resumed run knows where it stands.
 
+use std::sync::mpsc;
+
 use contract::bundle::{Bundle, BundleError, RecordsFile};
 use contract::{Op, Record};
 use store::ledger::Phase;
@@ -57,38 +59,49 @@ pub(crate) fn passes(bundle: &Bundle, batch_size: u64) -> Vec<Pass<'_>> {
     passes
 }
 
-/// Hands on the batches of a pass, each with its number. A batch for which `wanted` says no is read
-/// over. Memory: one batch and one segment.
+/// Hands on the batches of a pass, each with its number, until one says that it was the last. Memory:
+/// one batch, and three segments.
 pub(crate) fn batches(
     bundle: &Bundle,
     pass: Pass<'_>,
     batch_size: usize,
     mut each: impl FnMut(i64, &[Record]) -> anyhow::Result<bool>,
 ) -> anyhow::Result<bool> {
+    let mut segments = bundle.segments(pass.file)?;
     let mut pending: Vec<Record> = Vec::with_capacity(batch_size);
     let mut number = pass.first;
-    for segment in bundle.segments(pass.file)? {
-        for record in segment? {
-            pending.push(record);
-            if pending.len() == batch_size {
-                if !each(number, &pending)? {
-                    return Ok(false);
+    std::thread::scope(|scope| {
+        // While the target works, the next segment is read and hashed.
+        let (ahead, read) = mpsc::sync_channel(1);
+        scope.spawn(move || segments.try_for_each(|segment| ahead.send(segment).ok()));
+        for segment in read {
+            for record in segment? {
+                pending.push(record);
+                if pending.len() == batch_size {
+                    if !each(number, &pending)? {
+                        return Ok(false);
+                    }
+                    pending.clear();
+                    number += 1;
                 }
-                pending.clear();
-                number += 1;
             }
         }
-    }
-    if pending.is_empty() {
-        Ok(true)
-    } else {
-        each(number, &pending)
-    }
+        if pending.is_empty() {
+            Ok(true)
+        } else {
+            each(number, &pending)
+        }
+    })
 }
 
-/// Calls a function with every record of the bundle.
-pub(crate) fn scan(bundle: &Bundle, mut each: impl FnMut(&Record)) -> Result<(), BundleError> {
-    for file in &bundle.manifest().records {
+/// Calls a function with every record of the bundle that is of one of these entities.
+pub(crate) fn scan(
+    bundle: &Bundle,
+    entities: impl Fn(&str) -> bool,
+    mut each: impl FnMut(&Record),
+) -> Result<(), BundleError> {
+    let files = bundle.manifest().records.iter();
+    for file in files.filter(|file| entities(&file.entity)) {
         for segment in bundle.segments(file)? {
             segment?.iter().for_each(&mut each);
         }

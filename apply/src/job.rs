@@ -26,6 +26,9 @@ use crate::throttle::Throttle;
 use crate::trigger::Triggers;
 use crate::which::refused;
 
+/// How often the checkpoint file is written at most, while the work goes on: each time it is synced.
+const CHECKPOINT: Duration = Duration::from_millis(100);
+
 /// Why the work stopped before its end.
 enum Stop {
     /// A batch failed.
@@ -57,6 +60,8 @@ pub(crate) struct Job<'a> {
     /// The batch that was tried last.
     trying: Option<i64>,
     checkpoint: Checkpoint,
+    /// When its file was written last.
+    written: Option<Instant>,
     /// What `--expect` expects.
     watch: Watch,
     /// Where `--save` keeps the decisions.
@@ -96,6 +101,7 @@ impl<'a> Job<'a> {
                 current_batch: 0,
                 status: RunStatus::InProgress.word().into(),
             },
+            written: None,
             watch: Watch::open(args.expect.as_deref())?,
             save: None,
         })
@@ -349,7 +355,10 @@ impl<'a> Job<'a> {
         }
         if !self.args.dry_run {
             self.checkpoint.last = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-            self.write_checkpoint();
+            if self.written.is_none_or(|at| at.elapsed() >= CHECKPOINT) {
+                self.write_checkpoint();
+                self.written = Some(Instant::now());
+            }
         }
         Ok(())
     }

@@ -179,8 +179,9 @@ impl<'a> Report<'a> {
             return Ok(None);
         };
         let mut place = None;
-        crate::cut::scan(self.bundle, |record| {
-            if record.entity == other.entity && record.key == other.key {
+        let is_its = |entity: &str| entity == other.entity;
+        crate::cut::scan(self.bundle, is_its, |record| {
+            if record.key == other.key {
                 place.get_or_insert_with(|| format!(" ({})", record.at));
             }
         })?;

@@ -133,7 +133,11 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
 fn look_up(bundle: &Bundle, target: &mut dyn Target) -> anyhow::Result<()> {
     let plan = &bundle.plan().plan;
     let mut codes: BTreeMap<(String, String, String), LookupCode> = BTreeMap::new();
-    cut::scan(bundle, |record| {
+    let looks_up = |entity: &str| {
+        let fields = plan.entity(entity).map(|entity| &entity.fields);
+        fields.is_some_and(|fields| fields.values().any(|field| field.lookup.is_some()))
+    };
+    cut::scan(bundle, looks_up, |record| {
         for (column, code) in &record.lookups {
             let field = plan
                 .entity(&record.entity)
