@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::additions::{Addition, Planned};
 use crate::catalogue::{Column, ForeignKey, Table};
-use crate::ledger::{Change, Entry};
+use crate::ledger::{Change, Entry, Mapping};
 use crate::{Cell, Key, Row, StoreError};
 
 /// Statements of small number: the ledger's runs, batches, audit and lock.
@@ -39,6 +39,21 @@ pub trait Sql {
     ///
     /// What the target said.
     fn now(&mut self) -> Result<i64, StoreError>;
+
+    /// Makes the lease that has this token last so many milliseconds from now, and returns the
+    /// target's clock; nothing where the token is no longer the lease's.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn prolong(&mut self, token: i64, lasts: i64) -> Result<Option<i64>, StoreError> {
+        let now = self.now()?;
+        let prolonged = self.execute(
+            "UPDATE ledger.lock SET expires = ?2 WHERE id = 1 AND token = ?1",
+            &[token.into(), (now + lasts).into()],
+        )?;
+        Ok((prolonged == 1).then_some(now))
+    }
 
     /// Asks a question of the user's, outside of any transaction of ours. It can change nothing.
     ///
@@ -335,7 +350,8 @@ pub trait Engine: Sql {
     /// [`StoreError::Constraint`] where the target refuses it.
     fn alter(&mut self, statement: &str) -> Result<(), StoreError>;
 
-    /// Inserts rows that set the same columns and returns the key of each.
+    /// Inserts rows that set the same columns and returns the key of each, and the whole row where
+    /// the target told it and nothing can have changed it since.
     ///
     /// # Errors
     ///
@@ -346,7 +362,7 @@ pub trait Engine: Sql {
         columns: &[usize],
         rows: &[Vec<Cell>],
         key: &[usize],
-    ) -> Result<Vec<Key>, StoreError>;
+    ) -> Result<Vec<(Key, Option<Row>)>, StoreError>;
 
     /// Sets columns of rows. `quietly`: without firing triggers.
     ///
@@ -387,7 +403,7 @@ pub trait Engine: Sql {
     /// # Errors
     ///
     /// What the target said.
-    fn put_entries(&mut self, entries: &[(i64, String, Option<Entry>)]) -> Result<(), StoreError>;
+    fn put_entries(&mut self, entries: &[Mapping]) -> Result<(), StoreError>;
 
     /// Returns the counter of a table that counts ids, or `None` before the first.
     ///

@@ -25,6 +25,19 @@ pub struct Entry {
     pub seq: i64,
 }
 
+/// What becomes of an identity's entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapping {
+    /// The entity, by number.
+    pub entity: i64,
+    /// The record's source key.
+    pub source: String,
+    /// Whether there is no entry yet.
+    pub new: bool,
+    /// The entry from now on, if any.
+    pub entry: Option<Entry>,
+}
+
 impl Entry {
     /// Tells whether the record is skipped for good.
     #[must_use]

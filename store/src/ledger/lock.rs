@@ -194,12 +194,7 @@ pub fn take(
 ///
 /// [`StoreError::LockLost`] where somebody took over.
 pub fn renew(sql: &mut dyn Sql, lease: Lease) -> Result<i64, StoreError> {
-    let now = sql.now()?;
-    let renewed = sql.execute(
-        "UPDATE ledger.lock SET expires = ?2 WHERE id = 1 AND token = ?1",
-        &[lease.token.into(), (now + lasts()).into()],
-    )?;
-    if renewed == 1 {
+    if let Some(now) = sql.prolong(lease.token, lasts())? {
         return Ok(now);
     }
     let holder = holder(sql)?.map_or_else(

@@ -26,7 +26,7 @@ pub use changes::{
     Action, Change, Kept, add_kept, change, changes_at, kept, later_touches, page as page_changes,
     remove_kept,
 };
-pub use entries::{Entry, page as page_entries};
+pub use entries::{Entry, Mapping, page as page_entries};
 pub use extent::{Extent, extents};
 pub use hooks::{
     HookStep, claim as claim_hook, give_up as give_up_run, next as next_hook, note as note_hooks,

@@ -50,9 +50,10 @@ const DEFERRED: &str = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.co
     WHERE c.conrelid = $1::int8::oid AND c.condeferred";
 
 // tgtype: 1 is ROW, 2 is BEFORE, 64 is INSTEAD OF (PostgreSQL: src/include/catalog/pg_trigger.h).
-const TRIGGERS: &str = "SELECT t.tgname::text, t.tgtype & 67 = 3, l.lanname::text, p.prosrc \
+const TRIGGERS: &str = "SELECT DISTINCT t.tgname::text, t.tgtype & 67 = 3, l.lanname::text, p.prosrc \
     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang \
-    WHERE t.tgrelid = $1::int8::oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY t.tgname";
+    WHERE (t.tgrelid = $1::int8::oid OR t.tgrelid IN (SELECT relid FROM pg_partition_tree($1::int8::oid::regclass))) \
+    AND NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY 1";
 
 pub(super) fn tables(target: &Postgres) -> Result<Vec<String>, StoreError> {
     Ok(target

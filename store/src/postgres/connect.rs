@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use contract::crash_point;
 use postgres::config::{SslMode, TargetSessionAttrs};
-use postgres::types::{IsNull, ToSql, Type};
+use postgres::types::{FromSql, IsNull, ToSql, Type};
 use postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -357,23 +357,8 @@ impl Postgres {
     }
 
     fn row(&self, row: &postgres::Row) -> Result<Row, StoreError> {
-        let cell = |place: usize| -> Result<Cell, postgres::Error> {
-            Ok(match *row.columns()[place].type_() {
-                Type::INT2 => row.try_get::<_, Option<i16>>(place)?.map(i64::from).into(),
-                Type::INT4 => row.try_get::<_, Option<i32>>(place)?.map(i64::from).into(),
-                Type::INT8 => row.try_get::<_, Option<i64>>(place)?.into(),
-                Type::FLOAT8 => match row.try_get::<_, Option<f64>>(place)? {
-                    None => Cell::Null,
-                    // Unlike itself as a float: as text it can be compared.
-                    Some(number) if number.is_nan() => "NaN".into(),
-                    Some(number) => Cell::Real(number),
-                },
-                Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(place)?.into(),
-                Type::BOOL => row.try_get::<_, Option<bool>>(place)?.map(i64::from).into(),
-                _ => row.try_get::<_, Option<String>>(place)?.into(),
-            })
-        };
-        let cells = (0..row.len()).map(cell).collect::<Result<_, _>>();
+        let cells = (0..row.len()).map(|place| row.try_get(place));
+        let cells = cells.collect::<Result<_, _>>();
         cells.map_err(|error| self.error(&error))
     }
 }
@@ -435,6 +420,38 @@ pub(super) fn type_of(cell: &Cell) -> Type {
         Cell::Real(_) => Type::FLOAT8,
         Cell::Text(_) => Type::TEXT,
         Cell::Blob(_) => Type::BYTEA,
+    }
+}
+
+impl<'a> FromSql<'a> for Cell {
+    fn from_sql(
+        ty: &Type,
+        raw: &'a [u8],
+    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(match *ty {
+            Type::INT2 => Self::Int(i16::from_sql(ty, raw)?.into()),
+            Type::INT4 => Self::Int(i32::from_sql(ty, raw)?.into()),
+            Type::INT8 => Self::Int(i64::from_sql(ty, raw)?),
+            Type::FLOAT8 => match f64::from_sql(ty, raw)? {
+                // Unlike itself as a float: as text it can be compared.
+                number if number.is_nan() => "NaN".into(),
+                number => Self::Real(number),
+            },
+            Type::BYTEA => Self::Blob(raw.to_vec()),
+            Type::BOOL => Self::Int(bool::from_sql(ty, raw)?.into()),
+            _ => Self::Text(String::from_sql(ty, raw)?),
+        })
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self::Null)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        matches!(
+            *ty,
+            Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT8 | Type::BYTEA | Type::BOOL
+        ) || <String as FromSql>::accepts(ty)
     }
 }
 

@@ -8,8 +8,8 @@ use super::connect::{Postgres, quoted};
 use super::sql::spelled;
 use crate::catalogue::Table;
 use crate::engine::Engine;
-use crate::ledger::{Change, Entry, statements};
-use crate::{Cell, Key, Sql, StoreError};
+use crate::ledger::{Change, Mapping, statements};
+use crate::{Cell, Key, Row, Sql, StoreError};
 
 /// Waits for other writers of ours, by the row that is their lock, and tells the server's
 /// administrator which run this is.
@@ -99,7 +99,7 @@ impl Engine for Postgres {
         columns: &[usize],
         rows: &[Vec<Cell>],
         key: &[usize],
-    ) -> Result<Vec<Key>, StoreError> {
+    ) -> Result<Vec<(Key, Option<Row>)>, StoreError> {
         if rows.is_empty() {
             return Ok(vec![]);
         }
@@ -107,10 +107,8 @@ impl Engine for Postgres {
             .iter()
             .map(|place| quoted(&table.columns[*place].name))
             .collect();
-        let (name, returned) = (
-            self.quoted(&table.name),
-            self.reads(table, key.iter().copied()),
-        );
+        let name = self.quoted(&table.name);
+        let returned = self.reads(table, 0..table.columns.len());
         let found = if columns.is_empty() {
             let sql = format!("INSERT INTO {name} AS t DEFAULT VALUES RETURNING {returned}");
             let each = rows.iter().map(|_| self.ask(&sql, &[]));
@@ -136,10 +134,12 @@ impl Engine for Postgres {
                 *highest = given.unwrap_or(0).max(*highest);
             }
         }
-        Ok(found
-            .into_iter()
-            .map(|row| Key(self.received(table, key, row)))
-            .collect())
+        let told = |row: Row| {
+            let key = Key(key.iter().map(|place| row[*place].clone()).collect());
+            // What a trigger does after the statement is not in what it returned.
+            (key, Some(row).filter(|_| table.triggers.is_empty()))
+        };
+        Ok(self.whole(table, found).into_iter().map(told).collect())
     }
 
     fn update(
@@ -188,7 +188,7 @@ impl Engine for Postgres {
         self.write_later(run, pairs)
     }
 
-    fn put_entries(&mut self, entries: &[(i64, String, Option<Entry>)]) -> Result<(), StoreError> {
+    fn put_entries(&mut self, entries: &[Mapping]) -> Result<(), StoreError> {
         self.write_entries(entries)
     }
 

@@ -5,7 +5,7 @@ use postgres::types::Type;
 use super::connect::Postgres;
 use super::sql::target_bytes;
 use super::stage::Columns;
-use crate::ledger::{Change, Entry};
+use crate::ledger::{Change, Entry, Mapping};
 use crate::{Row, StoreError};
 
 const ENTRY: [Type; 9] = [
@@ -48,6 +48,18 @@ impl Postgres {
             row[4] = target_bytes(&change.target);
             row
         };
+        if self.copies(changes.len()) {
+            let sql = format!(
+                "COPY switchback.changes (run, {}) FROM STDIN",
+                Change::COLUMNS
+            );
+            let rows = changes.iter().map(|change| {
+                let mut row = row(change);
+                row.insert(0, run.into());
+                row
+            });
+            return self.copy_rows(&sql, rows);
+        }
         let source = self.source(turned(&CHANGE, changes.iter().map(row)))?;
         let sql = format!(
             "INSERT INTO switchback.changes (run, {}) SELECT {run}, {} FROM {}",
@@ -58,36 +70,30 @@ impl Postgres {
         self.run(&sql, &source.params()).map(|_| ())
     }
 
-    pub(super) fn write_entries(
-        &self,
-        entries: &[(i64, String, Option<Entry>)],
-    ) -> Result<(), StoreError> {
+    pub(super) fn write_entries(&self, entries: &[Mapping]) -> Result<(), StoreError> {
         let row = |entry: &Entry| {
             let mut row = entry.to_row();
             // Of Entry::COLUMNS the fourth.
             row[3] = target_bytes(&entry.target);
             row
         };
-        let there: Vec<Row> = entries
-            .iter()
-            .filter_map(|(.., entry)| entry.as_ref().map(row))
-            .collect();
-        if !there.is_empty() {
-            let source = self.source(turned(&ENTRY, there.into_iter()))?;
-            let sql = format!(
-                "INSERT INTO switchback.ids (entity, source, claim, target, gone, digest, sums, run, seq) \
-                 SELECT {} FROM {} ON CONFLICT (entity, source) DO UPDATE SET \
-                 claim = excluded.claim, target = excluded.target, gone = excluded.gone, digest = excluded.digest, \
-                 sums = excluded.sums, run = excluded.run, seq = excluded.seq",
-                listed(ENTRY.len()),
-                source.from
-            );
-            self.run(&sql, &source.params())?;
-        }
+        let rows = |new: bool| -> Vec<Row> {
+            let those = entries.iter().filter(|mapping| mapping.new == new);
+            those
+                .filter_map(|mapping| mapping.entry.as_ref().map(row))
+                .collect()
+        };
+        self.insert_entries(rows(true), "")?;
+        self.insert_entries(
+            rows(false),
+            "ON CONFLICT (entity, source) DO UPDATE SET \
+             claim = excluded.claim, target = excluded.target, gone = excluded.gone, digest = excluded.digest, \
+             sums = excluded.sums, run = excluded.run, seq = excluded.seq",
+        )?;
         let gone: Vec<Row> = entries
             .iter()
-            .filter(|(.., entry)| entry.is_none())
-            .map(|(entity, key, _)| vec![(*entity).into(), key.as_str().into()])
+            .filter(|mapping| mapping.entry.is_none())
+            .map(|mapping| vec![mapping.entity.into(), mapping.source.as_str().into()])
             .collect();
         if gone.is_empty() {
             return Ok(());
@@ -95,6 +101,24 @@ impl Postgres {
         let source = self.source(turned(&ENTRY[..2], gone.into_iter()))?;
         let sql = format!(
             "DELETE FROM switchback.ids AS i USING {} WHERE i.entity = k.c0 AND i.source = k.c1",
+            source.from
+        );
+        self.run(&sql, &source.params()).map(|_| ())
+    }
+
+    fn insert_entries(&self, rows: Vec<Row>, otherwise: &str) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if otherwise.is_empty() && self.copies(rows.len()) {
+            let sql = format!("COPY switchback.ids ({}) FROM STDIN", Entry::COLUMNS);
+            return self.copy_rows(&sql, rows.into_iter());
+        }
+        let source = self.source(turned(&ENTRY, rows.into_iter()))?;
+        let sql = format!(
+            "INSERT INTO switchback.ids ({}) SELECT {} FROM {} {otherwise}",
+            Entry::COLUMNS,
+            listed(ENTRY.len()),
             source.from
         );
         self.run(&sql, &source.params()).map(|_| ())

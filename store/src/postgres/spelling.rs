@@ -72,19 +72,16 @@ impl Postgres {
         sent
     }
 
-    /// Gives cells that were read the form in which they are kept.
-    pub(super) fn received(&self, table: &Table, columns: &[usize], row: Row) -> Row {
-        let cell = |(place, cell): (&usize, Cell)| {
-            self.type_of(&table.columns[*place]).kind.received(cell)
-        };
-        columns.iter().zip(row).map(cell).collect()
-    }
-
-    pub(super) fn whole(&self, table: &Table, rows: Vec<Row>) -> Vec<Row> {
-        let columns: Vec<usize> = (0..table.columns.len()).collect();
-        rows.into_iter()
-            .map(|row| self.received(table, &columns, row))
-            .collect()
+    /// Gives the cells of whole rows that were read the form in which they are kept.
+    pub(super) fn whole(&self, table: &Table, mut rows: Vec<Row>) -> Vec<Row> {
+        for (place, column) in table.columns.iter().enumerate() {
+            let kind = self.type_of(column).kind;
+            for row in rows.iter_mut().filter(|_| kind == values::Kind::Array) {
+                let cell = std::mem::replace(&mut row[place], Cell::Null);
+                row[place] = kind.received(cell);
+            }
+        }
+        rows
     }
 
     /// `$3::text::int8, …`: the cells of a key as parameters, and their texts.

@@ -14,6 +14,9 @@ use crate::catalogue::{Column, ForeignKey, Table};
 use crate::ledger::Entry;
 use crate::{Cell, Key, Row, Sql, StoreError};
 
+/// The server's clock, in milliseconds since 1970.
+const NOW: &str = "floor(extract(epoch FROM clock_timestamp()) * 1000)::int8";
+
 /// A parameter with its type.
 pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -48,12 +51,17 @@ impl Sql for Postgres {
     }
 
     fn now(&mut self) -> Result<i64, StoreError> {
-        let rows = self.ask(
-            "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::int8",
-            &[],
-        )?;
+        let rows = self.ask(&format!("SELECT {NOW}"), &[])?;
         let now = rows.first().and_then(|row| row[0].int());
         now.ok_or_else(|| StoreError::damaged("the server has no clock"))
+    }
+
+    fn prolong(&mut self, token: i64, lasts: i64) -> Result<Option<i64>, StoreError> {
+        let sql = format!(
+            "UPDATE switchback.lock SET expires = n.now + {lasts} FROM (SELECT {NOW} AS now) AS n \
+             WHERE id = 1 AND token = {token} RETURNING n.now"
+        );
+        Ok(self.ask(&sql, &[])?.first().and_then(|row| row[0].int()))
     }
 
     fn is_true(&mut self, question: &str) -> Result<bool, StoreError> {
@@ -186,19 +194,17 @@ impl Sql for Postgres {
                 "SELECT k.n, {reads} FROM {from} JOIN {name} AS t ON {same} ORDER BY k.n {lock}"
             )
         };
-        let mut found: Vec<Vec<Row>> = vec![Vec::new(); keys.len()];
-        let rows = if served {
+        let mut rows = if served {
             self.ask(&sql, &source.params())?
         } else {
             self.ask_widely(&sql, &source.params())?
         };
-        for mut row in rows {
-            let at = row
-                .remove(0)
-                .int()
-                .and_then(|n| usize::try_from(n - 1).ok());
+        let places: Vec<Cell> = rows.iter_mut().map(|row| row.remove(0)).collect();
+        let mut found: Vec<Vec<Row>> = vec![Vec::new(); keys.len()];
+        for (place, row) in places.iter().zip(self.whole(table, rows)) {
+            let at = place.int().and_then(|n| usize::try_from(n - 1).ok());
             if let Some(rows) = at.and_then(|at| found.get_mut(at)) {
-                rows.extend(self.whole(table, vec![row]));
+                rows.push(row);
             }
         }
         Ok(found)

@@ -6,11 +6,17 @@ use postgres::types::{ToSql, Type};
 
 use super::connect::Postgres;
 use super::sql::Param;
-use crate::{Cell, StoreError};
+use crate::{Cell, Row, StoreError};
 
 /// More rows than these go by COPY into a temporary table: up to about a thousand, arrays in the
 /// statement are faster, since a table costs a few milliseconds to make.
 const ARRAYS: usize = 1000;
+
+/// More rows of the ledger than these go there by COPY, without a table between.
+const STRAIGHT: usize = 250;
+
+/// Keys alone are so short that a table is never worth its while.
+const KEYS: usize = 10 * ARRAYS;
 
 /// Columns of cells, each sent under one type.
 pub(super) type Columns = Vec<(Type, Vec<Cell>)>;
@@ -45,7 +51,8 @@ impl Postgres {
     /// Takes rows to the server. Their table, if they get one, goes with the transaction.
     pub(super) fn source(&self, columns: Columns) -> Result<Source, StoreError> {
         let count = columns.first().map_or(0, |(_, cells)| cells.len());
-        if count > ARRAYS && self.writes && self.open.get() {
+        let keys = columns.len() == 1 && count <= KEYS;
+        if count > ARRAYS && self.stages() && !keys {
             return self.staged(&columns, count);
         }
         let places: Vec<String> = (1..)
@@ -62,6 +69,37 @@ impl Postgres {
                 names.join(", ")
             ),
             arrays: columns,
+        })
+    }
+
+    /// Tells whether so many rows of the ledger go there by COPY.
+    pub(super) fn copies(&self, count: usize) -> bool {
+        count > STRAIGHT && self.stages()
+    }
+
+    /// Tells whether there may be tables of ours: who only reads makes none.
+    fn stages(&self) -> bool {
+        self.writes && self.open.get()
+    }
+
+    /// Sends rows for a COPY.
+    pub(super) fn copy_rows(
+        &self,
+        sql: &str,
+        mut rows: impl Iterator<Item = Row>,
+    ) -> Result<(), StoreError> {
+        self.copy(sql, |out| {
+            let mut line = Vec::new();
+            rows.try_for_each(|row| {
+                line.clear();
+                for cell in &row {
+                    write_field(&mut line, cell);
+                    line.push(b'\t');
+                }
+                line.pop();
+                line.push(b'\n');
+                out.write_all(&line)
+            })
         })
     }
 

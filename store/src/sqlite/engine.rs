@@ -9,8 +9,8 @@ use super::connect::{Sqlite, quoted};
 use super::sql::{equals, spelled};
 use crate::catalogue::Table;
 use crate::engine::Engine;
-use crate::ledger::{Change, Entry, statements};
-use crate::{Cell, Key, StoreError};
+use crate::ledger::{Change, Mapping, statements};
+use crate::{Cell, Key, Row, StoreError};
 
 impl Sqlite {
     fn batch(&self, sql: &str) -> Result<(), StoreError> {
@@ -104,7 +104,7 @@ impl Engine for Sqlite {
         columns: &[usize],
         rows: &[Vec<Cell>],
         key: &[usize],
-    ) -> Result<Vec<Key>, StoreError> {
+    ) -> Result<Vec<(Key, Option<Row>)>, StoreError> {
         let name = |column: &usize| quoted(&table.columns[*column].name);
         let names: Vec<String> = columns.iter().map(name).collect();
         let places: Vec<String> = (1..=columns.len())
@@ -124,12 +124,13 @@ impl Engine for Sqlite {
         let mut keys = Vec::with_capacity(rows.len());
         for row in rows {
             let returned = self.rows(&sql, row)?.into_iter().next();
-            keys.push(Key(returned.ok_or_else(|| StoreError::Constraint {
+            let key = returned.ok_or_else(|| StoreError::Constraint {
                 message: format!(
                     "a trigger of {} kept the row from being inserted",
                     table.name
                 ),
-            })?));
+            })?;
+            keys.push((Key(key), None));
         }
         Ok(keys)
     }
@@ -203,19 +204,18 @@ impl Engine for Sqlite {
         })
     }
 
-    fn put_entries(&mut self, entries: &[(i64, String, Option<Entry>)]) -> Result<(), StoreError> {
+    fn put_entries(&mut self, entries: &[Mapping]) -> Result<(), StoreError> {
         const PUT: &str = "INSERT OR REPLACE INTO switchback_ids \
                            (entity, source, claim, target, gone, digest, sums, run, seq) \
                            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         const DELETE: &str = "DELETE FROM switchback_ids WHERE entity = ?1 AND source = ?2";
-        entries
-            .iter()
-            .try_for_each(|(entity, source, entry)| match entry {
-                Some(entry) => self.run(PUT, &entry.to_row()).map(|_| ()),
-                None => self
-                    .run(DELETE, &[(*entity).into(), source.as_str().into()])
-                    .map(|_| ()),
-            })
+        entries.iter().try_for_each(|mapping| {
+            let Some(entry) = &mapping.entry else {
+                let identity = [mapping.entity.into(), mapping.source.as_str().into()];
+                return self.run(DELETE, &identity).map(|_| ());
+            };
+            self.run(PUT, &entry.to_row()).map(|_| ())
+        })
     }
 
     fn counter(&mut self, table: &Table) -> Result<Option<i64>, StoreError> {

@@ -3,7 +3,7 @@
 use super::judge::Judged;
 use super::layout::Layout;
 use super::verdict::Verdict;
-use crate::ledger::Action;
+use crate::ledger::{Action, Mapping};
 use crate::{Cell, Engine, Key, Row, StoreError};
 
 /// The cells to write so that a row gets these values back; those that it has are left out.
@@ -49,8 +49,12 @@ pub(super) fn reverse<E: Engine>(engine: &mut E, rows: &[&Judged]) -> Result<(),
     for row in rows {
         let change = row.chain.newest();
         if let (Some((entity, source)), Some(entry)) = (&change.identity, &change.entry) {
-            let entry = entry.as_ref().map(|entry| (**entry).clone());
-            entries.push((*entity, source.clone(), entry));
+            entries.push(Mapping {
+                entity: *entity,
+                source: source.clone(),
+                new: false,
+                entry: entry.as_deref().cloned(),
+            });
         }
     }
     engine.put_entries(&entries)
@@ -87,10 +91,11 @@ fn insert<E: Engine>(engine: &mut E, layout: &Layout, rows: &[&Judged]) -> Resul
         values.push(cells.into_iter().map(|(_, cell)| cell).collect());
         expected.push(before);
     }
-    let keys = engine.insert(&layout.table, &columns, &values, &layout.key)?;
+    let inserted = engine.insert(&layout.table, &columns, &values, &layout.key)?;
     if layout.table.triggers.is_empty() {
         return Ok(());
     }
+    let keys: Vec<Key> = inserted.into_iter().map(|(key, _)| key).collect();
     // Columns that were added since the run have their default.
     let found = engine.fetch(&layout.table, &layout.key, &cells_of(&keys))?;
     let mut whole = Vec::new();

@@ -143,7 +143,7 @@ impl<E: Engine> Writer<E> {
         cells: &[(usize, Cell)],
         action: Action,
     ) -> Result<(), Fault> {
-        for key in self.insert_rows(bound, &[cells])? {
+        for (key, _) in self.insert_rows(bound, &[cells])? {
             let row = kept(bound, &key, self.row_at(bound, &key)?)?;
             if let Some(error) = self.differences(bound, &row, cells).pop() {
                 return Err(Fault::Some(error.message));

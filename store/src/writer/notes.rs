@@ -8,7 +8,7 @@ use super::rows::Written;
 use super::wave::Task;
 use super::{Bound, Writer};
 use crate::cell::row_hash;
-use crate::ledger::{Action, Change, Entry};
+use crate::ledger::{Action, Change, Entry, Mapping};
 use crate::{Cell, Engine, Image, Key, Row, StoreError};
 
 /// What records leave in the ledger.
@@ -16,7 +16,7 @@ use crate::{Cell, Engine, Image, Key, Row, StoreError};
 pub(super) struct Notes {
     pub changes: Vec<Change>,
     /// The entry that each identity has from now on.
-    pub entries: Vec<(i64, String, Option<Entry>)>,
+    pub entries: Vec<Mapping>,
     /// Changes of this run that are followed by another of the same row: both by sequence.
     superseded: Vec<(i64, i64)>,
 }
@@ -134,9 +134,14 @@ impl Notes {
         self.superseded
             .extend(change.earlier.map(|earlier| (earlier, change.seq)));
         change.identity = Some((entity, record.key.clone()));
+        self.entries.push(Mapping {
+            entity,
+            source: record.key.clone(),
+            new: before.is_none(),
+            entry: Some(now),
+        });
         change.entry = Some(before.map(Box::new));
         self.changes.push(change);
-        self.entries.push((entity, record.key.clone(), Some(now)));
     }
 }
 

@@ -49,12 +49,12 @@ impl<E: Engine> Writer<E> {
     ) -> Result<Vec<Option<Written>>, Fault> {
         let (inserts, updates) = self.drafts(bound, tasks)?;
         let binding = &bound.binding;
-        let mut keys: Vec<Key> = Vec::with_capacity(updates.len() + inserts.len());
+        let mut keys: Vec<(Key, Option<Row>)> = Vec::with_capacity(updates.len() + inserts.len());
         let mut changes: Vec<(Key, Vec<(usize, Cell)>)> = Vec::with_capacity(updates.len());
         for draft in &updates {
             let before = tasks[draft.task].item.located.row.as_ref();
             let old = before.map_or(Key(vec![]), |row| binding.key_of(row));
-            keys.push(moved(&binding.key, &old, &draft.cells));
+            keys.push((moved(&binding.key, &old, &draft.cells), None));
             changes.push((old, draft.cells.clone()));
         }
         // The target takes those that set the same columns together.
@@ -68,8 +68,11 @@ impl<E: Engine> Writer<E> {
         let mut faults = Faults::new();
         let place = |draft: &Draft| tasks[draft.task].item.at;
         let mut written: Vec<Option<Written>> = tasks.iter().map(|_| None).collect();
-        let found = self.rows_at(bound, &keys)?;
-        for ((draft, key), row) in drafts.iter().zip(keys).zip(found) {
+        let unknown = keys.iter().filter(|(_, row)| row.is_none());
+        let unknown: Vec<Key> = unknown.map(|(key, _)| key.clone()).collect();
+        let mut found = self.rows_at(bound, &unknown)?.into_iter();
+        for (draft, (key, row)) in drafts.iter().zip(keys) {
+            let row = row.or_else(|| found.next().flatten());
             let row = kept(bound, &key, row)?;
             let errors = self.differences(bound, &row, &draft.cells);
             if !errors.is_empty() {
@@ -165,12 +168,13 @@ impl<E: Engine> Writer<E> {
         }
     }
 
-    /// Inserts rows, those that set the same columns together, and returns their keys.
+    /// Inserts rows, those that set the same columns together, and returns their keys, and what the
+    /// target told of them.
     pub(super) fn insert_rows(
         &mut self,
         bound: &Bound,
         rows: &[&[(usize, Cell)]],
-    ) -> Result<Vec<Key>, Fault> {
+    ) -> Result<Vec<(Key, Option<Row>)>, Fault> {
         if rows.is_empty() {
             return Ok(vec![]);
         }
@@ -178,7 +182,7 @@ impl<E: Engine> Writer<E> {
         self.note_counter(bound)?;
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by(|a, b| columns(rows[*a]).cmp(columns(rows[*b])));
-        let mut keys: Vec<(usize, Key)> = Vec::with_capacity(rows.len());
+        let mut keys: Vec<(usize, (Key, Option<Row>))> = Vec::with_capacity(rows.len());
         for group in order.chunk_by(|a, b| columns(rows[*a]).eq(columns(rows[*b]))) {
             let places: Vec<usize> = columns(rows[group[0]]).collect();
             let cells = |row: &usize| rows[*row].iter().map(|(_, cell)| cell.clone()).collect();
