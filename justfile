@@ -52,6 +52,7 @@ migrate PLAN TARGET *OPTIONS:
 test *ARGS: tools crash
     cargo build --locked --workspace --bins
     cargo test --locked --workspace {{ARGS}}
+    cargo test --locked --workspace --test '*' -- --list 2>&1 | "${CARGO_TARGET_DIR:-target}/debug/targets"
 
 # Install what the tests need and this machine lacks
 [private]

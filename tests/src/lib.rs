@@ -16,6 +16,7 @@ pub mod postgres;
 mod process;
 mod room;
 mod seed;
+pub mod suite;
 mod target;
 
 pub use bulk::Bulk;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use tests::lab::say;
 use tests::repository;
+use tests::suite::{Suite, listed};
 
 /// Adds the names of all tests below a folder.
 fn tests_below(folder: &Path, names: &mut Vec<String>) {
@@ -41,18 +42,14 @@ fn what_runs_on_one_target_runs_on_the_other() {
     let me = std::env::current_exe().unwrap();
     let list = Command::new(me).arg("--list").output().unwrap();
     let list = String::from_utf8(list.stdout).unwrap();
-    let of = |target: &str| -> Vec<String> {
-        let of_target = list.lines().filter(|test| test.contains(target));
-        of_target.map(|test| test.replace(target, "")).collect()
-    };
-    let (sqlite, postgres) = (of("sqlite::"), of("postgres::"));
-    say(&format!(
-        "tests of both targets: sqlite {}, postgres {}",
-        sqlite.len(),
-        postgres.len()
-    ));
-    assert!(!sqlite.is_empty());
-    assert_eq!(sqlite, postgres);
+    let suite = Suite::of("faults", &listed(&list));
+    say(&format!("tests by target: {suite}"));
+    assert!(suite.faults.is_empty(), "{:#?}", suite.faults);
+    // A test without a twin is told.
+    let lonely = listed("rivals::sqlite::alone: test\nrivals::plain: test\n");
+    let suite = Suite::of("faults", &lonely);
+    assert_eq!(suite.loose, lonely);
+    assert!(suite.faults.len() > 2);
 }
 
 #[test]
