@@ -126,19 +126,32 @@ fn look(sql: &mut dyn Sql, url: &TargetUrl, runs: &[Run], now: i64) -> anyhow::R
     }
     pruning.audit = ledger::older_audit(sql, now - AUDIT_DAYS * DAY).map_err(refused)?;
     for folder in url.snapshot_folders() {
-        leftovers(&folder, url, longest, now, &mut pruning.files);
+        leftovers(&folder, url, runs, longest, now, &mut pruning.files);
     }
     Ok(pruning)
 }
 
-/// Copies that a crash left half made, and safety copies that were kept as long as a snapshot is.
-fn leftovers(folder: &Path, url: &TargetUrl, keep: Retention, now: i64, found: &mut Vec<PathBuf>) {
+/// Copies that a crash left half made; safety copies, and snapshots whose run never began, that were kept
+/// as long as a snapshot is.
+fn leftovers(
+    folder: &Path,
+    url: &TargetUrl,
+    runs: &[Run],
+    keep: Retention,
+    now: i64,
+    found: &mut Vec<PathBuf>,
+) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(days) = url.leftover(&name, keep) else {
+        let orphan = || {
+            let run = url.run_of(&entry.path())?;
+            let began = runs.iter().any(|known| known.id == run);
+            (!began).then_some(keep.snapshot_days)
+        };
+        let Some(days) = url.leftover(&name, keep).or_else(orphan) else {
             continue;
         };
         let made = entry.metadata().and_then(|about| about.modified()).ok();

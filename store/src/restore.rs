@@ -61,6 +61,13 @@ pub(crate) fn kept_for(database: &str, name: &str, keep: Retention) -> Option<u3
     (safety && name.ends_with(".snapshot")).then_some(keep.snapshot_days)
 }
 
+/// Returns the run before which a snapshot of this name was taken.
+pub(crate) fn run_of(database: &str, name: &str) -> Option<String> {
+    let rest = name.strip_prefix(database)?.strip_prefix('.')?;
+    let run = rest.strip_suffix(".snapshot")?;
+    uuid::Uuid::try_parse(run).ok().map(|_| run.to_owned())
+}
+
 /// What the snapshot says of a run: status, last change.
 pub(crate) type Then = BTreeMap<i64, (String, i64)>;
 

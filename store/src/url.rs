@@ -196,6 +196,15 @@ impl TargetUrl {
         }
     }
 
+    /// Returns the ID of the run before which this file was taken, if it is a snapshot of the target.
+    #[must_use]
+    pub fn run_of(&self, file: &Path) -> Option<String> {
+        match self {
+            Self::Sqlite(path) => crate::sqlite::run_of(path, file),
+            Self::Postgres(url) => crate::postgres::run_of(url, file),
+        }
+    }
+
     /// Says why the snapshot of before a run can't be restored as the target is now, if that can be told
     /// beforehand.
     ///

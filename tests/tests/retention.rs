@@ -1,8 +1,10 @@
 //! What is kept long enough is given up, and everything says so.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde_json::Value;
 use tests::db::same;
-use tests::{Bulk, Case, Room};
+use tests::{Bulk, Case, Room, Target};
 
 tests::both!(
     a_run_inside_its_window_keeps_all,
@@ -11,6 +13,7 @@ tests::both!(
     snapshots_go_after_30_days_and_the_audit_trail_stays_for_two_years,
     the_plan_says_how_long_a_snapshot_is_kept,
     copies_that_a_crash_left_half_made_go_after_7_days,
+    a_snapshot_whose_run_never_began_goes_as_other_snapshots_do,
     audit_entries_go_after_two_years_and_the_rest_of_the_chain_is_still_checked,
 );
 
@@ -170,4 +173,32 @@ fn audit_entries_go_after_two_years_and_the_rest_of_the_chain_is_still_checked(c
         .says(&["is pruned"]);
     room.sql("UPDATE switchback_audit SET at = 0");
     let _ = room.on("verify", &["audit"]).code(1);
+}
+
+fn a_snapshot_whose_run_never_began_goes_as_other_snapshots_do(case: Case) {
+    let (room, run, snapshot) = applied(case);
+    // What a kill leaves between the snapshot and the run.
+    let never = "0190a1b2-0000-7000-8000-00000000000a";
+    let orphan = snapshot.replace(&run, never);
+    std::fs::copy(&snapshot, &orphan).unwrap();
+    // One of a database of this name on another server, or what says nothing of itself.
+    let foreign = snapshot.replace(&run, "0190a1b2-0000-7000-8000-00000000000b");
+    if case.target == Target::Postgres {
+        std::fs::write(&foreign, "another's").unwrap();
+    }
+    let taken = UNIX_EPOCH + Duration::from_secs(1_717_243_200);
+    for file in [&orphan, &foreign] {
+        if let Ok(file) = std::fs::File::options().write(true).open(file) {
+            file.set_modified(taken).unwrap();
+        }
+    }
+    let said = prune(&room, "2024-07-01T12:00:00Z", &[]);
+    assert_eq!(said["files"], Value::Array(vec![]));
+    let said = prune(&room, "2024-07-01T12:00:01Z", &[]);
+    let files = said["files"].as_array().unwrap();
+    assert!(files.len() == 1 && files[0].as_str().unwrap().contains(never));
+    assert!(!std::path::Path::new(&orphan).exists());
+    if case.target == Target::Postgres {
+        assert!(std::path::Path::new(&foreign).exists());
+    }
 }

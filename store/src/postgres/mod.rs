@@ -30,5 +30,5 @@ mod values;
 pub use connect::Postgres;
 pub(crate) use restore::{check as check_restore, restore};
 pub(crate) use scratch::Scratch;
-pub(crate) use snapshot::{folders, leftover, take as take_snapshot};
+pub(crate) use snapshot::{folders, leftover, run_of, take as take_snapshot};
 pub use url::PostgresUrl;

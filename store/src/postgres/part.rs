@@ -56,6 +56,9 @@ pub(super) type Counter = (String, i64, bool);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Part {
     format: u32,
+    /// Which database it is of; earlier builds did not say.
+    #[serde(default)]
+    pub(super) target: String,
     pub(super) tables: Vec<Content>,
     pub(super) sequences: Vec<Counter>,
     /// Of each run: number, status, last change.
@@ -137,6 +140,7 @@ impl Postgres {
         };
         let part = Part {
             format: 1,
+            target: self.describe(),
             tables,
             sequences: self.counters()?,
             runs: runs.iter().map(run).collect(),

@@ -8,6 +8,7 @@ use contract::plan::Retention;
 use contract::signals::Signals;
 
 use super::connect::Postgres;
+use super::part::Part;
 use super::tools::Tools;
 use super::url::PostgresUrl;
 use crate::restore::kept_for;
@@ -33,6 +34,14 @@ pub(crate) fn folders() -> Vec<PathBuf> {
 /// Tells for how many days a file of such a folder is kept, if it is one of these.
 pub(crate) fn leftover(url: &PostgresUrl, name: &str, keep: Retention) -> Option<u32> {
     kept_for(&file_name(url), name, keep)
+}
+
+/// Returns the run before which this file was taken, if it is a snapshot of the database: one of the same
+/// name on another server says so itself.
+pub(crate) fn run_of(url: &PostgresUrl, file: &Path) -> Option<String> {
+    let run = crate::restore::run_of(&file_name(url), file.file_name()?.to_str()?)?;
+    let (part, _) = Part::open(file).ok()?;
+    (part.target == url.to_string()).then_some(run)
 }
 
 /// Takes a snapshot of all that the database holds but the ledger.

@@ -14,4 +14,4 @@ mod values;
 
 pub use connect::Sqlite;
 pub(crate) use restore::restore;
-pub(crate) use snapshot::{folders, leftover, take as take_snapshot};
+pub(crate) use snapshot::{folders, leftover, run_of, take as take_snapshot};

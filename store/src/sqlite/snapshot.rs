@@ -40,6 +40,12 @@ pub(crate) fn leftover(path: &Path, name: &str, keep: Retention) -> Option<u32> 
     kept_for(&database, name, keep)
 }
 
+/// Returns the run before which this file was taken, if it is a snapshot of the database.
+pub(crate) fn run_of(path: &Path, file: &Path) -> Option<String> {
+    let (_, database) = real(path).ok()?;
+    crate::restore::run_of(&database, file.file_name()?.to_str()?)
+}
+
 /// Copies a database as it stands to a new file in `folder`, reads it back and gives it its name.
 pub(crate) fn take(
     path: &Path,
