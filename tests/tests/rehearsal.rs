@@ -68,6 +68,16 @@ fn scratch(room: &Room) -> String {
     }
 }
 
+/// Tells whether a row is being inserted into such a database.
+fn inserts(room: &Room) -> bool {
+    let asked = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'switchback_rehearsal_{}%' \
+         AND query LIKE '%INSERT INTO%item%'",
+        &bundle_id(room)[..8]
+    );
+    room.db.postgres().ask(&asked) != "0"
+}
+
 fn bundle_id(room: &Room) -> String {
     contract::Digest::of(&fs::read(room.path("B/manifest.json")).unwrap()).to_string()
 }
@@ -176,11 +186,7 @@ fn a_signal_ends_a_rehearsal_and_removes_the_copy(case: Case) {
         Db::Sqlite(_) => fs::read_dir(&temporary)
             .unwrap()
             .any(|entry| entry.unwrap().path().join("copy.db-journal").exists()),
-        Db::Postgres(database) => {
-            let asked = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'switchback_rehearsal_%' \
-                         AND query LIKE '%INSERT INTO%item%'";
-            database.ask(asked) != "0"
-        }
+        Db::Postgres(_) => inserts(&room),
     };
     while !working() {
         assert!(
@@ -299,11 +305,14 @@ fn what_a_kill_leaves_is_named_by_the_next() {
     let left = scratch(&room);
     assert_eq!(left.lines().count(), 1, "{left}");
     let mut child = spawn(&mut command("apply", &room.path(""), args));
-    while scratch(&room).lines().count() < 2 {
+    while !inserts(&room) {
         assert!(child.try_wait().unwrap().is_none(), "it ended");
     }
     kill("INT", &child.id().to_string());
-    let _ = finish(child, None).code(130);
+    let _ = finish(child, None).code(130).says(&[
+        "left by a rehearsal that was killed",
+        &format!("DROP DATABASE {left}"),
+    ]);
     assert_eq!(scratch(&room), left, "it removes its own alone");
     Database::named(&database.server, &left).remove();
 }
