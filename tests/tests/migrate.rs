@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use tests::db::same;
 use tests::{Case, Done, Room, program, recipe};
 
 tests::both!(
@@ -26,7 +27,7 @@ fn files(room: &Room) -> Vec<String> {
 
 fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all(case: Case) {
     let room = Room::example(case, "members");
-    let (before, names) = (room.db.everything(), files(&room));
+    let (before, names, rows) = (room.db.everything(), files(&room), room.dump());
     migrate(&room, &["dry=true"])
         .code(0)
         .says(&["dry run, nothing written: 302 records"]);
@@ -41,6 +42,9 @@ fn a_dry_one_leaves_nothing_and_a_live_one_does_it_all(case: Case) {
         .code(0)
         .says(&["nothing was written", "302 unchanged"]);
     assert_eq!(room.dump(), dump);
+    let snapshot = room.ask("SELECT snapshot ->> 'path' FROM switchback_runs ORDER BY seq LIMIT 1");
+    let _ = room.on("rollback", &["--snapshot", &snapshot]).code(0);
+    same(&room.dump(), &rows, "what the recipe did is taken back");
 }
 
 fn after_a_failure_at_a_step_it_goes_on_where_it_stopped(case: Case) {

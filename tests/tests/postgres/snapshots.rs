@@ -137,37 +137,6 @@ fn pg_restore_alone_reads_a_snapshot() {
 }
 
 #[test]
-fn a_run_rolled_back_since_the_snapshot_stands_again() {
-    let (room, database) = members();
-    let before = database.dump();
-    let first = on(&room, &database, "apply", &["B"]).code(0).id();
-    let between = database.dump();
-    room.mend("members/wa-members-export.csv", "Oakapple", "Oakfruit");
-    room.bundle("C");
-    let second = on(&room, &database, "apply", &["C", "--snapshot=kept"])
-        .code(0)
-        .id();
-    let path = path(&database, &second);
-    assert!(
-        path.starts_with(room.path("kept").to_str().unwrap()),
-        "{path}"
-    );
-    for run in [&second, &first] {
-        let _ = on(&room, &database, "rollback", &[run]).code(0);
-    }
-    let _ = on(&room, &database, "rollback", &["--snapshot", &path])
-        .code(0)
-        .says(&[&first, "stand again"]);
-    same(&database.dump(), &between, "as it was at the snapshot");
-    let _ = on(&room, &database, "rollback", &[&first]).code(0);
-    same(
-        &database.dump(),
-        &before,
-        "the first run is taken back again",
-    );
-}
-
-#[test]
 fn what_others_made_since_stays_and_what_would_be_lost_is_refused_by_name() {
     let (room, database, _, path, before) = applied();
     database.sql(
@@ -217,36 +186,6 @@ fn a_row_of_others_that_needs_what_goes_stops_the_restore() {
         &now,
         "nothing was changed, sequences neither",
     );
-}
-
-#[test]
-fn a_corrupt_missing_or_unknown_snapshot_is_refused() {
-    let (room, database, run, path, _) = applied();
-    let now = database.dump();
-    let refused = |file: &str, why: &str| {
-        let _ = on(&room, &database, "rollback", &["--snapshot", file])
-            .code(4)
-            .says(&[why, "nothing was written"]);
-    };
-    let bytes = fs::read(&path).unwrap();
-    let mut broken = bytes.clone();
-    broken[bytes.len() / 2] ^= 1;
-    fs::write(&path, &broken).unwrap();
-    refused(&path, "is corrupt");
-    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    refused(&path, "is corrupt");
-    fs::remove_file(&path).unwrap();
-    refused(&path, "No such file");
-    room.write("foreign", "something else");
-    refused("foreign", "no run of");
-    same(&database.dump(), &now, "nothing was written");
-    // Of another database.
-    let (other_room, other, _, other_path, _) = applied();
-    refused(&other_path, "no run of");
-    drop((other_room, other));
-    // A copy of it elsewhere does.
-    fs::write(room.path("moved"), &bytes).unwrap();
-    let _ = on(&room, &database, "rollback", &["--snapshot", "moved", &run]).code(0);
 }
 
 /// Puts programs in a folder that stand for PostgreSQL's.
@@ -507,61 +446,4 @@ fn a_snapshot_or_a_restore_that_is_killed_at_any_step_can_be_repeated() {
         assert_eq!(done.code, 134, "{}", done.err);
         same(&database.dump(), &before, "no run, nothing written");
     }
-}
-
-#[test]
-fn a_restore_that_is_killed_at_any_time_leaves_the_present_or_the_past() {
-    let (room, database, _, path, before) = applied();
-    let (now, url) = (database.dump(), database.url());
-    let began = Instant::now();
-    let args = ["--snapshot", &path, "--to", &url];
-    let _ = on(
-        &room,
-        &database,
-        "rollback",
-        &["--snapshot", &path, "--check"],
-    )
-    .code(0);
-    let mut delay = Duration::ZERO;
-    while began.elapsed() < Duration::from_secs(90) {
-        let mut child = spawn(&mut command("rollback", &room.path(""), args));
-        std::thread::sleep(delay);
-        child.kill().ok();
-        let done = finish(child, None);
-        let status = "SELECT status FROM switchback.runs";
-        // The server may still be about what the dead one sent.
-        let idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'switchback%'";
-        while database.ask(idle) != "0" {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let past = database.ask(status) == "rolled-back";
-        same(
-            &database.dump(),
-            if past { &before } else { &now },
-            "the present or the past",
-        );
-        if done.code == 0 || past {
-            break;
-        }
-        delay += Duration::from_millis(70);
-    }
-    let _ = on(&room, &database, "rollback", &["--snapshot", &path]).code(0);
-    same(&database.dump(), &before, "the last one ends it");
-}
-
-#[test]
-fn migrate_takes_a_snapshot_of_postgresql_too() {
-    let (room, database) = members();
-    fs::remove_dir_all(room.path("B")).unwrap();
-    let before = database.dump();
-    let _ = room.migrate(&database.url(), &["dry=true"]).code(0);
-    let done = room
-        .migrate(&database.url(), &[])
-        .code(0)
-        .says(&["is completed"]);
-    assert!(done.out.contains("passed: "), "{}", done.out);
-    let run = database.ask("SELECT id FROM switchback.runs");
-    let path = path(&database, &run);
-    let _ = on(&room, &database, "rollback", &["--snapshot", &path]).code(0);
-    same(&database.dump(), &before, "what migrate did is taken back");
 }
