@@ -2,6 +2,7 @@
 //! (K17 to K19 stand with the checkpoint). Where its words and the design differ, the design holds.
 
 mod again;
+mod conflicts;
 mod ledger;
 mod rollback;
 mod sources;

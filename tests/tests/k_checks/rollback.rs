@@ -1,4 +1,4 @@
-//! Rollback (K25 to K37, and K40).
+//! What rollback does and says (K25 to K37, and K40).
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -14,12 +14,8 @@ tests::both!(
     k28_a_second_rollback_of_the_same_run_changes_nothing,
     k29_rows_that_the_run_skipped_survive,
     k30_rows_that_the_run_updated_are_back_byte_for_byte,
-    k31_a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict,
-    k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted,
-    k33_rows_that_refer_to_it_are_found_beforehand,
     k34_rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash,
     k35_run_and_ledger_survive_the_rollback_of_their_run,
-    k36_the_check_gives_the_figures_of_the_rollback_and_writes_nothing,
     k37_a_thousand_rows_in_seconds,
     k40_apply_rollback_apply_inserts_all_again_also_where_the_target_decides_ids,
 );
@@ -53,14 +49,14 @@ fn entries(count: usize) -> String {
     })
 }
 
-fn room(case: Case, count: usize, more: &str) -> Room {
+pub fn room(case: Case, count: usize, more: &str) -> Room {
     let sql = format!("{SCHEMA} {more}");
     let room = Room::with(case, PLAN, &[("a.csv", &entries(count))], &sql);
     room.bundle("B");
     room
 }
 
-fn lines(text: &str) -> Vec<Value> {
+pub fn lines(text: &str) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
@@ -163,82 +159,6 @@ fn k30_rows_that_the_run_updated_are_back_byte_for_byte(case: Case) {
     same(&room.dump(), &before, "NULL, empty and time stamps too");
 }
 
-fn k31_a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict(case: Case) {
-    let room = room(
-        case,
-        3,
-        "INSERT INTO entry VALUES ('2', 'k2', 'Two', NULL, 'x', NULL);",
-    );
-    let before = room.dump();
-    let run = room.apply("B");
-    // A column that the run did not write is nobody's conflict.
-    room.sql("UPDATE entry SET updated = 'y' WHERE id = '2'");
-    let _ = room.on("rollback", &[&run, "--check"]).code(0);
-    room.sql("UPDATE entry SET title = 'Edited' WHERE id = '2'");
-    let now = room.dump();
-    let _ = room.on("rollback", &[&run]).code(1).says(&[
-        "title",
-        "Title 2",
-        "Edited",
-        "nothing was written",
-    ]);
-    same(&room.dump(), &now, "it stopped with nothing changed");
-    let _ = room.on("rollback", &[&run, "--skip-conflicts"]).code(0);
-    assert_eq!(room.ask("SELECT id, title FROM entry"), "2|Edited");
-    let _ = room.on("rollback", &[&run, "--force"]).code(0);
-    room.sql("UPDATE entry SET updated = 'x' WHERE id = '2'");
-    same(&room.dump(), &before, "--force restores it");
-}
-
-fn k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted(case: Case) {
-    let room = room(case, 5, "");
-    let run = room.apply("B");
-    room.sql("DELETE FROM entry WHERE code = 'k4'");
-    let done = room
-        .on("rollback", &[&run, "--json"])
-        .code(0)
-        .says(&["Rolled back 4 entries", "1 gone already"]);
-    let report = lines(&done.out);
-    let table = report
-        .iter()
-        .find_map(|line| line["tables"].as_array())
-        .unwrap();
-    assert_eq!(
-        (&table[0]["gone"], &table[0]["rows"]),
-        (&1.into(), &5.into())
-    );
-    let end = report.iter().rfind(|line| line["reversed"].is_u64());
-    assert_eq!(end.unwrap()["reversed"], 4, "not as deleted");
-}
-
-fn k33_rows_that_refer_to_it_are_found_beforehand(case: Case) {
-    let room = room(
-        case,
-        3,
-        "INSERT INTO entry VALUES ('mine', 'own', 'Mine', NULL, 'x', NULL);",
-    );
-    let run = room.apply("B");
-    room.sql("UPDATE entry SET up = (SELECT id FROM entry WHERE code = 'k1') WHERE id = 'mine'");
-    let now = room.dump();
-    let check = room
-        .on("rollback", &[&run, "--check", "--json"])
-        .code(1)
-        .says(&["1 row of entry depends on it by up", "set null"]);
-    let answer = lines(&check.out).pop().unwrap();
-    assert_eq!(
-        (&answer["conflicts"], &answer["dependents"]),
-        (&1.into(), &1.into())
-    );
-    let _ = room.on("rollback", &[&run]).code(1);
-    same(&room.dump(), &now, "refused");
-    let _ = room.on("rollback", &[&run, "--force"]).code(0);
-    assert_eq!(
-        room.ask("SELECT count(*) FROM entry a JOIN entry b ON b.id = a.up"),
-        "1",
-        "not even --force sets it to null"
-    );
-}
-
 fn k34_rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash(case: Case) {
     let room = room(case, 400, "");
     let before = room.dump();
@@ -273,32 +193,6 @@ fn k35_run_and_ledger_survive_the_rollback_of_their_run(case: Case) {
     let _ = room
         .run("verify", &["report", &run, "--to", &room.url()])
         .code(0);
-}
-
-fn k36_the_check_gives_the_figures_of_the_rollback_and_writes_nothing(case: Case) {
-    let room = room(
-        case,
-        20,
-        "INSERT INTO entry VALUES ('1', 'k1', 'One', NULL, 'x', NULL);",
-    );
-    let run = room.apply("B");
-    room.sql(
-        "DELETE FROM entry WHERE code = 'k7'; UPDATE entry SET title = 'Mine' WHERE code = 'k8'",
-    );
-    let before = room.db.everything();
-    let check = room
-        .on("rollback", &[&run, "--check", "--json", "--skip-conflicts"])
-        .code(0);
-    assert!(room.db.everything() == before, "it wrote");
-    let check = lines(&check.out).pop().unwrap();
-    let live = room
-        .on("rollback", &[&run, "--json", "--skip-conflicts"])
-        .code(0);
-    let live = lines(&live.out);
-    let live = live.iter().rfind(|line| line["tables"].is_array()).unwrap();
-    assert_eq!(check["conflicts"], live["kept"]);
-    assert_eq!(check["gone"], live["tables"][0]["gone"]);
-    assert_eq!(check["rows"], live["tables"][0]["rows"]);
 }
 
 fn k37_a_thousand_rows_in_seconds(case: Case) {
