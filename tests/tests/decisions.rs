@@ -1,5 +1,7 @@
 //! `--dry-run --save` and `--expect`: a run does what its dry run said, or it does nothing.
 
+use std::time::Duration;
+
 use tests::{Case, Db, Room, command, spawn};
 
 tests::both!(
@@ -137,10 +139,12 @@ fn a_dry_run_that_is_broken_off_leaves_no_file(case: Case) {
 
 /// Waits for a live run's first batch.
 fn begun(db: &Db) {
-    while !db.has_ledger() || db.ask("SELECT count(*) FROM switchback_batches") == "0" {}
+    while !db.has_ledger() || db.ask("SELECT count(*) FROM switchback_batches") == "0" {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
-/// 600 records to insert and one to update, and what a dry run says of them.
+/// 200 records to insert and one to update, and what a dry run says of them.
 fn one_batch_a_commit(case: Case) -> Room {
     // A constraint that is checked at COMMIT: one batch a commit.
     let room = Room::with(
@@ -152,7 +156,7 @@ fn one_batch_a_commit(case: Case) -> Room {
         "CREATE TABLE a (id TEXT PRIMARY KEY, name TEXT, up TEXT REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED); \
          INSERT INTO a (id, name) VALUES ('last', 'old')",
     );
-    let lines: Vec<String> = (1..=600).map(|id| format!("{id},new")).collect();
+    let lines: Vec<String> = (1..=200).map(|id| format!("{id},new")).collect();
     room.write(
         "a.csv",
         format!("id,name\n{}\nlast,new\n", lines.join("\n")),
@@ -179,10 +183,10 @@ fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops
             &["B", "--expect", "said", size, "--continue-on-error"],
         )
     });
-    let said = "a decision changed since the run began: a.csv:602: a last: expected updated last (name), \
+    let said = "a decision changed since the run began: a.csv:202: a last: expected updated last (name), \
                 found that the row has changed since";
     let done = done.code(3).says(&[said]);
-    assert_eq!(room.ask("SELECT count(*), max(name) FROM a"), "601|other");
+    assert_eq!(room.ask("SELECT count(*), max(name) FROM a"), "201|other");
     let run = format!(
         "SELECT status, reason FROM switchback_runs WHERE id = '{}'",
         done.id()
@@ -224,10 +228,10 @@ fn a_run_that_was_killed_goes_on_under_the_same_expectation(case: Case) {
     child.wait().unwrap();
     assert_ne!(
         room.ask("SELECT count(*) FROM a"),
-        "601",
+        "201",
         "it was killed too late"
     );
     room.on("apply", &["B", "--expect", "said", "--resume"])
         .code(0);
-    assert_eq!(room.ask("SELECT count(*), min(name) FROM a"), "601|new");
+    assert_eq!(room.ask("SELECT count(*), min(name) FROM a"), "201|new");
 }
