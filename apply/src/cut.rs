@@ -60,7 +60,7 @@ pub(crate) fn passes(bundle: &Bundle, batch_size: u64) -> Vec<Pass<'_>> {
 }
 
 /// Hands on the batches of a pass, each with its number, until one says that it was the last. Memory:
-/// one batch, and three segments.
+/// one batch, and two segments.
 pub(crate) fn batches(
     bundle: &Bundle,
     pass: Pass<'_>,
@@ -72,7 +72,7 @@ pub(crate) fn batches(
     let mut number = pass.first;
     std::thread::scope(|scope| {
         // While the target works, the next segment is read and hashed.
-        let (ahead, read) = mpsc::sync_channel(1);
+        let (ahead, read) = mpsc::sync_channel(0);
         scope.spawn(move || segments.try_for_each(|segment| ahead.send(segment).ok()));
         for segment in read {
             for record in segment? {
