@@ -15,6 +15,7 @@ tests::both!(
     show_3_mended_in_the_source_a_new_run_leaves_alone_what_stands,
     show_3_the_dry_run_says_what_would_fail,
     batch_size_never_changes_the_result,
+    nor_the_ids_that_the_target_gives,
     batches_share_a_commit_as_asked,
     a_failed_batch_takes_only_itself_back,
 );
@@ -312,4 +313,47 @@ fn a_batch_that_the_server_asks_for_again_is_tried_again_inside_its_group() {
     let commits = "SELECT count(DISTINCT xmin::text) FROM switchback_batches";
     assert_eq!(room.ask(commits), "1");
     let _ = room.on("verify", &[&run]).code(0);
+}
+
+/// Records that do not set the same columns, some of which refer to earlier ones.
+const MIXED: &str = r#"
+name = "mixed"
+system = "notes"
+[[entity]]
+name = "note"
+source = { format = "json", files = ["notes.ndjson"], key = "k" }
+table = "note"
+id = { column = "id", from = "target" }
+[entity.fields]
+code = { from = "k", required = true }
+title = { from = "title" }
+body = { from = "body" }
+parent = { from = "parent", ref = "note" }
+"#;
+
+fn nor_the_ids_that_the_target_gives(case: Case) {
+    let lines = r#"{"k":"a","title":"A"}
+{"k":"b","body":"B"}
+{"k":"c","title":"C","body":"c"}
+{"k":"d","body":"D","parent":"b"}
+{"k":"e","title":"E"}
+{"k":"f","parent":"a"}
+{"k":"g","body":"G"}
+"#;
+    for size in ["1", "2", "3", "50"] {
+        let room = Room::with(
+            case,
+            MIXED,
+            &[("notes.ndjson", lines)],
+            "CREATE TABLE note (id INTEGER PRIMARY KEY, code TEXT NOT NULL, title TEXT, body TEXT DEFAULT 'none', \
+             parent INTEGER REFERENCES note (id));",
+        );
+        room.bundle("B");
+        let _ = room.on("apply", &["B", "--batch-size", size]).code(0);
+        assert_eq!(
+            room.ask("SELECT string_agg(code || id, ' ' ORDER BY id) FROM note"),
+            "a1 b2 c3 d4 e5 f6 g7",
+            "in batches of {size}"
+        );
+    }
 }

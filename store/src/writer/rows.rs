@@ -168,7 +168,7 @@ impl<E: Engine> Writer<E> {
         }
     }
 
-    /// Inserts rows, those that set the same columns together, and returns their keys, and what the
+    /// Inserts rows, neighbours that set the same columns together, and returns their keys, and what the
     /// target told of them.
     pub(super) fn insert_rows(
         &mut self,
@@ -180,23 +180,21 @@ impl<E: Engine> Writer<E> {
         }
         let binding = &bound.binding;
         self.note_counter(bound)?;
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by(|a, b| columns(rows[*a]).cmp(columns(rows[*b])));
-        let mut keys: Vec<(usize, (Key, Option<Row>))> = Vec::with_capacity(rows.len());
-        for group in order.chunk_by(|a, b| columns(rows[*a]).eq(columns(rows[*b]))) {
-            let places: Vec<usize> = columns(rows[group[0]]).collect();
-            let cells = |row: &usize| rows[*row].iter().map(|(_, cell)| cell.clone()).collect();
+        let mut keys: Vec<(Key, Option<Row>)> = Vec::with_capacity(rows.len());
+        // In their order, which a counter of the target follows.
+        for group in rows.chunk_by(|a, b| columns(a).eq(columns(b))) {
+            let places: Vec<usize> = columns(group[0]).collect();
+            let cells = |row: &&[(usize, Cell)]| row.iter().map(|(_, cell)| cell.clone()).collect();
             let values: Vec<Vec<Cell>> = group.iter().map(cells).collect();
-            let returned = self
-                .engine
-                .insert(&binding.table, &places, &values, &binding.key)?;
-            keys.extend(group.iter().copied().zip(returned));
+            keys.extend(
+                self.engine
+                    .insert(&binding.table, &places, &values, &binding.key)?,
+            );
         }
         if keys.len() < rows.len() {
             return Err(Fault::Some("the insert returned no key".into()));
         }
-        keys.sort_by_key(|(row, _)| *row);
-        Ok(keys.into_iter().map(|(_, key)| key).collect())
+        Ok(keys)
     }
 
     /// Says which columns of a row that was read back are not as they were sent: triggers may have
