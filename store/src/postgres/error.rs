@@ -19,6 +19,10 @@ pub(super) fn sorted(target: &str, error: &postgres::Error) -> StoreError {
         ("22" | "23" | "44" | "P0", _) => StoreError::Constraint { message },
         (_, code) if *code == SqlState::DATATYPE_MISMATCH => StoreError::Constraint { message },
         ("40", _) => StoreError::Again { message },
+        // Somebody made the ledger at the same time, and it is there now.
+        (_, code) if [SqlState::DUPLICATE_SCHEMA, SqlState::DUPLICATE_TABLE].contains(code) => {
+            StoreError::Again { message }
+        }
         (_, code) if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) => {
             StoreError::Busy { message }
         }
