@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -10,7 +9,7 @@ use contract::bundle::Bundle;
 use contract::signals::Signals;
 use contract::talk::counted;
 use contract::{Exit, Failure, Talk};
-use store::ledger::{self, BatchStatus, Counts, Run, RunStatus};
+use store::ledger::{self, BatchStatus, Run, RunStatus};
 use store::{Batch, End, StoreError, Target};
 
 use crate::Args;
@@ -30,7 +29,7 @@ use crate::which::refused;
 const CHECKPOINT: Duration = Duration::from_millis(100);
 
 /// Why the work stopped before its end.
-enum Stop {
+pub(crate) enum Stop {
     /// A batch failed.
     Failed,
     /// A limit was exceeded.
@@ -45,21 +44,21 @@ enum Stop {
 
 /// A run under way.
 pub(crate) struct Job<'a> {
-    args: &'a Args,
-    talk: &'a Talk,
-    bundle: &'a Bundle,
+    pub(crate) args: &'a Args,
+    pub(crate) talk: &'a Talk,
+    pub(crate) bundle: &'a Bundle,
     signals: Signals,
-    report: Report<'a>,
+    pub(crate) report: Report<'a>,
     triggers: Triggers,
     throttle: Throttle<'a>,
     began: Instant,
-    stopped: Option<Stop>,
+    pub(crate) stopped: Option<Stop>,
     failed: u64,
     /// Batches applied but not committed: number and records.
     pending: Vec<(i64, u64)>,
     /// The batch that was tried last.
-    trying: Option<i64>,
-    checkpoint: Checkpoint,
+    pub(crate) trying: Option<i64>,
+    pub(crate) checkpoint: Checkpoint,
     /// When its file was written last.
     written: Option<Instant>,
     /// What `--expect` expects.
@@ -373,7 +372,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn end_checkpoint(&mut self, run: &Run) {
+    pub(crate) fn end_checkpoint(&mut self, run: &Run) {
         if self.args.dry_run {
             return;
         }
@@ -384,136 +383,9 @@ impl<'a> Job<'a> {
             self.write_checkpoint();
         }
     }
-
-    /// An error of the target while the run is under way.
-    fn lost(&self, error: &StoreError) -> Failure {
-        if self.args.dry_run {
-            return Failure::new(error.exit(), format!("dry run: {error}"));
-        }
-        let run = &self.checkpoint.run;
-        let mut message = error.to_string();
-        if let StoreError::Unknown { .. } = error {
-            message = format!("{message}; {}", self.read_again());
-        }
-        let hint = format!(
-            "the ledger says what stands: apply --resume={run} goes on, rollback {run} takes it back"
-        );
-        Failure::new(Exit::Partial, message).hint(hint)
-    }
-
-    /// After an error at COMMIT the ledger, read on a fresh connection, is the only truth.
-    fn read_again(&self) -> String {
-        let stands = || -> Result<bool, StoreError> {
-            let mut found = false;
-            // As a writer: it waits until the transaction of the lost connection has ended.
-            self.args.to.open_to_undo()?.note(&mut |sql| {
-                if let Some(run) = ledger::find_run(sql, &self.checkpoint.run)? {
-                    ledger::each_batch(sql, run.seq, |batch| {
-                        found |= Some(batch.no) == self.trying;
-                    })?;
-                }
-                Ok(())
-            })?;
-            Ok(found)
-        };
-        match stands() {
-            Ok(true) => "the ledger, read again, says that it stands".into(),
-            Ok(false) => "the ledger, read again, says that it does not stand".into(),
-            Err(error) => {
-                format!("the ledger can't be read now ({error}): outcome unknown, run --resume")
-            }
-        }
-    }
-
-    /// Ends a run that can't go on, as well as the target lets us.
-    fn give_up(
-        &mut self,
-        target: &mut dyn Target,
-        run: &Run,
-        error: &anyhow::Error,
-    ) -> anyhow::Result<Exit> {
-        if self.args.dry_run {
-            target.abandon().map_err(refused)?;
-            return Err(Failure::new(contract::code_of(error), format!("{error:#}")).into());
-        }
-        let end = End {
-            records: records(self.bundle),
-            batches: usize::MAX,
-            interrupted: false,
-            reason: Some(format!("{error:#}")),
-            at: Utc::now().timestamp_millis(),
-        };
-        let ended = target.commit(true).and_then(|_| target.finish(&end));
-        match ended {
-            Ok(run) => {
-                self.end_checkpoint(&run);
-                hooks::run(self.args, target.sql(), &run.id, self.talk);
-            }
-            Err(second) => self
-                .talk
-                .warn(format!("the run could not be ended either: {second}")),
-        }
-        let hint = format!(
-            "apply --resume={0} goes on, rollback {0} takes it back",
-            run.id
-        );
-        Err(Failure::new(Exit::Partial, format!("{error:#}"))
-            .hint(hint)
-            .into())
-    }
-
-    /// Takes the run back by the program that does that, and ends with 1 when nothing of it is left.
-    fn roll_back(&self, run: &Run) -> anyhow::Result<Exit> {
-        let reason = run.reason.as_deref().unwrap_or("the run failed");
-        self.talk
-            .say(format!("taking run {} back, as --on-failure asks", run.id));
-        let program = std::env::current_exe()?.with_file_name("rollback");
-        let allowed = self.args.allow_production.as_ref();
-        let allowed = allowed.map(|name| format!("--allow-production={name}"));
-        let status = Command::new(&program)
-            .arg(&run.id)
-            .args(allowed)
-            // Not among its arguments: they can be seen by others.
-            .env("DATABASE_URL", self.args.to.whole())
-            .args(["--operator", &self.args.operator(), "--reason", reason])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
-            .map_err(|error| {
-                Failure::new(Exit::Partial, format!("{}: {error}", program.display()))
-            })?;
-        if status.success() {
-            return Ok(Exit::No);
-        }
-        let message = format!("rollback ended with {status}: the ledger says what stands");
-        Err(Failure::new(Exit::Partial, message)
-            .hint(format!("rollback {}", run.id))
-            .into())
-    }
-
-    fn reason(&self) -> Option<String> {
-        match &self.stopped {
-            Some(Stop::Limit(reason) | Stop::Changed(reason)) => Some(reason.clone()),
-            Some(Stop::Signal(Exit::Terminated)) => Some("stopped by SIGTERM".into()),
-            Some(Stop::Signal(_)) => Some("stopped by SIGINT".into()),
-            Some(Stop::Slow) => Some("the dry run took longer than --max-seconds".into()),
-            Some(Stop::Failed) | None => self.report.reason(),
-        }
-    }
-
-    fn exit(&self, counts: &Counts) -> Exit {
-        match self.stopped {
-            Some(Stop::Signal(exit)) => exit,
-            _ if counts.failed == 0 && counts.not_attempted == 0 && self.stopped.is_none() => {
-                Exit::Done
-            }
-            _ if self.args.dry_run => Exit::No,
-            _ => Exit::Partial,
-        }
-    }
 }
 
-fn records(bundle: &Bundle) -> u64 {
+pub(crate) fn records(bundle: &Bundle) -> u64 {
     bundle
         .manifest()
         .records

@@ -5,6 +5,7 @@ mod checkpoint;
 mod cut;
 mod decide;
 mod decisions;
+mod ending;
 mod guard;
 mod hooks;
 mod job;
