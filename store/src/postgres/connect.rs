@@ -7,19 +7,16 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use contract::crash_point;
-use postgres::config::{SslMode, TargetSessionAttrs};
-use postgres::types::{FromSql, IsNull, ToSql, Type};
-use postgres::{Client, Config, NoTls};
+use postgres::types::{ToSql, Type};
+use postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::config::config;
 use super::error::{is_refusal, sorted};
 use super::tls::{self, Mode};
 use super::url::PostgresUrl;
 use super::values::ColumnType;
-use crate::{Cell, Row, StoreError, Table};
-
-/// How long a connection may take, unless the URL says otherwise.
-const CONNECT: Duration = Duration::from_secs(10);
+use crate::{Row, StoreError, Table};
 
 /// How long the answer to COMMIT may take, unless the URL says otherwise. A server that waits for a
 /// standby waits for ever, and `statement_timeout` does not end that.
@@ -363,116 +360,7 @@ impl Postgres {
     }
 }
 
-fn config(url: &PostgresUrl) -> Result<(Config, Mode), String> {
-    let mut config = Config::new();
-    config.user(
-        &url.user()
-            .ok_or("no user: name one in the URL or in PGUSER")?,
-    );
-    config.dbname(&url.database().unwrap_or_default());
-    if let Some(password) = url.password()? {
-        config.password(password);
-    }
-    let hosts = url.hosts()?;
-    for (host, port) in &hosts {
-        config.host(host).port(*port);
-    }
-    let seconds = url
-        .option("connect_timeout")
-        .and_then(|text| text.parse().ok());
-    config.connect_timeout(seconds.map_or(CONNECT, Duration::from_secs));
-    config.keepalives_idle(Duration::from_secs(30));
-    config.keepalives_interval(Duration::from_secs(10));
-    config.keepalives_retries(3);
-    config.tcp_user_timeout(Duration::from_secs(60));
-    config.application_name("switchback");
-    if let Some(options) = url.option("options") {
-        config.options(&options);
-    }
-    config.target_session_attrs(match url.option("target_session_attrs").as_deref() {
-        None | Some("any") => TargetSessionAttrs::Any,
-        Some("read-write" | "primary") => TargetSessionAttrs::ReadWrite,
-        Some("read-only" | "standby") => TargetSessionAttrs::ReadOnly,
-        Some(_) => return Err("target_session_attrs is one of any, read-write, read-only".into()),
-    });
-    let mode = Mode::of(url)?;
-    let sockets = hosts.iter().all(|(host, _)| host.starts_with('/'));
-    // No socket of this host speaks TLS.
-    let mode = if sockets { Mode::Disable } else { mode };
-    config.ssl_mode(match mode {
-        Mode::Disable => SslMode::Disable,
-        Mode::Prefer => SslMode::Prefer,
-        Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
-    });
-    Ok((config, mode))
-}
-
 /// Quotes a name.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Returns the type under which a cell is sent to the ledger; the server finds NULL's by itself.
-pub(super) fn type_of(cell: &Cell) -> Type {
-    match cell {
-        Cell::Null => Type::UNKNOWN,
-        Cell::Int(_) => Type::INT8,
-        Cell::Real(_) => Type::FLOAT8,
-        Cell::Text(_) => Type::TEXT,
-        Cell::Blob(_) => Type::BYTEA,
-    }
-}
-
-impl<'a> FromSql<'a> for Cell {
-    fn from_sql(
-        ty: &Type,
-        raw: &'a [u8],
-    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(match *ty {
-            Type::INT2 => Self::Int(i16::from_sql(ty, raw)?.into()),
-            Type::INT4 => Self::Int(i32::from_sql(ty, raw)?.into()),
-            Type::INT8 => Self::Int(i64::from_sql(ty, raw)?),
-            Type::FLOAT8 => match f64::from_sql(ty, raw)? {
-                // Unlike itself as a float: as text it can be compared.
-                number if number.is_nan() => "NaN".into(),
-                number => Self::Real(number),
-            },
-            Type::BYTEA => Self::Blob(raw.to_vec()),
-            Type::BOOL => Self::Int(bool::from_sql(ty, raw)?.into()),
-            _ => Self::Text(String::from_sql(ty, raw)?),
-        })
-    }
-
-    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self::Null)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        matches!(
-            *ty,
-            Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT8 | Type::BYTEA | Type::BOOL
-        ) || <String as FromSql>::accepts(ty)
-    }
-}
-
-impl ToSql for Cell {
-    fn to_sql(
-        &self,
-        ty: &Type,
-        out: &mut postgres::types::private::BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self {
-            Self::Null => Ok(IsNull::Yes),
-            Self::Int(number) => number.to_sql(ty, out),
-            Self::Real(number) => number.to_sql(ty, out),
-            Self::Text(text) => text.to_sql(ty, out),
-            Self::Blob(bytes) => bytes.to_sql(ty, out),
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    postgres::types::to_sql_checked!();
 }

@@ -4,6 +4,8 @@ mod additions;
 mod arrays;
 mod built;
 mod catalogue;
+mod cells;
+mod config;
 mod connect;
 mod definition;
 mod encode;

@@ -6,7 +6,8 @@ use contract::plan::{Add, Field};
 use postgres::types::{ToSql, Type};
 use serde_json::Value;
 
-use super::connect::{Postgres, quoted, type_of};
+use super::cells::type_of;
+use super::connect::{Postgres, quoted};
 use super::spelling::listed;
 use super::{catalogue, values};
 use crate::additions::{Addition, Planned};
