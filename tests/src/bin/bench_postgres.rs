@@ -3,14 +3,17 @@
 //!
 //! Every load goes into an empty table of its own database. The server is a throwaway one of the
 //! tests' own; with `$SWITCHBACK_PG_DURABLE` it syncs its files as any server does. A peer that is
-//! missing ends the bench with the command that installs it.
+//! missing ends the bench with the command that installs it. It fails where the most rows take longer each,
+//! or more memory, than the fewest.
 #![allow(
     clippy::unwrap_used,
-    reason = "a tool for measuring: it may end with a panic"
+    clippy::cast_precision_loss,
+    reason = "a tool for measuring: it may end with a panic, and its ratios are rounded"
 )]
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use tests::measure::{PLAN, members, stage, watch};
@@ -37,6 +40,15 @@ struct Table {
     out: io::Stdout,
     /// How long `\copy` took for these rows.
     copy: Duration,
+    /// What was measured: by what, and in which batches.
+    lines: BTreeMap<(String, String), Vec<Line>>,
+}
+
+struct Line {
+    rows: u64,
+    time: Duration,
+    /// KiB.
+    peak: u64,
 }
 
 impl Table {
@@ -55,6 +67,35 @@ impl Table {
             peak / 1024
         )
         .unwrap();
+        let lines = self.lines.entry((what.into(), batch.into()));
+        lines.or_default().push(Line { rows, time, peak });
+    }
+
+    /// What was promised and is not so, in words.
+    fn broken(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        for ((what, batch), lines) in self
+            .lines
+            .iter()
+            .filter(|((_, batch), _)| !batch.is_empty())
+        {
+            let (first, last) = (&lines[0], &lines[lines.len() - 1]);
+            // A row takes as long in a large table as in a small one, but for deeper indexes.
+            let each = |line: &Line| line.time.as_secs_f64() / line.rows as f64;
+            if each(last) * 0.7 > each(first) {
+                broken.push(format!(
+                    "{what} in batches of {batch}: {} rows took {:.2?}, {} took {:.2?}",
+                    first.rows, first.time, last.rows, last.time
+                ));
+            }
+            if !what.starts_with("verify") && last.peak * 2 > first.peak * 3 {
+                broken.push(format!(
+                    "{what} in batches of {batch}: {} KiB for the most rows is over 1.5 times {} KiB for the fewest",
+                    last.peak, first.peak
+                ));
+            }
+        }
+        broken
     }
 }
 
@@ -113,16 +154,24 @@ fn peers(room: &Room, rows: u64, table: &mut Table) {
     table.add("dlt", "", rows, took);
 }
 
-fn ours(room: &Room, rows: u64, batch: &str, table: &mut Table) {
+fn ours(room: &Room, rows: u64, batch: &str, gathered: bool, table: &mut Table) {
     let database = Database::with(SCHEMA);
     let to = database.url();
-    let args = ["--quiet", "B", "--batch-size", batch, "--to", &to];
+    let mut args = vec!["--quiet", "B", "--batch-size", batch, "--to", &to];
+    let mut what = "apply";
+    if gathered {
+        what = "apply --commit-every 200";
+        args.extend(["--commit-every", "200"]);
+    }
     let took = stage(room, "apply", &args, ["", "run"], rows, 0);
-    table.add("apply", batch, rows, (took.time, took.peak));
+    table.add(what, batch, rows, (took.time, took.peak));
     assert_eq!(
         database.ask("SELECT count(*) FROM member"),
         rows.to_string()
     );
+    if gathered {
+        return;
+    }
     let run = room.read("run").trim().to_owned();
     let args = ["--quiet", &run, "--to", &to];
     let took = stage(room, "verify", &args, ["", "out"], rows, 0);
@@ -133,7 +182,7 @@ fn ours(room: &Room, rows: u64, batch: &str, table: &mut Table) {
     assert_eq!(database.ask("SELECT count(*) FROM member"), "0");
 }
 
-fn main() {
+fn main() -> ExitCode {
     needs("psql", "apt-get install -y postgresql-client");
     needs(
         "pgloader",
@@ -156,6 +205,7 @@ fn main() {
     let mut table = Table {
         out: io::stdout(),
         copy: Duration::ZERO,
+        lines: BTreeMap::new(),
     };
     writeln!(
         table.out,
@@ -169,8 +219,18 @@ fn main() {
         members(&room, rows, "+1").unwrap();
         let _ = room.bundle("B");
         peers(&room, rows, &mut table);
+        ours(&room, rows, BATCHES[0], true, &mut table);
         for batch in BATCHES {
-            ours(&room, rows, batch, &mut table);
+            ours(&room, rows, batch, false, &mut table);
         }
+    }
+    let broken = table.broken();
+    for what in &broken {
+        eprintln!("bench: {what}");
+    }
+    if broken.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
