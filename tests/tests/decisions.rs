@@ -137,6 +137,9 @@ fn a_dry_run_that_is_broken_off_leaves_no_file(case: Case) {
     assert!(!room.path("said").exists());
 }
 
+/// Leaves two seconds for what others do meanwhile.
+const SLOWLY: &str = "--max-rows-per-second=100";
+
 /// Waits for a live run's first batch.
 fn begun(db: &Db) {
     while !db.has_ledger() || db.ask("SELECT count(*) FROM switchback_batches") == "0" {
@@ -180,7 +183,7 @@ fn a_decision_that_changes_while_the_run_is_under_way_undoes_its_batch_and_stops
         });
         room.on(
             "apply",
-            &["B", "--expect", "said", size, "--continue-on-error"],
+            &["B", "--expect", "said", size, SLOWLY, "--continue-on-error"],
         )
     });
     let said = "a decision changed since the run began: a.csv:202: a last: expected updated last (name), \
@@ -221,7 +224,15 @@ fn ids_that_the_target_assigns_and_late_references_hold_too(case: Case) {
 fn a_run_that_was_killed_goes_on_under_the_same_expectation(case: Case) {
     let room = one_batch_a_commit(case);
     let url = room.url();
-    let args = ["B", "--expect", "said", "--batch-size=1", "--to", &url];
+    let args = [
+        "B",
+        "--expect",
+        "said",
+        "--batch-size=1",
+        SLOWLY,
+        "--to",
+        &url,
+    ];
     let mut child = spawn(&mut command("apply", &room.path(""), args));
     begun(&room.db);
     child.kill().unwrap();
