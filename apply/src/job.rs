@@ -26,7 +26,9 @@ use crate::trigger::Triggers;
 use crate::which::refused;
 
 /// How often the checkpoint file is written at most, while the work goes on: each time it is synced.
-const CHECKPOINT: Duration = Duration::from_millis(100);
+fn checkpoint_every() -> Duration {
+    Duration::from_millis(contract::crash_number!("SWITCHBACK_CHECKPOINT", 100))
+}
 
 /// Why the work stopped before its end.
 pub(crate) enum Stop {
@@ -354,7 +356,10 @@ impl<'a> Job<'a> {
         }
         if !self.args.dry_run {
             self.checkpoint.last = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-            if self.written.is_none_or(|at| at.elapsed() >= CHECKPOINT) {
+            if self
+                .written
+                .is_none_or(|at| at.elapsed() >= checkpoint_every())
+            {
                 self.write_checkpoint();
                 self.written = Some(Instant::now());
             }

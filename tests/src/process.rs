@@ -95,6 +95,8 @@ pub fn command<A: AsRef<OsStr>>(
         .current_dir(folder)
         .env_remove("MIGRATION_PLAN")
         .env_remove("DATABASE_URL")
+        // Each time, so that a run has the same steps again.
+        .env("SWITCHBACK_CHECKPOINT", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
