@@ -48,7 +48,7 @@ migrate PLAN TARGET *OPTIONS:
     step=apply; run=$(apply "$base.bundle" $how "${production[@]}" --snapshot)
     step=verify; verify "$run" --bundle "$base.bundle"
 
-# Install what the tests need (strace, Redis, PostgreSQL, PgBouncer), build the programs, run all tests
+# Install what the tests need (strace, Redis, PostgreSQL, PgBouncer, sqlite3), build the programs, run all tests
 test *ARGS: tools crash
     cargo build --locked --workspace --bins
     cargo test --locked --workspace {{ARGS}}
@@ -69,22 +69,28 @@ tools:
     found=$(ls "${PG_BIN:-.}/initdb" "$(pg_config --bindir 2>/dev/null)/initdb" /usr/lib/postgresql/*/bin/initdb 2>/dev/null || true)
     [ "$found" ] || missing+=(postgresql)
     command -v pgbouncer >/dev/null || missing+=(pgbouncer)
+    command -v sqlite3 >/dev/null || missing+=(sqlite3)
     [ ${#missing[@]} = 0 ] && exit
     root=$([ "$(id -u)" = 0 ] || echo sudo)
     $root apt-get -q update
     $root apt-get -q install -y --no-install-recommends "${missing[@]}"
 
-# Build the programs with crash points (store/crash) and lay them aside, for the fault suite
+# Build the programs with crash points, and with a log of what goes to SQLite (store/crash), and lay them aside for the tests
 [private]
 crash:
     cargo build --locked --workspace --bins --features store/crash
     mkdir -p "${CARGO_TARGET_DIR:-target}/debug/crash"
-    cd "${CARGO_TARGET_DIR:-target}/debug" && cp apply bundle rollback crash/
+    cd "${CARGO_TARGET_DIR:-target}/debug" && cp apply bundle rollback verify crash/
 
 # Put in every fault, the long form: more pairs, power cuts; as root or with sudo, with strace and e2fsprogs
 faults *ARGS: tools crash
     cargo build --locked --workspace --bins
     SWITCHBACK_FAULTS=full cargo test --locked -p tests --test faults --test servers -- --include-ignored {{ARGS}}
+
+# Play the long form of the universe of plans: 10,000 rounds on SQLite, 2,000 on PostgreSQL
+universe *ARGS: tools
+    cargo build --locked --workspace --bins
+    SWITCHBACK_UNIVERSE=full cargo test --locked -p tests --test universe -- {{ARGS}}
 
 # Check formatting, clippy and the docs
 lint:

@@ -11,6 +11,7 @@ use clap::{Parser, ValueEnum};
 use contract::Talk;
 use contract::talk::ProgressMode;
 use store::TargetUrl;
+use store::ledger::Policy;
 use uuid::Uuid;
 
 /// Apply a bundle to a target, batch by batch, under a run ID
@@ -27,14 +28,14 @@ use uuid::Uuid;
 pub struct Args {
     /// The bundle
     pub bundle: PathBuf,
-    /// The target: sqlite:PATH
+    /// The target: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, value_parser = Quiet)]
     pub to: TargetUrl,
     /// Do all that a live run would do, in a transaction that is undone, and say it; sequences of
     /// PostgreSQL advance all the same
     #[arg(long)]
     pub dry_run: bool,
-    /// Stop a dry run after so many seconds: it holds locks on the target
+    /// Stop a dry run after N seconds: it holds locks on the target
     #[arg(long, value_name = "N", default_value_t = 300, requires = "dry_run")]
     pub max_seconds: u64,
     /// Apply, verify and roll back on a copy, and print a certificate; the target is only read. Of a
@@ -62,20 +63,20 @@ pub struct Args {
     /// Records in a batch, the unit of failure
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_size: u32,
-    /// Gather batches for so many milliseconds before they are committed together; 0: each alone. What
+    /// Gather batches for MS milliseconds before they are committed together; 0: each alone. What
     /// they wrote stays locked until then [default: 200; PostgreSQL: 0]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=10_000))]
     pub commit_every: Option<u64>,
-    /// Stop at the first batch that fails (the default)
+    /// Stop at the first batch that fails (the default; a resumed run keeps its own)
     #[arg(long, conflicts_with = "continue_on_error")]
     pub fail_fast: bool,
     /// Go on with the next batch when one fails
     #[arg(long)]
     pub continue_on_error: bool,
     /// What is undone when a record fails: its whole batch, or it alone: the others of its batch are
-    /// applied, and it goes into the failures file
-    #[arg(long, value_name = "WHAT", value_enum, default_value = "batch")]
-    pub on_error: OnError,
+    /// applied, and it goes into the failures file [default: batch; a resumed run keeps its own]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub on_error: Option<OnError>,
     /// What to do when the run fails or is stopped by a limit or a signal: leave it to be resumed, or
     /// take it back
     #[arg(
@@ -89,7 +90,7 @@ pub struct Args {
     /// Stop when more than this share of the bundle's records failed [default: the plan's, else 10]
     #[arg(long, value_name = "PERCENT")]
     pub max_failed_percent: Option<f64>,
-    /// Stop after so many seconds [default: the plan's, else never]
+    /// Stop after N seconds [default: the plan's, else never]
     #[arg(long, value_name = "N")]
     pub time_limit: Option<u64>,
     /// Stop when the process uses more memory, in MiB [default: the plan's, else never]
@@ -123,15 +124,28 @@ pub struct Args {
     )]
     pub checkpoint: PathBuf,
     /// Go on with a run that failed or was interrupted: the latest of this bundle, or the one named;
-    /// `auto` starts one where there is none
+    /// `auto` starts one where there is none. Records at fault are tried again
     #[arg(long, value_name = "RUN|auto", num_args = 0..=1, require_equals = true)]
     pub resume: Option<Option<Resume>>,
     /// Try this batch alone again, of the run that is resumed
     #[arg(long, value_name = "N", conflicts_with_all = ["dry_run", "continue_on_error"])]
     pub only_batch: Option<i64>,
+    /// Settle a run of this bundle that failed, the latest or that of --resume=RUN: it is completed, and
+    /// the note says what became of the records that it did not apply
+    #[arg(long, value_name = "NOTE", conflicts_with_all = ["dry_run", "rehearse", "only_batch", "expect", "take_over", "snapshot"])]
+    pub resolve: Option<String>,
     /// Take the lock of another run whose process is gone or whose lease ran out; that run is failed
     #[arg(long)]
     pub take_over: bool,
+    /// Run the hooks that come with the bundle: they start programs here, as you
+    #[arg(long, conflicts_with = "no_hooks")]
+    pub hooks: bool,
+    /// Give this environment variable to the hooks that are run by --hooks; repeat it for each
+    #[arg(long, value_name = "NAME")]
+    pub hook_env: Vec<String>,
+    /// Your own copy of the plan: where it is that of the run, its hooks run with the variables that it names
+    #[arg(long, value_name = "FILE", env = "MIGRATION_PLAN")]
+    pub plan: Option<PathBuf>,
     /// Run none of the plan's hooks; --resume without this runs them later
     #[arg(long)]
     pub no_hooks: bool,
@@ -238,6 +252,21 @@ fn progress_mode(word: &str) -> Result<ProgressMode, String> {
 }
 
 impl Args {
+    /// Returns how records that fail are dealt with: as is asked for, else as the run did before.
+    #[must_use]
+    pub fn policy(&self, before: Policy) -> Policy {
+        Policy {
+            by_record: self
+                .on_error
+                .map_or(before.by_record, |what| what == OnError::Record),
+            continues: match (self.continue_on_error, self.fail_fast) {
+                (true, _) => true,
+                (_, true) => false,
+                _ => before.continues,
+            },
+        }
+    }
+
     /// Returns the voice on standard error that was asked for.
     #[must_use]
     pub fn talk(&self) -> Talk {
@@ -272,7 +301,7 @@ Exit codes:
   0    every record is applied, or was already
   1    dry run: the live run would fail, for what is listed; a rehearsal failed; nothing was written
   2    wrong usage: arguments or plan
-  3    done in part: batches failed or the target was lost; the ledger says what stands:
+  3    done in part: batches failed or the target was lost; the ledger says what was committed:
        apply --resume goes on, rollback takes back
   4    refused before any write: the bundle or the catalogue does not add up, or the run's status,
        production without its name, more rows than the limits allow, not what --expect expects

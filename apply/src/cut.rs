@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 
 use contract::bundle::{Bundle, BundleError, RecordsFile};
+use contract::plan::OpSpec;
 use contract::{Op, Record};
 use store::ledger::Phase;
 
@@ -92,6 +93,39 @@ pub(crate) fn batches(
             each(number, &pending)
         }
     })
+}
+
+/// Returns the corrections of the id map, each with the batch that holds it: those of entities whose records
+/// may be such, as the plan says. Memory: they are held all at once, some 300 bytes each.
+pub(crate) fn remaps(
+    bundle: &Bundle,
+    passes: &[Pass<'_>],
+    batch_size: usize,
+) -> Result<Vec<(i64, Record)>, BundleError> {
+    let plan = &bundle.plan().plan;
+    let may = |pass: &&Pass<'_>| {
+        pass.phase == Phase::Put
+            && plan
+                .entity(&pass.file.entity)
+                .is_some_and(|entity| match &entity.op {
+                    OpSpec::Fixed(op) => *op == Op::Remap,
+                    OpSpec::From(from) => from.values.values().any(|op| *op == Op::Remap),
+                })
+    };
+    let mut remaps = Vec::new();
+    for pass in passes.iter().filter(may) {
+        let mut place = 0;
+        for segment in bundle.segments(pass.file)? {
+            for record in segment? {
+                let no = i64::try_from(place / batch_size).unwrap_or(i64::MAX);
+                place += 1;
+                if record.op == Op::Remap {
+                    remaps.push((pass.first + no, record));
+                }
+            }
+        }
+    }
+    Ok(remaps)
 }
 
 /// Calls a function with every record of the bundle that is of one of these entities.

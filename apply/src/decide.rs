@@ -12,10 +12,10 @@ use store::ledger::{self, BatchStatus};
 use store::{Batch, Start, Target};
 
 use crate::Args;
-use crate::args::OnError;
 use crate::cut::{self, Pass};
 use crate::decisions::{Decision, Expected, Head, decisions, differences};
 use crate::guard;
+use crate::job::Job;
 use crate::which::refused;
 
 /// How many differences are named.
@@ -32,6 +32,7 @@ pub(crate) fn decide(
 ) -> anyhow::Result<()> {
     talk.detail("deciding everything once, before the first write");
     let mut expected = args.expect.as_deref().map(Expected::open).transpose()?;
+    let policy = start.policy;
     let start = Start { dry: true, ..start };
     let run = target.start(bundle.plan(), start).map_err(refused)?;
     let mut found = Vec::new();
@@ -50,6 +51,7 @@ pub(crate) fn decide(
     })
     .map_err(refused)?;
     let size = usize::try_from(run.batch_size)?;
+    let remaps = Job::remaps(args, bundle, passes, size, &done)?;
     for pass in passes {
         let on = cut::batches(bundle, *pass, size, |no, records| {
             if done.contains(&no) || args.only_batch.is_some_and(|only| only != no) {
@@ -63,7 +65,10 @@ pub(crate) fn decide(
                 phase: pass.phase,
                 entity: &pass.file.entity,
                 records,
-                quarantine: args.on_error == OnError::Record,
+                remaps: &remaps[remaps.partition_point(|(batch, _)| *batch <= no)..],
+                quarantine: policy.by_record,
+                again: false,
+                late: None,
                 abort: &|| signals.at_once(),
                 judge: &|_, _| true,
             };
@@ -73,7 +78,7 @@ pub(crate) fn decide(
                 let now = decisions(bundle, now, &outcome.decisions, &outcome.rejects);
                 found.extend(differences(&expected.batch(no)?, &now));
             }
-            Ok(found.len() < FEW && (outcome.applied || args.continue_on_error))
+            Ok(found.len() < FEW && (outcome.applied || policy.continues))
         })?;
         if !on {
             break;

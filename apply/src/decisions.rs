@@ -331,5 +331,5 @@ fn read_line(input: &mut BufReader<File>) -> io::Result<Option<Vec<u8>>> {
 
 fn damaged(path: &Path, what: &str) -> Failure {
     Failure::new(Exit::Refused, format!("{}: {what}", path.display()))
-        .hint("nothing was written; make it anew: apply --dry-run --save FILE")
+        .hint("nothing was written; make it again: apply --dry-run --save FILE")
 }

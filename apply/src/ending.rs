@@ -1,10 +1,11 @@
 //! How the work ends when it does not end well: what is said, what is tried, and the exit code.
 
+use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
 use chrono::Utc;
 use contract::{Exit, Failure};
-use store::ledger::{self, Counts, Run};
+use store::ledger::{self, Run, RunStatus};
 use store::{End, StoreError, Target};
 
 use crate::hooks;
@@ -17,13 +18,15 @@ impl Job<'_> {
         if self.args.dry_run {
             return Failure::new(error.exit(), format!("dry run: {error}"));
         }
-        let run = &self.checkpoint.run;
+        self.irreversible
+            .set(matches!(error, StoreError::Irreversible { .. }));
+        let run = &self.checkpoint.run_id;
         let mut message = error.to_string();
         if let StoreError::Unknown { .. } = error {
             message = format!("{message}; {}", self.read_again());
         }
         let hint = format!(
-            "the ledger says what stands: apply --resume={run} goes on, rollback {run} takes it back"
+            "the ledger says what was committed: apply --resume={run} goes on, rollback {run} takes it back"
         );
         Failure::new(Exit::Partial, message).hint(hint)
     }
@@ -34,7 +37,7 @@ impl Job<'_> {
             let mut found = false;
             // As a writer: it waits until the transaction of the lost connection has ended.
             self.args.to.open_to_undo()?.note(&mut |sql| {
-                if let Some(run) = ledger::find_run(sql, &self.checkpoint.run)? {
+                if let Some(run) = ledger::find_run(sql, &self.checkpoint.run_id)? {
                     ledger::each_batch(sql, run.seq, |batch| {
                         found |= Some(batch.no) == self.trying;
                     })?;
@@ -44,8 +47,8 @@ impl Job<'_> {
             Ok(found)
         };
         match stands() {
-            Ok(true) => "the ledger, read again, says that it stands".into(),
-            Ok(false) => "the ledger, read again, says that it does not stand".into(),
+            Ok(true) => "the ledger, read again, says that it was committed".into(),
+            Ok(false) => "the ledger, read again, says that it was not committed".into(),
             Err(error) => {
                 format!("the ledger can't be read now ({error}): outcome unknown, run --resume")
             }
@@ -61,7 +64,7 @@ impl Job<'_> {
     ) -> anyhow::Result<Exit> {
         if self.args.dry_run {
             target.abandon().map_err(refused)?;
-            return Err(Failure::new(contract::code_of(error), format!("{error:#}")).into());
+            return Err(Failure::new(store::code_of(error), format!("{error:#}")).into());
         }
         let end = End {
             records: records(self.bundle),
@@ -74,11 +77,18 @@ impl Job<'_> {
         match ended {
             Ok(run) => {
                 self.end_checkpoint(&run);
-                hooks::run(self.args, target.sql(), &run.id, self.talk);
+                hooks::run(self.args, target.sql(), &run.id, self.permission, self.talk);
             }
             Err(second) => self
                 .talk
                 .warn(format!("the run could not be ended either: {second}")),
+        }
+        let nothing = run.last_seq == 0 && self.checkpoint.current_batch == 0;
+        if self.irreversible.get() && nothing {
+            let hint = "nothing of it is committed; accept it in the plan, or change what keeps it from being taken back";
+            return Err(Failure::new(Exit::Refused, format!("{error:#}"))
+                .hint(hint)
+                .into());
         }
         let hint = format!(
             "apply --resume={0} goes on, rollback {0} takes it back",
@@ -100,6 +110,7 @@ impl Job<'_> {
         let status = Command::new(&program)
             .arg(&run.id)
             .args(allowed)
+            .args(self.hooks_in_words())
             // Not among its arguments: they can be seen by others.
             .env("DATABASE_URL", self.args.to.whole())
             .args(["--operator", &self.args.operator(), "--reason", reason])
@@ -112,10 +123,28 @@ impl Job<'_> {
         if status.success() {
             return Ok(Exit::No);
         }
-        let message = format!("rollback ended with {status}: the ledger says what stands");
+        let message = format!("rollback ended with {status}: the ledger says what was committed");
         Err(Failure::new(Exit::Partial, message)
             .hint(format!("rollback {}", run.id))
             .into())
+    }
+
+    /// What permits rollback to run the hooks that apply may run.
+    fn hooks_in_words(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["--bundle".into(), self.args.bundle.clone().into()];
+        if self.args.no_hooks {
+            words.push("--no-hooks".into());
+        }
+        if self.args.hooks {
+            words.push("--hooks".into());
+        }
+        for name in &self.args.hook_env {
+            words.extend(["--hook-env".into(), name.into()]);
+        }
+        if let Some(plan) = &self.args.plan {
+            words.extend(["--plan".into(), plan.clone().into()]);
+        }
+        words
     }
 
     pub(crate) fn reason(&self) -> Option<String> {
@@ -128,12 +157,12 @@ impl Job<'_> {
         }
     }
 
-    pub(crate) fn exit(&self, counts: &Counts) -> Exit {
+    pub(crate) fn exit(&self, run: &Run) -> Exit {
+        let counts = &run.counts;
+        let whole = counts.failed == 0 && counts.not_attempted == 0;
         match self.stopped {
             Some(Stop::Signal(exit)) => exit,
-            _ if counts.failed == 0 && counts.not_attempted == 0 && self.stopped.is_none() => {
-                Exit::Done
-            }
+            None if whole && run.status == RunStatus::Completed => Exit::Done,
             _ if self.args.dry_run => Exit::No,
             _ => Exit::Partial,
         }

@@ -1,20 +1,51 @@
 //! The plan's hooks, run once what they are about stands.
 
-use contract::Talk;
 use contract::bundle::Bundle;
-use store::hooks::{self, Told};
+use contract::plan::HookEvent;
+use contract::{Failure, Talk};
+use store::hooks::{self, Permission, Told};
 use store::ledger::{self, Run, RunStatus};
 use store::{Sql, StoreError};
 
 use crate::Args;
-use crate::args::Resume;
+use crate::args::{OnFailure, Resume};
+
+/// Returns which hooks of the bundle's plan may run, and says of each whether it will.
+///
+/// # Errors
+///
+/// A required hook may not run, or a variable may not be given to hooks; nothing was written.
+pub(crate) fn permission(args: &Args, bundle: &Bundle, talk: &Talk) -> Result<Permission, Failure> {
+    let words = (args.hooks, &args.hook_env[..], args.plan.as_deref());
+    let permission = Permission::new(words, Some(bundle.plan()), &args.to)?;
+    if !args.no_hooks {
+        let mut events = vec![HookEvent::Started, HookEvent::Completed, HookEvent::Failed];
+        if args.on_failure == OnFailure::Rollback {
+            events.push(HookEvent::RolledBack);
+        }
+        let resume = if args.resume.is_some() {
+            " --resume"
+        } else {
+            ""
+        };
+        let command = format!("apply {} --to {}{resume}", args.bundle.display(), args.to);
+        permission.demand(bundle.plan(), &events, &command, talk)?;
+    }
+    Ok(permission)
+}
 
 /// Runs the hooks of a run that are due.
-pub(crate) fn run(args: &Args, sql: &mut dyn Sql, id: &str, talk: &Talk) -> Told {
+pub(crate) fn run(
+    args: &Args,
+    sql: &mut dyn Sql,
+    id: &str,
+    permission: &Permission,
+    talk: &Talk,
+) -> Told {
     if args.dry_run || args.no_hooks {
         return Told::default();
     }
-    hooks::run(sql, id, &args.operator(), talk)
+    hooks::run(sql, id, &args.operator(), permission, talk)
 }
 
 /// Returns the run that holds the lock, before it is taken over.
@@ -31,6 +62,7 @@ pub(crate) fn left(
     args: &Args,
     bundle: &Bundle,
     sql: &mut dyn Sql,
+    permission: &Permission,
     talk: &Talk,
 ) -> Result<Option<(Run, Told)>, StoreError> {
     let Some(wanted) = args.resume.filter(|_| !args.dry_run && !args.no_hooks) else {
@@ -49,6 +81,6 @@ pub(crate) fn left(
     let Some(run) = run.filter(mine).filter(|_| !busy) else {
         return Ok(None);
     };
-    let told = hooks::run(sql, &run.id, &args.operator(), talk);
+    let told = hooks::run(sql, &run.id, &args.operator(), permission, talk);
     Ok((told.ran > 0).then_some((run, told)))
 }

@@ -1,6 +1,7 @@
 //! The work: batch after batch, until the end or something stops it.
 
-use std::collections::HashSet;
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -8,13 +9,14 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use contract::bundle::Bundle;
 use contract::signals::Signals;
 use contract::talk::counted;
-use contract::{Exit, Failure, Talk};
-use store::ledger::{self, BatchStatus, Run, RunStatus};
+use contract::{Exit, Failure, Record, Talk};
+use store::hooks::Permission;
+use store::ledger::{self, BatchStatus, Policy, Run, RunStatus};
 use store::{Batch, End, StoreError, Target};
 
 use crate::Args;
-use crate::args::{OnError, OnFailure};
-use crate::checkpoint::Checkpoint;
+use crate::args::OnFailure;
+use crate::checkpoint::{Checkpoint, Sources, by_source};
 use crate::cut::{self, Pass};
 use crate::decide::Watch;
 use crate::decisions::{Head, Save, decisions};
@@ -49,6 +51,8 @@ pub(crate) struct Job<'a> {
     pub(crate) args: &'a Args,
     pub(crate) talk: &'a Talk,
     pub(crate) bundle: &'a Bundle,
+    /// Which hooks may run.
+    pub(crate) permission: &'a Permission,
     signals: Signals,
     pub(crate) report: Report<'a>,
     triggers: Triggers,
@@ -56,17 +60,30 @@ pub(crate) struct Job<'a> {
     began: Instant,
     pub(crate) stopped: Option<Stop>,
     failed: u64,
-    /// Batches applied but not committed: number and records.
-    pending: Vec<(i64, u64)>,
+    /// The run's number in the ledger.
+    pub(crate) run: i64,
+    /// How records that fail are dealt with.
+    policy: Policy,
+    /// Batches that stand but for records at fault: those are tried again.
+    partial: BTreeSet<i64>,
+    /// Batches of late references that are to be tried again with records that were at fault.
+    reopened: HashSet<i64>,
+    /// Batches applied but not committed: number, and records by source in their order; a batch of late
+    /// references has none, its records are counted where they were put.
+    pending: Vec<(i64, Vec<(String, u64)>)>,
     /// The batch that was tried last.
     pub(crate) trying: Option<i64>,
     pub(crate) checkpoint: Checkpoint,
+    /// What the checkpoint has not counted as committed yet.
+    sources: Sources,
     /// When its file was written last.
     written: Option<Instant>,
     /// What `--expect` expects.
     watch: Watch,
     /// Where `--save` keeps the decisions.
     save: Option<Save>,
+    /// Whether a batch was undone because it could not be taken back later.
+    pub(crate) irreversible: Cell<bool>,
 }
 
 impl<'a> Job<'a> {
@@ -74,14 +91,17 @@ impl<'a> Job<'a> {
         args: &'a Args,
         talk: &'a Talk,
         bundle: &'a Bundle,
+        permission: &'a Permission,
         signals: Signals,
         run: &Run,
+        policy: Policy,
     ) -> anyhow::Result<Self> {
         let started = DateTime::from_timestamp_millis(run.started).unwrap_or_default();
         Ok(Self {
             args,
             talk,
             bundle,
+            permission,
             signals,
             report: Report::new(args, bundle, run),
             triggers: Triggers::new(args, &bundle.plan().plan.limits, records(bundle)),
@@ -89,22 +109,23 @@ impl<'a> Job<'a> {
             began: Instant::now(),
             stopped: None,
             failed: 0,
+            run: run.seq,
+            policy,
+            partial: BTreeSet::new(),
+            reopened: HashSet::new(),
             pending: Vec::new(),
             trying: None,
-            checkpoint: Checkpoint {
-                run: run.id.clone(),
-                bundle: run.bundle.clone(),
-                started: started.to_rfc3339_opts(SecondsFormat::Secs, true),
-                last: started.to_rfc3339_opts(SecondsFormat::Secs, true),
-                files_done: Vec::new(),
-                entries_imported: 0,
-                current_file: String::new(),
-                current_batch: 0,
-                status: RunStatus::InProgress.word().into(),
-            },
+            checkpoint: Checkpoint::new(
+                &run.id,
+                &run.bundle,
+                &started.to_rfc3339_opts(SecondsFormat::Secs, true),
+                RunStatus::InProgress.word(),
+            ),
+            sources: Sources::of(bundle.manifest()),
             written: None,
             watch: Watch::open(args.expect.as_deref())?,
             save: None,
+            irreversible: Cell::new(false),
         })
     }
 
@@ -133,9 +154,13 @@ impl<'a> Job<'a> {
             let head = Head::of(self.bundle, &self.args.to, target.sql(), run)?;
             self.save = Some(Save::create(path, head)?);
         }
+        let size = usize::try_from(run.batch_size)?;
+        let remaps = Self::remaps(self.args, self.bundle, passes, size, &done)?;
         for pass in passes {
-            match self.pass(target, *pass, usize::try_from(run.batch_size)?, &mut done) {
-                Ok(true) => self.checkpoint.files_done.push(pass.file.file.clone()),
+            let late = passes.iter().find(|late| late.puts == Some(pass.first));
+            let late = late.map(|late| late.first - pass.first);
+            match self.pass(target, (*pass, late), size, &mut done, &remaps) {
+                Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => return self.give_up(target, run, &error),
             }
@@ -165,7 +190,7 @@ impl<'a> Job<'a> {
         let told = self.report.finish(&run, &failures, out, self.talk);
         told.map_err(|error| Failure::new(Exit::Partial, format!("{error:#}")))?;
         self.end_checkpoint(&run);
-        let told = hooks::run(self.args, target.sql(), &run.id, self.talk);
+        let told = hooks::run(self.args, target.sql(), &run.id, self.permission, self.talk);
         if run.counts.total() != records(self.bundle) {
             let message = format!(
                 "a bug: {} records are accounted for, the bundle has {}",
@@ -176,7 +201,7 @@ impl<'a> Job<'a> {
         }
         self.keep_decisions()?;
         extent?;
-        let exit = self.exit(&run.counts);
+        let exit = self.exit(&run);
         if exit != Exit::Done && self.args.on_failure == OnFailure::Rollback && !self.args.dry_run {
             return self.roll_back(&run);
         }
@@ -209,17 +234,24 @@ impl<'a> Job<'a> {
         resumed: bool,
     ) -> anyhow::Result<HashSet<i64>> {
         let mut done = HashSet::new();
-        let checkpoint = &mut self.checkpoint;
+        let (checkpoint, sources) = (&mut self.checkpoint, &mut self.sources);
         ledger::each_batch(target.sql(), run.seq, |batch| {
             if batch.status == BatchStatus::Applied {
                 done.insert(batch.no);
                 checkpoint.current_batch = checkpoint.current_batch.max(batch.no);
                 if batch.phase != ledger::Phase::Late.word() {
-                    checkpoint.entries_imported += batch.records.unsigned_abs();
+                    for (file, counts) in &batch.files {
+                        checkpoint.committed(sources, file, counts.total());
+                    }
                 }
             }
         })
         .map_err(|error| self.lost(&error))?;
+        if resumed {
+            let failed = ledger::batches_with_failures(target.sql(), run.seq);
+            self.partial = failed.map_err(|error| self.lost(&error))?;
+            self.partial.retain(|no| done.contains(no));
+        }
         if resumed && !self.args.dry_run {
             let oddity = Checkpoint::oddity(
                 &self.args.checkpoint,
@@ -233,24 +265,43 @@ impl<'a> Job<'a> {
                 "{} applied already",
                 counted(done.len() as u64, "batch")
             ));
+            if !self.partial.is_empty() {
+                self.talk.say(format!(
+                    "records at fault in {} of them are tried again",
+                    self.partial.len()
+                ));
+            }
         }
         Ok(done)
     }
 
-    /// Applies the batches of a pass that do not stand yet. Returns whether to go on.
+    /// Applies the batches of a pass that do not stand yet. `late`: by how much the number of the batch is
+    /// higher that writes the late references of one. Returns whether to go on.
     fn pass(
         &mut self,
         target: &mut dyn Target,
-        pass: Pass<'_>,
+        (pass, late): (Pass<'_>, Option<i64>),
         size: usize,
         done: &mut HashSet<i64>,
+        remaps: &[(i64, Record)],
     ) -> anyhow::Result<bool> {
         let bundle = self.bundle;
-        self.checkpoint.current_file.clone_from(&pass.file.file);
         cut::batches(bundle, pass, size, |no, records| {
-            if done.contains(&no) || self.args.only_batch.is_some_and(|only| only != no) {
+            let again = self.partial.contains(&no);
+            let asked = self.args.only_batch.is_none_or(|only| only == no);
+            let asked = asked || self.reopened.contains(&no);
+            if !asked || (done.contains(&no) && !again) {
                 return Ok(true);
             }
+            let failed = if again {
+                self.failed_of(target, no, records)?
+            } else {
+                Vec::new()
+            };
+            if again && failed.is_empty() {
+                return Ok(true);
+            }
+            let records = if again { &failed } else { records };
             // Records that do not stand have no late references yet: a resumed run writes them.
             let puts = pass.puts.map(|first| first + no - pass.first);
             if puts.is_some_and(|puts| !done.contains(&puts)) {
@@ -269,7 +320,12 @@ impl<'a> Job<'a> {
                 phase: pass.phase,
                 entity: &pass.file.entity,
                 records,
-                quarantine: self.args.on_error == OnError::Record,
+                remaps: &remaps[remaps.partition_point(|(batch, _)| *batch <= no)..],
+                quarantine: self.policy.by_record || again,
+                again,
+                late: late
+                    .map(|late| no + late)
+                    .filter(|late| again && done.contains(late)),
                 abort: &|| signals.at_once(),
                 judge: &|decided, rejects| {
                     watch.agrees(expected, || decisions(bundle, entity, decided, rejects))
@@ -291,10 +347,24 @@ impl<'a> Job<'a> {
             let late = pass.phase == ledger::Phase::Late;
             self.failed += outcome.counts.failed;
             self.throttle.wrote(&outcome.counts);
+            if again {
+                self.partial.remove(&no);
+                if let Some(late) = batch.late.filter(|_| !outcome.decisions.is_empty()) {
+                    done.remove(&late);
+                    self.reopened.insert(late);
+                }
+            }
             if applied {
                 done.insert(no);
-                self.pending
-                    .push((no, if late { 0 } else { records.len() as u64 }));
+                let counted = late || again;
+                self.pending.push((
+                    no,
+                    if counted {
+                        Vec::new()
+                    } else {
+                        by_source(records)
+                    },
+                ));
             }
             self.report.batch(&batch, outcome, self.talk)?;
             self.commit(target, !applied || self.throttle.is_set())
@@ -307,12 +377,29 @@ impl<'a> Job<'a> {
                 self.stopped = Some(Stop::Changed(message));
                 return Ok(false);
             }
-            if applied || self.args.continue_on_error {
+            if applied || self.policy.continues {
                 return Ok(true);
             }
             self.stopped = Some(Stop::Failed);
             Ok(false)
         })
+    }
+
+    /// The corrections of the id map in the batches that do not stand yet. Where one batch alone is to be
+    /// written, none of the others'.
+    pub(crate) fn remaps(
+        args: &Args,
+        bundle: &Bundle,
+        passes: &[Pass<'_>],
+        size: usize,
+        done: &HashSet<i64>,
+    ) -> anyhow::Result<Vec<(i64, Record)>> {
+        if args.only_batch.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut remaps = cut::remaps(bundle, passes, size)?;
+        remaps.retain(|(batch, _)| !done.contains(batch));
+        Ok(remaps)
     }
 
     /// Waits until the next batch may begin, or says what stops the run before that.
@@ -352,10 +439,13 @@ impl<'a> Job<'a> {
         self.report.stands(&stand);
         for (no, records) in self.pending.drain(..) {
             self.checkpoint.current_batch = no;
-            self.checkpoint.entries_imported += records;
+            for (file, count) in records {
+                self.checkpoint.committed(&mut self.sources, &file, count);
+            }
         }
         if !self.args.dry_run {
-            self.checkpoint.last = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+            self.checkpoint.last_checkpoint_at =
+                Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
             if self
                 .written
                 .is_none_or(|at| at.elapsed() >= checkpoint_every())

@@ -2,6 +2,7 @@
 
 mod args;
 mod checkpoint;
+mod corrections;
 mod cut;
 mod decide;
 mod decisions;
@@ -11,7 +12,9 @@ mod hooks;
 mod job;
 mod rehearse;
 mod report;
+mod retry;
 mod run;
+mod settle;
 mod snapshot;
 mod throttle;
 mod trigger;

@@ -10,9 +10,9 @@ use std::time::Instant;
 use chrono::{SecondsFormat, Utc};
 use contract::bundle::Bundle;
 use contract::signals::Signals;
-use contract::{Exit, Failure, Talk};
+use contract::{Exit, Failure, Talk, Visible};
 use serde::Serialize;
-use store::{Fingerprint, StoreError, TargetUrl};
+use store::{Fingerprint, PrivateFolder, StoreError, TargetUrl};
 
 use crate::Args;
 use crate::args::OnError;
@@ -59,7 +59,7 @@ pub(crate) fn rehearse(
     out: &mut dyn Write,
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
-    let folder = tempfile::Builder::new().prefix("rehearsal-").tempdir()?;
+    let folder = PrivateFolder::for_rehearsal()?;
     let started = now();
     let stopped = |error: StoreError| match signals.stop() {
         Some(exit) => Failure::new(exit, format!("the rehearsal was stopped: {error}")),
@@ -161,7 +161,7 @@ fn apply_args(args: &Args, folder: &Path) -> Vec<String> {
     if args.continue_on_error {
         list.push("--continue-on-error".into());
     }
-    if args.on_error == OnError::Record {
+    if args.on_error == Some(OnError::Record) {
         list.push("--on-error=record".into());
     }
     list
@@ -232,6 +232,7 @@ impl Certificate {
             writeln!(out, "{}", serde_json::to_string(self)?)?;
             return Ok(out.flush()?);
         }
+        let mut out = Visible(out);
         let answer = if self.holds {
             "every table is as it was"
         } else {

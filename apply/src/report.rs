@@ -8,12 +8,13 @@ use contract::bundle::Bundle;
 use contract::files::AtomicFile;
 use contract::talk::Progress;
 use contract::talk::counted;
-use contract::{RecordWriter, Reject, Talk};
+use contract::{RecordWriter, Reject, Talk, inline};
 use serde_json::json;
 use store::ledger::{Added, Counts, Run, RunStatus};
 use store::{Batch, Decided, Outcome, called};
 
 use crate::Args;
+use crate::corrections::Corrections;
 
 /// How many lines of a kind are said without `-v`.
 const FEW: usize = 10;
@@ -30,6 +31,7 @@ pub(crate) struct Report<'a> {
     entities: BTreeMap<String, Counts>,
     drifted: Vec<String>,
     overwritten: Vec<String>,
+    corrected: Corrections,
     reason: Option<String>,
     decisions: Vec<String>,
     added: Vec<String>,
@@ -48,6 +50,7 @@ impl<'a> Report<'a> {
             entities: BTreeMap::new(),
             drifted: Vec::new(),
             overwritten: Vec::new(),
+            corrected: Corrections::default(),
             reason: None,
             decisions: Vec::new(),
             added: Vec::new(),
@@ -99,8 +102,12 @@ impl<'a> Report<'a> {
             .entry(batch.entity.to_owned())
             .or_default()
             .add(&outcome.counts);
+        self.corrected.add(&outcome.corrected);
         for decided in &outcome.decisions {
             self.decided(batch, decided, talk);
+        }
+        for warning in &outcome.warnings {
+            talk.warn(warning);
         }
         if let Some(error) = outcome.error {
             let of = format!(
@@ -121,13 +128,14 @@ impl<'a> Report<'a> {
                     .map(|field| format!("{field}: "))
                     .unwrap_or_default();
                 let other = other.as_deref().unwrap_or_default();
-                talk.say(format!(
+                let line = format!(
                     "{}: {} {}: {field}{}{other}",
                     reject.at,
                     reject.entity,
                     key_of(reject),
                     error.message
-                ));
+                );
+                talk.say(inline(&line));
             }
         }
         if let Some(progress) = &mut self.progress {
@@ -141,7 +149,10 @@ impl<'a> Report<'a> {
             .target
             .as_ref()
             .map_or_else(|| "assigned by the target".into(), ToString::to_string);
-        let line = |what: &str| format!("{}: {} {}: {what}", decided.at, batch.entity, decided.key);
+        let line = |what: &str| {
+            let line = format!("{}: {} {}: {what}", decided.at, batch.entity, decided.key);
+            inline(&line).into_owned()
+        };
         if !decided.drifted.is_empty() {
             self.drifted.push(line(&format!(
                 "edited since, left so: {}",
@@ -201,7 +212,7 @@ impl<'a> Report<'a> {
             progress.at(
                 "EXECUTING",
                 self.records,
-                &format!("batch {last} stands"),
+                &format!("batch {last} is committed"),
                 &[],
             );
         }
@@ -239,6 +250,16 @@ impl<'a> Report<'a> {
             &self.overwritten,
             "edits that were overwritten, as the plan says",
         );
+        few(
+            talk,
+            &self.corrected.moved,
+            "moves of rows that refer to a corrected record",
+        );
+        few(
+            talk,
+            &self.corrected.left,
+            "places that still point to the row from which a record was moved, left so",
+        );
         for (entity, counts) in self.entities.iter().filter(|_| self.entities.len() > 1) {
             talk.say(format!("{entity}: {}", counts.words()));
         }
@@ -253,6 +274,13 @@ impl<'a> Report<'a> {
             run.counts.words()
         ));
         self.write_failures(run, failures, talk)?;
+        let accepted = self.bundle.plan().plan.no_undo();
+        if !accepted.is_empty() {
+            talk.warn(format!(
+                "the plan accepts that rollback may not take back rows of {} (accept_no_undo)",
+                accepted.iter().copied().collect::<Vec<_>>().join(", ")
+            ));
+        }
         if !self.args.dry_run {
             talk.say(format!("run {} is {}", run.id, run.status));
             if run.status != RunStatus::Completed {
@@ -268,7 +296,7 @@ impl<'a> Report<'a> {
             }
             let summary = json!({
                 "run": (!self.args.dry_run).then_some(&run.id), "bundle": run.bundle, "dry_run": self.args.dry_run,
-                "environment": run.environment, "status": run.status, "counts": run.counts, "entities": self.entities, "added": self.added, "failures": failures,
+                "environment": run.environment, "status": run.status, "counts": run.counts, "entities": self.entities, "added": self.added, "corrected": self.corrected.json, "accepted_no_undo": accepted, "failures": failures,
             });
             writeln!(out, "{summary}").and_then(|()| out.flush()).ok();
         }

@@ -6,8 +6,8 @@ use std::io::Write;
 use contract::bundle::Bundle;
 use contract::plan::Lookup;
 use contract::signals::Signals;
-use contract::{Exit, Failure, Talk};
-use store::{LookupCode, Target, TargetUrl, Which};
+use contract::{Answer, Exit, Failure, Talk};
+use store::{LookupCode, Target, TargetUrl, Which, ledger};
 
 use crate::Args;
 use crate::cut;
@@ -16,6 +16,7 @@ use crate::guard;
 use crate::hooks;
 use crate::job::Job;
 use crate::rehearse::rehearse;
+use crate::settle::resolve;
 use crate::snapshot;
 use crate::throttle::Throttle;
 use crate::which::{not_started, refused, which};
@@ -26,58 +27,53 @@ use crate::which::{not_started, refused, which};
 ///
 /// With the exit code of the table; after a write the ledger says what stands.
 pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit> {
+    let mut answer = Answer::new(out);
+    let (exit, run) = go(args, &mut answer, talk)?;
+    let changed = run.map(|run| format!("run {run} has written: verify report {run} says what"));
+    Ok(answer.end(exit, changed.as_deref(), talk)?)
+}
+
+/// Returns how the program ends, and the ID of the run that has changed the target, if one has.
+fn go(args: &Args, out: &mut Answer<'_>, talk: &Talk) -> anyhow::Result<(Exit, Option<String>)> {
     let signals = Signals::listen()?;
     let bundle = Bundle::open(&args.bundle)?;
     bundle.check()?;
+    if let Some(note) = &args.resolve {
+        return Ok((resolve(args, &bundle, note, talk)?, None));
+    }
     if args.rehearse {
-        return rehearse(args, &bundle, &signals, out, talk);
+        let exit = rehearse(args, &bundle, &signals, out, talk)?;
+        return Ok((exit, None));
     }
     let environment = guard::environment(args, &bundle)?;
+    let permission = hooks::permission(args, &bundle, talk)?;
     let mut target = args.to.open().map_err(refused)?;
     let problems = target.preflight(bundle.plan()).map_err(refused)?;
     if !problems.is_empty() {
         let message = format!("the target does not fit the plan:\n{}", problems.join("\n"));
         return Err(Failure::new(Exit::Refused, message)
-            .hint("nothing was written; mend the plan or the target")
+            .hint("nothing was written; correct the plan or the target")
             .into());
     }
     Throttle::check(args, target.sql())?;
-    if let Some((run, told)) = hooks::left(args, &bundle, target.sql(), talk).map_err(refused)? {
+    if let Some((run, told)) =
+        hooks::left(args, &bundle, target.sql(), &permission, talk).map_err(refused)?
+    {
         talk.say(format!(
             "run {} is {}: its hooks were due, and were run",
             run.id, run.status
         ));
         if !args.json {
-            writeln!(out, "{}", run.id).ok();
+            writeln!(out, "{}", run.id)?;
         }
-        return Ok(told.exit(Exit::Done));
+        return Ok((told.exit(Exit::Done), Some(run.id)));
     }
     let mut start = which(args, &bundle, environment, target.sql())?;
     if let Which::New(_) = start.run {
         look_up(&bundle, target.as_mut())?;
     }
     if args.dry_run {
-        talk.say(format!(
-            "dry run: {} {} until it ends, {} s at most",
-            args.to,
-            args.to.kept_from_others(),
-            args.max_seconds
-        ));
-        let mut tables: Vec<&str> = bundle
-            .plan()
-            .plan
-            .add
-            .column
-            .iter()
-            .map(|new| new.table.as_str())
-            .collect();
-        tables.dedup();
-        if matches!(args.to, TargetUrl::Postgres(_)) && !tables.is_empty() {
-            talk.say(format!(
-                "dry run: nobody else reads {} either where a column is missing (ACCESS EXCLUSIVE)",
-                tables.join(", ")
-            ));
-        }
+        announce_dry_run(args, &bundle, talk);
     }
     let size = match &start.run {
         Which::New(new) => new.batch_size,
@@ -108,7 +104,11 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
             None => refused(error),
         }
     })?;
+    for renamed in ledger::renamed(target.sql(), &bundle.plan().plan).map_err(refused)? {
+        talk.say(renamed.to_string());
+    }
     let id = start.run.id().to_owned();
+    let policy = start.policy;
     let given_up = hooks::holding(args, target.sql()).map_err(refused)?;
     let run = target.start(bundle.plan(), start).map_err(|error| {
         let failure = not_started(args, &id, error);
@@ -117,16 +117,17 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
         }
         failure
     })?;
-    let mut job = Job::new(args, talk, &bundle, signals, &run)?;
+    let mut job = Job::new(args, talk, &bundle, &permission, signals, &run, policy)?;
     if !args.dry_run {
         job.announce(out);
         if let Some(old) = given_up.filter(|old| *old != run.id) {
-            hooks::run(args, target.sql(), &old, talk);
+            hooks::run(args, target.sql(), &old, &permission, talk);
         }
-        hooks::run(args, target.sql(), &run.id, talk);
+        hooks::run(args, target.sql(), &run.id, &permission, talk);
     }
     job.added(target.as_mut(), &run).map_err(refused)?;
-    job.work(target.as_mut(), &run, &passes, resumed, out)
+    let exit = job.work(target.as_mut(), &run, &passes, resumed, out)?;
+    Ok((exit, Some(run.id).filter(|_| !args.dry_run)))
 }
 
 /// Looks up every code of the bundle, each once.
@@ -176,4 +177,29 @@ fn look_up(bundle: &Bundle, target: &mut dyn Target) -> anyhow::Result<()> {
     Err(Failure::new(Exit::Refused, message)
         .hint("nothing was written; add the codes to the target, or map them")
         .into())
+}
+
+/// Says which locks a dry run holds until it ends.
+fn announce_dry_run(args: &Args, bundle: &Bundle, talk: &Talk) {
+    talk.say(format!(
+        "dry run: {} {} until it ends, {} s at most",
+        args.to,
+        args.to.kept_from_others(),
+        args.max_seconds
+    ));
+    let mut tables: Vec<&str> = bundle
+        .plan()
+        .plan
+        .add
+        .column
+        .iter()
+        .map(|new| new.table.as_str())
+        .collect();
+    tables.dedup();
+    if matches!(args.to, TargetUrl::Postgres(_)) && !tables.is_empty() {
+        talk.say(format!(
+            "dry run: nobody else reads {} either where a column is missing (ACCESS EXCLUSIVE)",
+            tables.join(", ")
+        ));
+    }
 }

@@ -47,17 +47,40 @@ pub(crate) fn which(
             .hint("leave --batch-size out")
             .into());
     }
-    let which = match resumed {
-        Some(run) => Which::Resume(Box::new(run)),
-        None => Which::New(Box::new(new_run(args, bundle, environment))),
+    let before = match &resumed {
+        Some(run) => ledger::policy_of(sql, &run.id).map_err(refused)?,
+        None => None,
+    };
+    let which = if let Some(run) = resumed {
+        Which::Resume(Box::new(run))
+    } else {
+        current_rules(bundle)?;
+        Which::New(Box::new(new_run(args, bundle, environment)))
     };
     Ok(Start {
         run: which,
         operator: args.operator(),
         take_over: args.take_over,
         dry: args.dry_run,
+        policy: args.policy(before.unwrap_or_default()),
         gather: args.commit_every.map(Duration::from_millis),
     })
+}
+
+/// A bundle of older rules starts no run: the same sources may give other records today. Its runs can still
+/// be resumed, verified and rolled back.
+fn current_rules(bundle: &Bundle) -> Result<(), Failure> {
+    let rules = bundle.manifest().rules;
+    if rules >= contract::RULES {
+        return Ok(());
+    }
+    let message = format!(
+        "{} was made by rules {rules}, this build makes {}: it starts no new run",
+        bundle.folder().display(),
+        contract::RULES
+    );
+    Err(Failure::new(Exit::Refused, message)
+        .hint("bundle the sources again: parse | validate | bundle -o DIR"))
 }
 
 fn new_run(args: &Args, bundle: &Bundle, environment: Option<String>) -> NewRun {
@@ -145,7 +168,7 @@ fn resumable(
             sql.describe()
         );
         return Err(Failure::new(Exit::Refused, message)
-            .hint("resume it where it began; a copy can be rolled back, and applied to anew")
+            .hint("resume it where it began; a copy can be rolled back, and applied to again")
             .into());
     }
     Ok(run)

@@ -99,7 +99,7 @@ Examples:
   bundle show members.bundle
 
 Exit codes:
-  0    the bundle stands, or the same bundle stood there already
+  0    the bundle was made, or was there already
   2    wrong usage: arguments or plan
   4    refused: no seal, a seal of another plan, a source that changed since parse, another bundle
        in the place, no records; check and show: the bundle does not add up

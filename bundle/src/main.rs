@@ -1,14 +1,21 @@
 //! `bundle`: record lines to a sealed bundle.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use bundle::Args;
 use clap::Parser;
+use contract::exit::told;
 use contract::{Exit, code_of};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(help) => {
+            let printed = help.print().and_then(|()| io::stdout().flush());
+            return told("bundle", help.exit_code(), printed);
+        }
+    };
     let talk = args.talk();
     let stdin = io::stdin();
     let input = if stdin.is_terminal() {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use contract::bundle::BundleWriter;
 use contract::plan::{self, LoadedPlan};
 use contract::talk::counted;
-use contract::{Exit, Failure, Line, RecordReader, Seal, Talk};
+use contract::{Edited, Exit, Failure, Line, RecordReader, Seal, Talk};
 
 use crate::args::Make;
 
@@ -75,6 +75,9 @@ fn look_at(seal: &Seal, rejects: u64, args: &Make, talk: &Talk) -> Result<(), Fa
     }
     if seal.unsealed {
         talk.warn("no seal ended the stream: nothing vouches that it is whole, no source is kept");
+    }
+    if seal.edited == Edited::Yes {
+        talk.warn("record lines were changed between the stages: the manifest says so");
     }
     let filtered: u64 = seal.accounts.iter().map(|account| account.filtered).sum();
     if filtered > 0 {

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use contract::bundle::{Bundle, BundleError};
-use contract::{Op, Talk};
+use contract::bundle::Bundle;
+use contract::{Edited, Op, Talk, visible};
 
 /// So many sources are named, the rest counted.
 const SOURCES_SHOWN: usize = 10;
@@ -21,26 +21,6 @@ pub(crate) fn check(folder: &Path, stdout: &mut impl Write, talk: &Talk) -> Resu
             records += part?.len() as u64;
         }
     }
-    let sealed: u64 = manifest
-        .accounts
-        .iter()
-        .map(|account| account.records)
-        .sum();
-    let wrong = manifest.accounts.iter().find(|account| !account.adds_up());
-    if wrong.is_some() || sealed != records {
-        let message = match wrong {
-            Some(account) => format!(
-                "the accounting of {} from {} does not add up",
-                account.entity, account.file
-            ),
-            None => format!("it accounts for {sealed} records, the bundle holds {records}"),
-        };
-        return Err(BundleError::Damaged {
-            file: "manifest.json".into(),
-            message,
-        }
-        .into());
-    }
     let files = manifest.files(bundle.id()).len() + 1;
     talk.say(format!(
         "{}: {files} files and {records} records add up",
@@ -55,7 +35,7 @@ pub(crate) fn check(folder: &Path, stdout: &mut impl Write, talk: &Talk) -> Resu
 pub(crate) fn show(folder: &Path, stdout: &mut impl Write) -> Result<()> {
     let bundle = Bundle::open(folder)?;
     stdout
-        .write_all(describe(&bundle).as_bytes())
+        .write_all(visible(&describe(&bundle)).as_bytes())
         .and_then(|()| stdout.flush())
         .context("writing what is in the bundle")
 }
@@ -83,6 +63,14 @@ fn describe(bundle: &Bundle) -> String {
             format!("{} {} {what}", file.records, file.entity),
         )
     }));
+    let edited = match manifest.edited {
+        Edited::No => "no",
+        Edited::Yes => "yes: record lines were changed between the stages",
+        Edited::Unknown => {
+            "unknown: record lines were taken out between the stages, or had no seal"
+        }
+    };
+    lines.push(("edited", edited.to_owned()));
     lines.push(("rejects", manifest.rejects.lines.to_string()));
     let bytes: u64 = manifest.sources.iter().map(|source| source.bytes).sum();
     let kept = if manifest.sources_kept {
@@ -111,6 +99,8 @@ fn describe(bundle: &Bundle) -> String {
     {
         lines.push(("", format!("and {more} more")));
     }
+    let hooks = (1..).zip(&bundle.plan().plan.hook);
+    lines.extend(hooks.map(|(number, hook)| ("hook", hook.describe(number))));
     lines.extend(manifest.stages.iter().map(|stage| {
         let text = format!(
             "{}: {} records, {} rejected, {} ignored, {} filtered",
@@ -121,7 +111,7 @@ fn describe(bundle: &Bundle) -> String {
     for (set, note) in [
         (
             manifest.follow_up,
-            "mended rejects: references may lead to records of earlier runs",
+            "corrected rejects: references may lead to records of earlier runs",
         ),
         (
             manifest.unsealed,

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use contract::Digest;
+use contract::{Digest, LineSum, RULES};
 use serde_json::json;
 
 const PLAN: &str = r#"
@@ -119,10 +119,14 @@ fn seal() -> serde_json::Value {
     let source = |file: &str, text: &str| json!({"file": file, "sha256": Digest::of(text.as_bytes()), "bytes": text.len(), "items": 2});
     let account = |entity: &str, file: &str, refused: u64| {
         json!({"entity": entity, "file": file, "items": 2, "used": 2, "ignored": 0, "rejected": 0, "extra": 0, "merged": 0,
-            "refused": refused, "dropped": 0, "filtered": 0, "records": 2 - refused})
+            "refused": refused, "filtered": 0, "records": 2 - refused})
     };
+    let mut lines = LineSum::default();
+    for line in LINES.iter().filter(|line| !line.starts_with("{\"reject\"")) {
+        lines.add(line.as_bytes());
+    }
     json!({
-        "stage": "validate", "rules": 1, "plan": Digest::of(PLAN.as_bytes()),
+        "stage": "validate", "rules": RULES, "lines": lines, "plan": Digest::of(PLAN.as_bytes()),
         "sources": [source("in/members.csv", MEMBERS), source("in/visits.csv", VISITS)],
         "records": 3, "rejected": 1, "ignored": 0, "filtered": 0,
         "accounts": [account("visit", "in/visits.csv", 1), account("member", "in/members.csv", 0)],
@@ -358,11 +362,11 @@ fn what_does_not_match_the_seal_is_refused() {
         "made by another plan",
     );
     other = seal();
-    other["rules"] = json!(2);
+    other["rules"] = json!(RULES + 1);
     refused(
         &room.run(&["-o", "B"], &stream_with(&LINES, &other)),
         4,
-        "made by rules 2, this build knows 1",
+        &format!("made by rules {}, this build makes {RULES}", RULES + 1),
     );
     let doubled: Vec<_> = LINES.iter().chain(&LINES[2..3]).copied().collect();
     refused(
@@ -380,6 +384,26 @@ fn what_does_not_match_the_seal_is_refused() {
         r#"in/visits.csv:2: the plan has no entity "visits""#,
     );
     assert_eq!(room.names(), ["in", "migration.toml"]);
+}
+
+#[test]
+fn a_line_edited_between_the_stages_leaves_a_trace() {
+    let room = Room::new();
+    let edited = stream().replace(r#""n":"Ann""#, r#""n":"Eve""#);
+    let output = room.run(&["-o", "B"], &edited);
+    assert_eq!(code(&output), 0);
+    assert!(
+        stderr(&output).contains("record lines were changed between the stages"),
+        "{}",
+        stderr(&output)
+    );
+    let shown = stdout(&room.run(&["show", "B"], ""));
+    assert!(
+        shown.contains("edited   yes: record lines were changed"),
+        "{shown}"
+    );
+    let manifest = fs::read_to_string(room.path("B/manifest.json")).unwrap();
+    assert!(manifest.contains("\"edited\": true"), "{manifest}");
 }
 
 #[test]
@@ -484,10 +508,11 @@ fn show_says_what_is_in_it() {
     let id = room.made();
     let expected = format!(
         "bundle   {id}\n\
-         plan     club, from system export (format 1, rules 1)\n\
+         plan     club, from system export (format 2, rules 2)\n\
          records  1 member to put\n\
          records  1 visit to put\n\
          records  1 member to delete\n\
+         edited   no\n\
          rejects  1\n\
          sources  2 files, {} bytes, kept\n         \
          in/members.csv: 2 items, {} bytes\n         \

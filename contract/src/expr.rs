@@ -1,8 +1,12 @@
 //! CEL, the one expression language of the plan: policies, computed fields and `where`.
 
+mod bounds;
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use bounds::{Steps, bounded, too_many};
+use cel::common::ast::IdedExpr;
 use cel::{Context, Env, Program, Value as Cel};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Number, Value};
@@ -15,7 +19,8 @@ const PRESENT: &str = "present";
 /// A compiled expression.
 #[derive(Debug)]
 pub struct Expression {
-    program: Program,
+    /// With the steps of an evaluation counted.
+    bounded: IdedExpr,
     names: Vec<String>,
 }
 
@@ -71,7 +76,10 @@ impl Expression {
             .map(str::to_owned)
             .collect();
         names.sort_unstable();
-        Ok(Self { program, names })
+        Ok(Self {
+            bounded: bounded(program.expression()),
+            names,
+        })
     }
 
     /// Returns the names that the expression refers to, sorted; those that a macro such as
@@ -127,9 +135,13 @@ impl Expression {
                 context.add_variable_from_value(name.as_str(), value.clone());
             }
         }
-        self.program
-            .execute(&context)
-            .map_err(|error| format!("the expression fails: {error}"))
+        let steps = Steps::default();
+        steps.count_in(&mut context)?;
+        let result = Cel::resolve(&self.bounded, &context);
+        if steps.are_used_up() {
+            return Err(format!("the expression fails: {}", too_many()));
+        }
+        result.map_err(|error| format!("the expression fails: {error}"))
     }
 }
 
@@ -296,6 +308,72 @@ mod tests {
             .unwrap()
             .value(&scope());
         assert_eq!(value, Ok(json!("social")));
+    }
+
+    #[test]
+    fn a_map_is_gone_through_in_the_order_of_its_keys() {
+        let rule = "{'b': 1, 'c': 1, 'a': 1, 'e': 1, 'd': 1}.map(k, k)";
+        let expression = Expression::compile(rule).unwrap();
+        for _ in 0..20 {
+            let keys = expression.value(&scope());
+            assert_eq!(keys, Ok(json!(["a", "b", "c", "d", "e"])));
+        }
+        let mut scope = scope();
+        scope.column("m", &json!({"y": 1, "x": 2, "z": 3}), Type::Json);
+        let rule = "m.filter(k, m[k] > 1).map(k, k + '=' + string(m[k]))";
+        let made = Expression::compile(rule).unwrap().value(&scope);
+        assert_eq!(made, Ok(json!(["x=2", "z=3"])));
+    }
+
+    #[test]
+    fn an_evaluation_ends() {
+        let mut scope = scope();
+        let many: Vec<i64> = (0..300).collect();
+        scope.column("many", &json!(many), Type::Json);
+        let doubled = (0..40).fold("'0123456789'".to_owned(), |text, _| {
+            format!("[{text}].map(v, v + v)[0]")
+        });
+        let began = std::time::Instant::now();
+        for rule in [
+            "many.all(a, many.all(b, many.all(c, true)))",
+            "many.exists(a, many.exists(b, many.exists(c, false)))",
+            "size(many.map(a, many.map(b, many.map(c, c)))) > 0",
+            "many.filter(a, many.filter(b, many.exists_one(c, c == 400)) == []) == []",
+            &format!("{doubled} == ''"),
+        ] {
+            let error = Expression::compile(rule).unwrap().holds(&scope);
+            assert_eq!(
+                error,
+                Err("the expression fails: it takes more than 1000000 steps for one record".into()),
+                "{rule}"
+            );
+        }
+        assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn what_is_bounded_gives_what_it_gave() {
+        let mut scope = scope();
+        scope.column("tags", &json!(["vip", "old", "x"]), Type::Json);
+        for (rule, value) in [
+            ("tags.map(t, t.upperAscii())", json!(["VIP", "OLD", "X"])),
+            ("tags.map(t, t != 'x', t + '!')", json!(["vip!", "old!"])),
+            ("tags.exists(t, t == 'old')", json!(true)),
+            ("tags.exists(t, t == 1 || t == 'x')", json!(true)),
+            ("tags.exists_one(t, t == 'old')", json!(true)),
+            ("tags.all(t, size(t) > 1)", json!(false)),
+            ("title == '' ? 1 : 2", json!(2)),
+            ("title != '' || 1 / 0 == 1", json!(true)),
+            ("tags + ['y']", json!(["vip", "old", "x", "y"])),
+            ("{'a': tags[0], 'b': -1}", json!({"a": "vip", "b": -1})),
+            (
+                "[1, 2].map(a, [3, 4].map(b, a * b))",
+                json!([[3, 4], [6, 8]]),
+            ),
+        ] {
+            let made = Expression::compile(rule).unwrap().value(&scope);
+            assert_eq!(made, Ok(value), "{rule}");
+        }
     }
 
     #[test]

@@ -12,11 +12,15 @@ pub struct At {
     pub file: String,
     /// 1-based physical line.
     pub line: u64,
+    /// 1-based number of the item in its source, where an item before it starts on the same line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u64>,
 }
 
 impl std::fmt::Display for At {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        write!(f, "{}:{}", self.file, self.line)?;
+        self.item.map_or(Ok(()), |item| write!(f, " (item {item})"))
     }
 }
 

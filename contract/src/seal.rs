@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::upgrade::accounts_of_version_1;
+use crate::{Digest, Edited, LineSum};
 
 /// One source file, as parse read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub struct SourceSum {
 
 /// The accounting of one entity and one source, over all stages so far. Always
 /// `items = used + ignored + rejected` and
-/// `used + extra - merged = records + refused + dropped + filtered`.
+/// `used + extra - merged = records + refused + filtered`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
@@ -42,8 +43,6 @@ pub struct Account {
     pub merged: u64,
     /// Records that stages after parse rejected.
     pub refused: u64,
-    /// Records that stages after parse left out because the plan says so.
-    pub dropped: u64,
     /// Records that were taken out of the stream between stages.
     pub filtered: u64,
     /// Records in the stream now, after the stage that wrote this seal.
@@ -54,9 +53,15 @@ impl Account {
     /// Tells whether the figures add up.
     #[must_use]
     pub fn adds_up(&self) -> bool {
-        self.items == self.used + self.ignored + self.rejected
-            && self.used + self.extra
-                == self.merged + self.records + self.refused + self.dropped + self.filtered
+        let sum = |parts: &[u64]| {
+            let mut parts = parts.iter();
+            parts.try_fold(0_u64, |sum, part| sum.checked_add(*part))
+        };
+        let out = [self.merged, self.records, self.refused, self.filtered];
+        let gone = sum(&out);
+        sum(&[self.used, self.ignored, self.rejected]) == Some(self.items)
+            && gone.is_some()
+            && sum(&[self.used, self.extra]) == gone
     }
 }
 
@@ -107,12 +112,30 @@ pub struct Seal {
     /// Set where a stream without a seal was taken by `--unsealed`: nothing vouches for its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsealed: bool,
+    /// The sum of the record lines before it; left out by what no stage wrote (a seal without lines).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<LineSum>,
+    /// Whether record lines were edited between the stages so far.
+    #[serde(default, skip_serializing_if = "Edited::is_no")]
+    pub edited: Edited,
     /// Of the rejects of apply: the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
 }
 
 impl Seal {
+    /// Reads a seal of this version of the rules or an older one.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with it.
+    pub fn read(mut json: serde_json::Value) -> Result<Self, String> {
+        if json.get("rules").and_then(serde_json::Value::as_u64) == Some(1) {
+            accounts_of_version_1(&mut json)?;
+        }
+        serde_json::from_value(json).map_err(|error| error.to_string())
+    }
+
     /// Returns what this seal's stage did, for the `before` of the next one.
     #[must_use]
     pub fn sum(&self) -> StageSum {
@@ -142,7 +165,7 @@ impl Seal {
 
     /// Starts the next stage's seal from this one: `came_in(entity, file)` says how many records of
     /// an account that stage read. What is missing is `filtered`. The stage then books what it
-    /// rejects or leaves out with [`Seal::refuse`] and [`Seal::drop_one`].
+    /// rejects with [`Seal::refuse`].
     ///
     /// # Errors
     ///
@@ -176,16 +199,6 @@ impl Seal {
         }
     }
 
-    /// Books a record that came in and is left out by this stage because the plan says so.
-    pub fn drop_one(&mut self, entity: &str, file: &str) {
-        self.ignored += 1;
-        self.records -= 1;
-        if let Some(account) = self.account_mut(entity, file) {
-            account.dropped += 1;
-            account.records -= 1;
-        }
-    }
-
     /// Checks the sums of every account and of the whole.
     ///
     /// # Errors
@@ -198,7 +211,8 @@ impl Seal {
                 wrong.entity, wrong.file
             ));
         }
-        let sum: u64 = self.accounts.iter().map(|account| account.records).sum();
+        let records = self.accounts.iter().map(|account| account.records);
+        let sum = records.fold(0, u64::saturating_add);
         if sum != self.records {
             return Err(format!(
                 "the accounts hold {sum} records, the seal says {}",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::LoadedPlan;
 use crate::seal::Account;
-use crate::{Digest, Exit, LINE_LIMIT, RULES, Record, Reject, Seal};
+use crate::{Digest, Edited, Exit, LINE_LIMIT, LineSum, RULES, Record, Reject, Seal};
 
 /// Why a stream was refused. The stage writes no seal of its own after one.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ pub enum StreamError {
         found: Digest,
     },
     /// The seal is of a version of the rules that this build does not know.
-    #[error("the input was made by rules {found}, this build knows {expected}")]
+    #[error("the input was made by rules {found}, this build makes {expected}: run parse again")]
     OtherRules {
         /// The version of this build.
         expected: u32,
@@ -107,6 +107,7 @@ pub struct RecordReader<R> {
     line: u64,
     counts: HashMap<(String, String), u64>,
     rejected: HashMap<(String, String), [u64; 2]>,
+    lines: LineSum,
     seal: Option<Seal>,
 }
 
@@ -118,6 +119,7 @@ impl<R: BufRead> RecordReader<R> {
             line: 0,
             counts: HashMap::new(),
             rejected: HashMap::new(),
+            lines: LineSum::default(),
             seal: None,
         }
     }
@@ -133,10 +135,14 @@ impl<R: BufRead> RecordReader<R> {
                 return Ok(None);
             };
             if self.seal.is_some() {
-                return Err(self.malformed("it stands after the seal"));
+                return Err(self.malformed("it comes after the seal"));
             }
             match first_key(&raw) {
-                Some("end") => self.seal = Some(self.parse::<SealLine<Seal>>(&raw)?.end),
+                Some("end") => {
+                    let json = self.parse::<SealLine<serde_json::Value>>(&raw)?.end;
+                    let seal = Seal::read(json).map_err(|error| self.malformed(error))?;
+                    self.seal = Some(seal);
+                }
                 Some("reject") => {
                     let reject = self.parse::<RejectLine<Reject>>(&raw)?.reject;
                     let key = (reject.entity.clone(), reject.at.file.clone());
@@ -147,6 +153,7 @@ impl<R: BufRead> RecordReader<R> {
                 _ => {
                     let record: Record = self.parse(&raw)?;
                     self.count(&record);
+                    self.lines.add(&raw);
                     return Ok(Some(Line::Record(Box::new(record), raw)));
                 }
             }
@@ -179,7 +186,8 @@ impl<R: BufRead> RecordReader<R> {
     }
 
     /// Starts the seal of this stage, after the last line: checks the records read against the
-    /// seal of the stage before and books what was taken out between them as filtered.
+    /// seal of the stage before, books what was taken out between them as filtered, and notes whether
+    /// the lines are those that were sealed.
     ///
     /// # Errors
     ///
@@ -201,7 +209,20 @@ impl<R: BufRead> RecordReader<R> {
         let next = seal
             .check()
             .and_then(|()| seal.next(stage, |entity, file| self.count_of(entity, file)));
-        next.map_err(|message| StreamError::Seal { message })
+        let mut next = next.map_err(|message| StreamError::Seal { message })?;
+        next.edited = next.edited.max(self.edited(seal));
+        next.lines = None;
+        Ok(next)
+    }
+
+    /// Tells whether the record lines read are those that a seal speaks of.
+    fn edited(&self, seal: &Seal) -> Edited {
+        let count: u64 = self.counts.values().sum();
+        match seal.lines {
+            Some(sum) if sum == self.lines => Edited::No,
+            Some(_) if count == seal.records => Edited::Yes,
+            _ => Edited::Unknown,
+        }
     }
 
     /// As [`RecordReader::seal`], for a plan: a seal that names another plan, or rules that this
@@ -263,6 +284,8 @@ impl<R: BufRead> RecordReader<R> {
             before: Vec::new(),
             follow_up: false,
             unsealed: true,
+            lines: None,
+            edited: Edited::Unknown,
             run: None,
         }
     }
@@ -342,12 +365,24 @@ fn first_key(raw: &[u8]) -> Option<&str> {
 /// Writes a stream. The seal goes last, after everything before it was flushed.
 pub struct RecordWriter<W: Write> {
     out: W,
+    lines: LineSum,
+    /// The line at hand, kept to be used again.
+    line: Vec<u8>,
 }
 
 impl<W: Write> RecordWriter<W> {
     /// Wraps a writer, which should be buffered.
     pub fn new(out: W) -> Self {
-        Self { out }
+        Self {
+            out,
+            lines: LineSum::default(),
+            line: Vec::new(),
+        }
+    }
+
+    /// Returns the sum of the record lines written so far.
+    pub fn lines(&self) -> LineSum {
+        self.lines
     }
 
     /// Writes a record.
@@ -356,15 +391,20 @@ impl<W: Write> RecordWriter<W> {
     ///
     /// What the system said.
     pub fn record(&mut self, record: &Record) -> io::Result<()> {
-        self.json(record)
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, record).map_err(io::Error::from)?;
+        self.lines.add(&self.line);
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
-    /// Writes a line as it came in.
+    /// Writes a record line as it came in.
     ///
     /// # Errors
     ///
     /// What the system said.
     pub fn raw(&mut self, line: &[u8]) -> io::Result<()> {
+        self.lines.add(line);
         self.out.write_all(line)?;
         self.out.write_all(b"\n")
     }
@@ -421,7 +461,7 @@ mod tests {
         };
         Seal {
             stage: "parse".into(),
-            rules: 1,
+            rules: RULES,
             plan: Digest::of(b""),
             sources: vec![],
             records,
@@ -432,6 +472,8 @@ mod tests {
             before: vec![],
             follow_up: false,
             unsealed: false,
+            lines: None,
+            edited: Edited::No,
             run: None,
         }
     }

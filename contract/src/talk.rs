@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::visible;
+
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ProgressMode {
@@ -109,7 +111,7 @@ impl Talk {
 
     fn line(&self, text: &str) {
         let mut stderr = io::stderr().lock();
-        for line in text.lines() {
+        for line in visible(text).lines() {
             writeln!(stderr, "{}: {line}", self.stage).ok();
         }
     }

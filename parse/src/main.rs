@@ -1,13 +1,20 @@
 //! `parse`: sources to record lines.
 
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use contract::exit::told;
 use contract::{Exit, code_of};
 
 fn main() -> ExitCode {
-    let args = parse::Args::parse();
+    let args = match parse::Args::try_parse() {
+        Ok(args) => args,
+        Err(help) => {
+            let printed = help.print().and_then(|()| io::stdout().flush());
+            return told("parse", help.exit_code(), printed);
+        }
+    };
     let out = BufWriter::with_capacity(256 << 10, io::stdout().lock());
     match parse::run(&args, out) {
         Ok(exit) => exit.into(),

@@ -140,7 +140,7 @@ impl Root {
             Failure::new(
                 Exit::Refused,
                 format!(
-                    "gives {shown}, whose name can't stand in a record: expected UTF-8 without backslash and control characters"
+                    "gives {shown}, whose name can't be in a record: expected UTF-8 without backslash and control characters"
                 ),
             )
         })?;
@@ -151,6 +151,12 @@ impl Root {
                 Exit::Refused,
                 format!("gives {name}, a link that leaves the root"),
             ));
+        }
+        // A pipe or a device may never end. (A folder is named where it is opened.)
+        let kind = fs::metadata(&real).map(|found| found.file_type());
+        if kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
+            let message = format!("gives {name}, which is no ordinary file");
+            return Err(Failure::new(Exit::Refused, message));
         }
         Ok((name, path.to_owned()))
     }

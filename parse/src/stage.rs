@@ -13,7 +13,7 @@ use contract::plan::{Entity, Repeats};
 use contract::talk::Progress;
 use contract::{
     Account, At, Digest, Exit, Failure, FieldError, HashingReader, RULES, RecordWriter, Reject,
-    Seal, SourceSum, Talk,
+    Seal, SourceSum, Talk, inline,
 };
 use serde_json::Value;
 
@@ -121,6 +121,7 @@ impl<W: Write> Stage<W> {
         };
         let mut explained = Explained::default();
         let mut header_checked = false;
+        let mut last_line = 0;
         let buffered = BufReader::with_capacity(256 << 10, &mut input);
         for piece in prepared.pieces(name, buffered).map_err(failure)? {
             match piece.map_err(failure)? {
@@ -142,10 +143,7 @@ impl<W: Write> Stage<W> {
                         value: None,
                         caused_by: None,
                     };
-                    let at = At {
-                        file: name.to_owned(),
-                        line,
-                    };
+                    let at = place(&account, line, &mut last_line);
                     self.reject(entity, None, at, vec![error], prepared.mapper.masked(&raw))?;
                 }
                 Piece::Item(item) => {
@@ -154,7 +152,8 @@ impl<W: Write> Stage<W> {
                         header_checked = true;
                     }
                     account.items += 1;
-                    self.item(prepared, &item, &mut account, &mut explained, seen)?;
+                    let at = place(&account, item.line, &mut last_line);
+                    self.item(prepared, &item, at, &mut account, &mut explained, seen)?;
                 }
             }
             self.done += 1;
@@ -208,11 +207,12 @@ impl<W: Write> Stage<W> {
         &mut self,
         prepared: &Prepared,
         item: &Item,
+        at: At,
         account: &mut Account,
         explained: &mut Explained,
         seen: &mut Seen,
     ) -> anyhow::Result<()> {
-        let mapped = prepared.mapper.map(&account.file, item);
+        let mapped = prepared.mapper.map(&at, item);
         explained.leave_out(mapped.left_out);
         let records = match mapped.outcome {
             Outcome::Records(records) => records,
@@ -222,10 +222,6 @@ impl<W: Write> Stage<W> {
             }
             Outcome::Rejected { key, errors, raw } => {
                 account.rejected += 1;
-                let at = At {
-                    file: account.file.clone(),
-                    line: item.line,
-                };
                 return self.reject(prepared.entity, key, at, errors, raw);
             }
         };
@@ -263,10 +259,8 @@ impl<W: Write> Stage<W> {
                     .field
                     .as_ref()
                     .map_or(String::new(), |field| format!("{field}: "));
-                self.talk.say(format!(
-                    "rejected {at} ({}): {field}{}",
-                    entity.name, error.message
-                ));
+                let line = format!("rejected {at} ({}): {field}{}", entity.name, error.message);
+                self.talk.say(inline(&line));
             }
         }
         self.told += 1;
@@ -336,6 +330,8 @@ impl<W: Write> Stage<W> {
             before: Vec::new(),
             follow_up: false,
             unsealed: false,
+            lines: Some(self.out.lines()),
+            edited: contract::Edited::No,
             run: None,
         };
         if let Err(message) = seal.check() {
@@ -354,6 +350,17 @@ impl<W: Write> Stage<W> {
             ));
         }
         Ok(())
+    }
+}
+
+/// Says where the item that was counted last starts: its number too, where the line alone does not tell it
+/// from the item before it.
+fn place(account: &Account, line: u64, last_line: &mut u64) -> At {
+    let shared = std::mem::replace(last_line, line) == line;
+    At {
+        file: account.file.clone(),
+        line,
+        item: shared.then_some(account.items),
     }
 }
 

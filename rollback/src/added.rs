@@ -55,6 +55,11 @@ impl AddedProof {
         self.state == State::There
     }
 
+    /// Tells whether it is gone.
+    pub fn gone(&self) -> bool {
+        matches!(self.state, State::AsBefore | State::Elsewhere)
+    }
+
     pub fn line(&self) -> String {
         let what = match self.state {
             State::Kept => "is kept",
@@ -93,5 +98,5 @@ fn as_before(
         .iter()
         .filter(|one| one.table == last.table && !kept(one.seq));
     let first = of_table.next().unwrap_or(last);
-    Ok(sql.definition(&last.table)?.as_ref() == Some(&first.definition))
+    sql.is_defined(&last.table, &first.definition)
 }

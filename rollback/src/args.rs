@@ -25,7 +25,7 @@ pub struct Args {
     /// The run; without it the runs are listed, and nothing is done. `prune` gives up what the plans'
     /// retention does not keep any more
     pub run: Option<String>,
-    /// The target: sqlite:PATH
+    /// The target: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     to: String,
     /// Check alone: 0 where nothing is in the way, 1 where something is
@@ -34,14 +34,19 @@ pub struct Args {
     /// Go on with a rollback that was interrupted or failed
     #[arg(long)]
     pub resume: bool,
-    /// Leave in place what can't simply be reversed, and reverse the rest
+    /// Leave in place what can't simply be reversed, and reverse the rest: 0 if anything was reversed
     #[arg(long)]
     pub skip_conflicts: bool,
-    /// The same, but reverse also rows that were changed since in a column that the run wrote
+    /// Reverse also rows that were changed since in a column that the run wrote. What stays all the same
+    /// makes it 1, unless --skip-conflicts asks to leave it
     #[arg(long)]
     pub force: bool,
+    /// Set references of others to rows that go NULL, where their foreign key says ON DELETE SET NULL: each is
+    /// listed, and noted in the ledger with what it was
+    #[arg(long)]
+    pub detach: bool,
     /// Take the whole target back to a snapshot, which loses what anybody wrote since; the history stays
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "skip_conflicts", "force"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "skip_conflicts", "force", "detach"])]
     pub snapshot: Option<PathBuf>,
     /// Take back a run that ended longer ago than its window
     #[arg(long)]
@@ -49,7 +54,8 @@ pub struct Args {
     /// Settle by hand a rollback that failed for good: say what was done instead
     #[arg(long, value_name = "NOTE", requires = "run", conflicts_with_all = ["check", "resume", "snapshot"])]
     pub resolve: Option<String>,
-    /// Write the inverse of the run as record lines on standard output, and change nothing
+    /// Write the inverse of the run as record lines on standard output, and change nothing; of a run that is
+    /// rolled back: what takes back what was left of it, and the references that were set NULL
     #[arg(long, requires = "run", conflicts_with_all = ["check", "resume", "snapshot", "resolve", "json"])]
     pub export: bool,
     /// With --export: also write the plan under which validate, bundle and apply take the lines
@@ -61,9 +67,14 @@ pub struct Args {
     /// With --hand-back: replace files that differ
     #[arg(long, requires = "hand_back")]
     pub overwrite: bool,
-    /// With prune: say what would be given up, and write nothing
-    #[arg(long)]
+    /// Do all of it where nothing lasts, and say what the rollback would: on a private copy of a SQLite
+    /// file, in one transaction of a PostgreSQL database that is not committed. With prune: say what would
+    /// be given up
+    #[arg(long, conflicts_with_all = ["check", "snapshot", "resolve", "export", "hand_back"])]
     pub dry_run: bool,
+    /// Give up a dry run, or the trial before a rollback, after N seconds on PostgreSQL: it holds locks
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub max_seconds: u64,
     /// The time it is, RFC 3339, for tests
     #[arg(long, value_name = "TIME", hide = true)]
     now: Option<DateTime<Utc>>,
@@ -83,6 +94,16 @@ pub struct Args {
     /// and prune ask too
     #[arg(long, value_name = "NAME")]
     pub allow_production: Option<String>,
+    /// Run the hooks of the run's plan as the bundle that is named by --bundle holds it: they start programs
+    /// here, as you
+    #[arg(long, conflicts_with = "no_hooks")]
+    pub hooks: bool,
+    /// Give this environment variable to the hooks that are run by --hooks; repeat it for each
+    #[arg(long, value_name = "NAME")]
+    pub hook_env: Vec<String>,
+    /// Your own copy of the plan: where it is that of the run, its hooks run with the variables that it names
+    #[arg(long, value_name = "FILE", env = "MIGRATION_PLAN")]
+    pub plan: Option<PathBuf>,
     /// Run none of the plan's hooks; --resume without this runs them later
     #[arg(long)]
     pub no_hooks: bool,
@@ -152,6 +173,7 @@ impl Args {
         Choice {
             skip: self.skip_conflicts,
             force: self.force,
+            detach: self.detach,
         }
     }
 }
@@ -160,6 +182,7 @@ const AFTER: &str = "\
 Examples:
   rollback                   --to sqlite:club.db     which runs are there?
   rollback $run --check      --to sqlite:club.db
+  rollback $run --dry-run    --to sqlite:club.db
   rollback $run              --to sqlite:club.db --reason 'wrong export'
   rollback $run --resume     --to sqlite:club.db
   rollback --snapshot .switchback/snapshots/club.db.$run.snapshot --to sqlite:club.db
@@ -169,8 +192,9 @@ Examples:
 
 Exit codes:
   0    the run is rolled back, or was already; --check: nothing is in the way
-  1    rows are in the way (nothing was written), or the proof found a row that is not as it was;
-       --check: it can't be rolled back, for the reason given
+  1    rows are in the way (nothing was written), something of the run was left that --skip-conflicts did
+       not ask for, nothing could be reversed, or the proof found a row that is not as it was;
+       --check: it can't be rolled back as a whole, for the reason given
   2    wrong usage
   3    stopped part-way: rollback --resume goes on
   4    refused before any write: no such run, a bundle or ledger that does not add up, the window is

@@ -47,7 +47,7 @@ impl Eligibility {
         } else if let Some(pruned) = pruned(sql, run)? {
             Some(pruned)
         } else {
-            failed(sql, run)?
+            failed(sql, run)?.or_else(|| sql.barred())
         };
         let asked = reason.is_none() && outside && !args.outside_window;
         let window_closed = || {

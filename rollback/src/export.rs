@@ -1,7 +1,7 @@
 //! The inverse of a run as record lines: for a person, or for another bundle. It needs the ledger
 //! alone, and makes do with a damaged one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -14,11 +14,14 @@ use contract::stream::RecordWriter;
 use contract::talk::counted;
 use contract::{Exit, Failure, Record, Talk};
 use serde_json::{Map, Value, json};
-use store::ledger::{self, Action, Change, Run, Shape};
+use store::ledger::{self, Action, Change, Run, RunStatus, Shape};
 use store::{Cell, Key, Sql, StoreError};
 
 use crate::inverse::Inverse;
 use crate::run::refused;
+
+/// How many changes are read at a time.
+const PAGE: usize = 1000;
 
 /// Writes the inverse of a run: a line a row, newest change first, and the seal. `save_plan`: where
 /// to write a plan under which the other programs take the lines.
@@ -30,9 +33,9 @@ pub(crate) fn export(
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
     let plan = LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone())?;
-    let mut out = BufWriter::new(out);
+    let out = BufWriter::new(out);
     let mut export = Export {
-        prefix: format!("{}/", plan.plan.system),
+        system: plan.plan.system.clone(),
         file: format!("run-{}", run.id),
         shapes: BTreeMap::new(),
         inverse: Inverse::default(),
@@ -40,11 +43,15 @@ pub(crate) fn export(
         lost: 0,
         first_lost: None,
     };
-    for seq in (1..=run.last_seq).rev() {
+    let mut out = RecordWriter::new(out);
+    let left = left(sql, run).map_err(refused)?;
+    let detached = detached(sql, run).map_err(refused)?;
+    let standing = (1..=run.last_seq).rev();
+    let standing = standing.filter(|seq| left.as_ref().is_none_or(|left| left.contains(seq)));
+    for seq in detached.into_iter().chain(standing) {
         match export.record(sql, run, seq) {
             Ok(Some(record)) => {
-                serde_json::to_writer(&mut out, &record)?;
-                out.write_all(b"\n")?;
+                out.record(&record)?;
             }
             Ok(None) => {}
             Err(StoreError::Damaged { message }) => {
@@ -89,9 +96,11 @@ pub(crate) fn export(
         before: Vec::new(),
         follow_up: false,
         unsealed: false,
+        lines: Some(out.lines()),
+        edited: contract::Edited::No,
         run: Some(run.id.clone()),
     };
-    RecordWriter::new(out).seal(&seal)?;
+    out.seal(&seal)?;
     talk.say(format!(
         "{} of run {} can be reversed by these lines",
         counted(records, "row"),
@@ -108,7 +117,7 @@ pub(crate) fn export(
         None => Ok(Exit::Done),
         Some(first) => {
             let message = format!(
-                "{} changes of run {} do not read and are left out; the first: {first}",
+                "{} changes of run {} do not read, or hold what no line can, and are left out; the first: {first}",
                 export.lost, run.id
             );
             Err(Failure::new(Exit::No, message)
@@ -116,6 +125,31 @@ pub(crate) fn export(
                 .into())
         }
     }
+}
+
+/// Returns the changes that were left of a run that is rolled back; none of one that is not.
+fn left(sql: &mut dyn Sql, run: &Run) -> Result<Option<BTreeSet<i64>>, StoreError> {
+    if run.status != RunStatus::RolledBack {
+        return Ok(None);
+    }
+    let mut left = BTreeSet::new();
+    let mut before = i64::MAX;
+    loop {
+        let page = ledger::kept(sql, run.seq, before, PAGE)?;
+        let Some(last) = page.last() else {
+            return Ok(Some(left));
+        };
+        before = last.seq;
+        let stays = page.iter().filter(|kept| kept.reason != "gone");
+        left.extend(stays.map(|kept| kept.seq));
+    }
+}
+
+/// Returns the changes by which a rollback of the run set references of others NULL, newest first.
+fn detached(sql: &mut dyn Sql, run: &Run) -> Result<Vec<i64>, StoreError> {
+    let statement = "SELECT seq FROM ledger.changes WHERE run = ?1 AND seq > ?2 ORDER BY seq DESC";
+    let rows = sql.query(statement, &[run.seq.into(), run.last_seq.into()])?;
+    Ok(rows.iter().filter_map(|row| row[0].int()).collect())
 }
 
 /// Says what no record line can: how to take away what the run added.
@@ -137,7 +171,7 @@ fn by_hand(
 }
 
 struct Export {
-    prefix: String,
+    system: String,
     file: String,
     shapes: BTreeMap<i64, Shape>,
     inverse: Inverse,
@@ -164,11 +198,14 @@ impl Export {
         }
         let shape = self.shape(sql, last.shape)?;
         let (mut before, mut actions) = (last.before.0.clone(), vec![last.action]);
+        let place = |(place, _): &(usize, Cell)| *place;
+        let mut written: BTreeSet<usize> = last.after.0.iter().map(place).collect();
         let mut at = last.earlier;
         while let Some(seq) = at {
             let change = ledger::change(sql, run.seq, seq)?.ok_or_else(missing)?;
             // What was there before the first of them counts.
             before.retain(|(place, _)| change.before.get(*place).is_none());
+            written.extend(change.after.0.iter().map(place));
             before.extend(change.before.0);
             actions.push(change.action);
             at = change.earlier;
@@ -183,10 +220,12 @@ impl Export {
         }
         let (entity, source) = self.name(sql, &last, &shape)?;
         let inverse = self.inverse.entity(sql, &entity, &shape)?;
+        // The id map does not know rows of others.
+        inverse.others |= action == Action::Detach;
         inverse.records += 1;
         self.again += u64::from(action == Action::Insert && actions.len() > 1);
         let (op, target, fields) = if action == Action::Insert {
-            (Op::Delete, Some(key(&last.target)), Map::new())
+            (Op::Delete, Some(key(&last.target)?), Map::new())
         } else {
             // Which row it is, for whoever has no id map.
             let place = |name: &String| shape.columns.iter().position(|column| column == name);
@@ -195,13 +234,24 @@ impl Export {
                 let column = shape.columns.get(*place);
                 column.is_some_and(|column| !shape.key.contains(column))
             });
+            if action == Action::Detach {
+                // The references alone: what a trigger made of it is its own affair.
+                before.retain(|(place, _)| written.contains(place));
+            }
             before.extend(own);
             before.sort_by_key(|(place, _)| *place);
             let mut fields = Map::new();
             for (place, cell) in before {
                 let column = &shape.columns[place];
                 if inverse.note(column, &cell) {
-                    fields.insert(column.clone(), value(cell));
+                    let json = inverse.is_json(column).then(|| cell.text()).flatten();
+                    let value = match json {
+                        Some(text) => parsed(column, text)?,
+                        None => value(cell).map_err(|error| StoreError::Damaged {
+                            message: format!("column {column} of {}: {error}", shape.table),
+                        })?,
+                    };
+                    fields.insert(column.clone(), value);
                 }
             }
             (Op::Put, None, fields)
@@ -215,6 +265,7 @@ impl Export {
             at: At {
                 file: self.file.clone(),
                 line: seq.unsigned_abs(),
+                item: None,
             },
             fields,
             refs: indexmap::IndexMap::new(),
@@ -244,21 +295,30 @@ impl Export {
             let name = shape.table.chars().map(plain).collect();
             return Ok((name, change.target.to_string()));
         };
-        let full = ledger::name_of(sql, *entity)?;
-        let name = full.strip_prefix(&self.prefix).unwrap_or(&full).to_owned();
+        let name = ledger::entity_of(sql, *entity, &self.system)?;
         Ok((name, source.clone()))
     }
 }
 
-fn key(key: &Key) -> Value {
-    match key.0.as_slice() {
+fn key(key: &Key) -> Result<Value, StoreError> {
+    let key = match key.0.as_slice() {
         [only] => value(only.clone()),
         cells => cells.iter().cloned().map(value).collect(),
-    }
+    };
+    key.map_err(|message| StoreError::Damaged { message })
 }
 
-fn value(cell: Cell) -> Value {
-    match cell {
+/// What a column of JSON holds, as a record line says it.
+fn parsed(column: &str, text: &str) -> Result<Value, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Damaged {
+        message: format!("{column} held a text that is no JSON: no record line can say that"),
+    })
+}
+
+/// The value of a line, or why a line can't hold it: a line is Unicode.
+fn value(cell: Cell) -> Result<Value, String> {
+    Ok(match cell {
+        Cell::Raw(_) => return Err(format!("{cell}")),
         Cell::Null => Value::Null,
         Cell::Int(number) => json!(number),
         Cell::Real(number) => serde_json::Number::from_f64(number)
@@ -271,5 +331,5 @@ fn value(cell: Cell) -> Value {
             });
             json!({"hex": hex})
         }
-    }
+    })
 }

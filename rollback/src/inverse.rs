@@ -18,8 +18,12 @@ pub(crate) struct Rows {
     shape: Shape,
     /// As it is now, if it is there.
     table: Option<Table>,
+    /// The columns that hold JSON.
+    json: Vec<String>,
     /// What was seen in each column; `None` where nothing but NULL was.
     columns: IndexMap<String, Option<Type>>,
+    /// Whether rows of others are among them.
+    pub(crate) others: bool,
     /// Lines.
     pub(crate) records: u64,
 }
@@ -33,10 +37,15 @@ impl Inverse {
         shape: &Shape,
     ) -> Result<&mut Rows, StoreError> {
         if !self.0.contains_key(name) {
+            let table = shape.live(sql)?;
+            let json = table.iter().flat_map(|table| &table.columns);
+            let json = json.filter(|column| sql.is_json(column));
             let rows = Rows {
                 shape: shape.clone(),
-                table: sql.table(&shape.table)?,
+                json: json.map(|column| column.name.clone()).collect(),
+                table,
                 columns: IndexMap::new(),
+                others: false,
                 records: 0,
             };
             self.0.insert(name.to_owned(), rows);
@@ -67,6 +76,14 @@ impl Inverse {
         );
         for key in ["system", "accept_triggers", "retention", "environment"] {
             plan.extend(given.get(key).map(|value| (key.to_owned(), value.clone())));
+        }
+        let tables = self.0.keys().filter_map(|name| of.plan.entity(name));
+        let tables: Vec<&str> = tables.map(|entity| entity.table.as_str()).collect();
+        let mut accepted = of.plan.no_undo();
+        accepted.retain(|table| tables.contains(table));
+        if !accepted.is_empty() {
+            let accepted = accepted.into_iter().map(Value::from).collect();
+            plan.insert("accept_no_undo".into(), Value::Array(accepted));
         }
         // Parents come first, as in the run's bundles: restored so, and deleted the other way round.
         let ordered = of.plan.in_dependency_order();
@@ -99,9 +116,10 @@ impl Rows {
         }
         let kind = match cell {
             Cell::Null => None,
+            _ if self.is_json(column) => Some(Type::Json),
             Cell::Int(_) => Some(Type::Integer),
             Cell::Real(_) => Some(Type::Decimal),
-            Cell::Text(_) => Some(Type::Text),
+            Cell::Text(_) | Cell::Raw(_) => Some(Type::Text),
             Cell::Blob(_) => Some(Type::Bytes),
         };
         let seen = self.columns.entry(column.to_owned()).or_default();
@@ -110,6 +128,11 @@ impl Rows {
             *seen = kind;
         }
         true
+    }
+
+    /// Tells whether a column holds JSON: its cells are JSON text.
+    pub(crate) fn is_json(&self, column: &str) -> bool {
+        self.json.iter().any(|json| json == column)
     }
 
     fn live(&self, column: &str) -> Option<&store::Column> {
@@ -162,6 +185,7 @@ impl Rows {
                 words(&[("put", "put"), ("delete", "delete")]),
             );
         }
+        let on_match = self.others.then(|| ("on_match", "update".into()));
         let entity = [
             ("name", name.into()),
             ("source", source),
@@ -173,6 +197,7 @@ impl Rows {
         Value::Table(
             entity
                 .into_iter()
+                .chain(on_match)
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect(),
         )
@@ -180,6 +205,9 @@ impl Rows {
 
     /// The type of a column of which nothing but NULL was seen: one that its table takes.
     fn empty(&self, sql: &dyn Sql, column: &str) -> Type {
+        if self.is_json(column) {
+            return Type::Json;
+        }
         let text = Field::default();
         let misfit = self.live(column).and_then(|live| sql.misfit(&text, live));
         misfit.map_or(Type::Text, |_| Type::Integer)

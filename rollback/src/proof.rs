@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use contract::plan::Plan;
 use serde_json::{Value, json};
-use store::ledger::{self, Action, Added, Change, Entry, Run, Shape};
+use store::ledger::{self, Action, Added, Change, Entry, Format, Run, RunStatus, Shape};
 use store::{Cell, Fingerprint, Key, Row, Sql, StoreError, Table, fingerprint, row_hash};
 
 use crate::added::AddedProof;
+use crate::former::wrong_columns;
+use crate::moved::{Moved, rowid_before};
 
 /// How many changes are read at a time.
 const PAGE: usize = 1000;
@@ -43,6 +45,8 @@ pub(crate) struct TableProof {
     pub kept: u64,
     pub gone: u64,
     pub marked: Named,
+    /// Rows that describe the run and stay, of which the plan asks for no mark.
+    pub described: Named,
     pub wrong: Named,
     /// Of the whole table now, and before the run where that was noted.
     pub fingerprint: Option<(Fingerprint, Option<String>)>,
@@ -57,7 +61,7 @@ impl TableProof {
     pub fn to_json(&self) -> Value {
         let mut line = json!({
             "table": self.table, "rows": self.rows, "as_before": self.as_before, "elsewhere": self.elsewhere.count,
-            "kept": self.kept, "gone": self.gone, "marked": self.marked.count, "wrong": self.wrong.count,
+            "kept": self.kept, "gone": self.gone, "marked": self.marked.count, "described": self.described.count, "wrong": self.wrong.count,
         });
         if let Some((now, before)) = &self.fingerprint {
             let now = now.to_string();
@@ -76,6 +80,8 @@ pub(crate) struct Proof {
     pub wrong_entries: Named,
     /// Columns and tables that the run added.
     pub added: Vec<AddedProof>,
+    /// Rows that are back under another rowid.
+    pub moved: Vec<Moved>,
 }
 
 impl Proof {
@@ -84,6 +90,11 @@ impl Proof {
         self.wrong_entries.count == 0
             && self.tables.iter().all(|table| table.wrong.count == 0)
             && !self.added.iter().any(AddedProof::wrong)
+    }
+
+    /// Tells whether anything of the run was taken back.
+    pub fn did_something(&self) -> bool {
+        self.reversed() > 0 || self.added.iter().any(AddedProof::gone)
     }
 
     /// How many rows were taken back.
@@ -113,6 +124,7 @@ pub(crate) fn prove(
         seen: HashMap::new(),
         tables: BTreeMap::new(),
         wrong_entries: Named::default(),
+        moved: Vec::new(),
     };
     let mut before = run.last_seq + 1;
     loop {
@@ -120,6 +132,7 @@ pub(crate) fn prove(
         let Some(last) = page.last() else { break };
         before = last.seq;
         done(page.len() as u64);
+        prover.rowids(sql, &page)?;
         let is_row = |change: &Change| !matches!(change.action, Action::Column | Action::Table);
         let starts = page
             .into_iter()
@@ -135,7 +148,11 @@ pub(crate) fn prove(
         for proof in &mut tables {
             if let Some(table) = sql.table(&proof.table)? {
                 let now = fingerprint(sql, &table)?;
-                let before = noted.get(&proof.table).and_then(Value::as_str);
+                // A run of format 1 noted them by the names that its login used.
+                let full = noted.get(&table.id.to_string());
+                let named = full.or_else(|| noted.get(&table.name));
+                let named = named.or_else(|| noted.get(&table.id.table));
+                let before = named.and_then(Value::as_str);
                 proof.fingerprint = Some((now, before.map(str::to_owned)));
             }
         }
@@ -144,6 +161,7 @@ pub(crate) fn prove(
         tables,
         added,
         wrong_entries: prover.wrong_entries,
+        moved: prover.moved,
     })
 }
 
@@ -177,7 +195,7 @@ fn noted(sql: &mut dyn Sql, run: &Run) -> Result<serde_json::Map<String, Value>,
 
 /// Tells whether a change has the record stand for another row from here on: what comes after is about
 /// that one.
-fn moves(change: &Change) -> bool {
+pub(crate) fn moves(change: &Change) -> bool {
     change.action == Action::Map
         && matches!(&change.entry, Some(Some(entry)) if entry.target != change.target)
 }
@@ -199,9 +217,30 @@ struct Prover<'a> {
     seen: HashMap<i64, Option<Seen>>,
     tables: BTreeMap<String, TableProof>,
     wrong_entries: Named,
+    moved: Vec<Moved>,
 }
 
 impl Prover<'_> {
+    /// Compares the rowids of rows that the run deleted and that are back.
+    fn rowids(&mut self, sql: &mut dyn Sql, page: &[Change]) -> Result<(), StoreError> {
+        let mut by_shape: BTreeMap<i64, Vec<(i64, Key)>> = BTreeMap::new();
+        for change in page {
+            let back = change.action == Action::Delete && !self.kept.contains_key(&change.seq);
+            if back && let Some(rowid) = rowid_before(sql, self.run.seq, change)? {
+                let deleted = (rowid, change.target.clone());
+                by_shape.entry(change.shape).or_default().push(deleted);
+            }
+        }
+        for (shape, deleted) in by_shape {
+            self.see(sql, shape)?;
+            if let Some(Some(seen)) = self.seen.get(&shape) {
+                let moved = Moved::among(sql, (&seen.table, &seen.key), deleted)?;
+                self.moved.extend(moved);
+            }
+        }
+        Ok(())
+    }
+
     fn page(&mut self, sql: &mut dyn Sql, starts: Vec<Change>) -> Result<(), StoreError> {
         self.entries(sql, &starts)?;
         let mut by_shape: BTreeMap<i64, Vec<Change>> = BTreeMap::new();
@@ -240,7 +279,7 @@ impl Prover<'_> {
         let missing = |what: &str| StoreError::Damaged {
             message: format!("{what} of {} is missing", shape.table),
         };
-        let table = sql.table(&shape.table)?;
+        let table = shape.live(sql)?;
         if table.is_none() && Added::made(&self.added, &shape.table) {
             self.seen.insert(number, None);
             return Ok(());
@@ -303,7 +342,13 @@ impl Prover<'_> {
             ) {
                 (Some("gone"), ..) => proof.gone += 1,
                 (Some(_), ..) => proof.kept += 1,
-                (None, Action::Keep, Some(_)) => proof.marked.add(|| key.to_string()),
+                (None, Action::Keep, Some(now)) => match seen.mark(&self.plan, &now) {
+                    Some(Ok(())) => proof.marked.add(|| key.to_string()),
+                    Some(Err(why)) => proof.wrong.add(|| {
+                        format!("{key}, which describes the run, stays and is not marked rolled-back: {why}")
+                    }),
+                    None => proof.described.add(|| key.to_string()),
+                },
                 (None, Action::Insert | Action::Keep, None) => proof.as_before += 1,
                 (None, Action::Insert, Some(_)) => {
                     proof.wrong.add(|| format!("{key} is there still"));
@@ -312,11 +357,12 @@ impl Prover<'_> {
                     proof.wrong.add(|| format!("{key} is missing"));
                 }
                 (None, _, Some(now)) => {
-                    if seen.hash(&self.added, &now) == change.hash {
+                    if seen.hash(self.run.format, &self.added, &now) == change.hash {
                         proof.as_before += 1;
                         continue;
                     }
-                    let wrong = compare(sql, self.run, seen, &self.plan, &change, &now)?;
+                    let live = (&seen.table, &seen.places[..]);
+                    let wrong = wrong_columns(sql, self.run, &self.plan, live, &change, &now)?;
                     if wrong.is_empty() && change.action == Action::Update {
                         proof.elsewhere.add(|| key.to_string());
                     } else if wrong.is_empty() {
@@ -389,6 +435,25 @@ impl Prover<'_> {
 }
 
 impl Seen {
+    /// Tells whether a row that describes the run says that it is rolled back, and if not, what it says;
+    /// nothing where the plan asks for no mark.
+    fn mark(&self, plan: &Plan, row: &Row) -> Option<Result<(), String>> {
+        let column = plan.metadata.as_ref()?.status.as_ref()?;
+        let Some(cell) = self.table.position(column).map(|place| &row[place]) else {
+            return Some(Err(format!("it has no column {column}")));
+        };
+        let content: Option<Value> = cell.text().and_then(|text| serde_json::from_str(text).ok());
+        let status = content
+            .as_ref()
+            .and_then(|content| content.get("status"))
+            .and_then(Value::as_str);
+        Some(match status {
+            Some(status) if status == RunStatus::RolledBack.word() => Ok(()),
+            Some(status) => Err(format!("its {column} says {status:?}")),
+            None => Err(format!("its {column} is no JSON object with a status")),
+        })
+    }
+
     /// The key that a row had before the change.
     fn key_before(&self, change: &Change) -> Key {
         let part = |(place, now): (&usize, &Cell)| change.before.get(*place).unwrap_or(now).clone();
@@ -401,54 +466,8 @@ impl Seen {
     }
 
     /// The hash of a row as the run would have taken it.
-    fn hash(&self, added: &[Added], row: &Row) -> [u8; 16] {
-        row_hash(&Added::row_of_shape(added, &self.shape, &self.places, row))
+    fn hash(&self, format: Format, added: &[Added], row: &Row) -> [u8; 16] {
+        let row = Added::row_of_shape(added, &self.shape, &self.places, row);
+        row_hash(format, &row)
     }
-}
-
-/// The columns that the run changed and that are not what they were before it.
-fn compare(
-    sql: &mut dyn Sql,
-    run: &Run,
-    seen: &Seen,
-    plan: &Plan,
-    first: &Change,
-    now: &Row,
-) -> Result<Vec<String>, StoreError> {
-    let mut before: BTreeMap<usize, Cell> = first.before.0.iter().cloned().collect();
-    let mut later = first.later;
-    while let Some(seq) = later {
-        let change = ledger::change(sql, run.seq, seq)?;
-        let Some(change) = change.filter(|change| !moves(change)) else {
-            break;
-        };
-        for (place, cell) in change.before.0 {
-            before.entry(place).or_insert(cell);
-        }
-        later = change.later;
-    }
-    // Others may have changed a list that a tag was added to: the tag alone must be gone.
-    let tagged = plan
-        .entity
-        .iter()
-        .filter(|entity| seen.table.name.eq_ignore_ascii_case(&entity.table))
-        .filter_map(|entity| entity.tag.as_ref())
-        .map(|tag| tag.column.as_str())
-        .collect::<Vec<_>>();
-    let simple = run.id.replace('-', "");
-    let mut wrong = Vec::new();
-    for (place, cell) in before {
-        let Some(Some(column)) = seen.places.get(place) else {
-            continue;
-        };
-        let (name, now) = (&seen.table.columns[*column], &now[*column]);
-        let untagged = tagged.contains(&name.name.as_str())
-            && now
-                .text()
-                .is_some_and(|text| !text.contains(&run.id) && !text.contains(&simple));
-        if *now != cell && !name.generated && !untagged {
-            wrong.push(name.name.clone());
-        }
-    }
-    Ok(wrong)
 }

@@ -176,6 +176,7 @@ fn write(args: &Args, url: &TargetUrl, pruning: &Pruning, now: i64) -> anyhow::R
         return Err(locked(target.sql(), &held.holder.run, &held.holder.to_string()).into());
     }
     let work = target.note(&mut |sql| {
+        ledger::upgrade(sql, by)?;
         for run in &pruning.runs {
             // Read again: a rollback may have begun since.
             if let Some(mut now_run) = ledger::find_run(sql, &run.id)?

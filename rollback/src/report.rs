@@ -3,29 +3,43 @@
 use std::io::Write;
 
 use contract::talk::counted;
-use contract::{Exit, Failure, Record, Talk};
+use contract::{Exit, Failure, Talk, inline};
 use serde_json::{Value, json};
-use store::StoreError;
-use store::ledger::{Action, Run};
-use store::undo::{Choice, Dependents, Differs, Finding, RunsValue, Values, Verdict};
+use store::ledger::{Action, Run, RunStatus};
+use store::undo::{self, Choice, Dependents, Finding, Trap, Verdict};
+use store::{Sql, StoreError};
 
 use crate::Args;
 use crate::added::AddedProof;
 use crate::course::Course;
 use crate::eligible::Eligibility;
-use crate::evidence::{Evidence, Identity, says};
+use crate::evidence::{Evidence, Identity};
+use crate::moved::Moved;
 use crate::proof::{Proof, TableProof};
+use crate::words::{in_words, set_null, table_line, they_are, with_evidence};
 
 /// So many rows in the way are told to people, with what the run wrote; `--json` tells all.
 const TOLD: usize = 1000;
+
+/// What is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Rollback,
+    DryRun,
+    /// A trial before the first write: nobody hears of it.
+    Trial,
+}
 
 /// Findings and the outcome.
 pub(crate) struct Report<'a> {
     out: &'a mut dyn Write,
     pub(crate) talk: &'a Talk,
     json: bool,
+    what: What,
     choice: Choice,
     pub(crate) course: Course,
+    /// What the target is now, in words, once the run is rolled back.
+    pub(crate) changed: Option<String>,
     /// Whether the outcome was told.
     told: bool,
     /// Rows in the way that were not told yet.
@@ -34,11 +48,21 @@ pub(crate) struct Report<'a> {
     /// Columns and tables that the run added.
     added: u64,
     gone: u64,
+    /// Rows that already are what they were.
+    as_before: u64,
+    /// Rows with a change of others in a column that never conflicts: it goes.
+    overwritten: u64,
+    /// Rows that can be reversed, with a word on what that does to what others wrote.
+    noted: u64,
+    /// References of others that are set NULL.
+    detached: u64,
     /// Rows that are left in place or stop everything.
     conflicts: u64,
     forced: u64,
     /// Rows of others that depend on these.
     dependents: u64,
+    /// Whether --detach would take something out of the way.
+    detachable: bool,
     later_runs: Vec<String>,
 }
 
@@ -48,18 +72,48 @@ impl<'a> Report<'a> {
             out,
             talk,
             json: args.json,
+            what: if args.dry_run {
+                What::DryRun
+            } else {
+                What::Rollback
+            },
             choice: args.choice(),
             course: Course::new(talk),
+            changed: None,
             told: false,
             waiting: Vec::new(),
             rows: 0,
             added: 0,
             gone: 0,
+            as_before: 0,
+            overwritten: 0,
+            noted: 0,
+            detached: 0,
             conflicts: 0,
             forced: 0,
             dependents: 0,
+            detachable: false,
             later_runs: Vec::new(),
         }
+    }
+
+    /// A report that nobody hears, not even who asked for lines of JSON.
+    pub fn unheard(args: &Args, out: &'a mut dyn Write, talk: &'a Talk) -> Self {
+        Self {
+            json: false,
+            what: What::Trial,
+            ..Self::new(args, out, talk)
+        }
+    }
+
+    /// Tells whether what is reported lasts.
+    pub fn lasts(&self) -> bool {
+        self.what == What::Rollback
+    }
+
+    /// Tells whether anybody hears it.
+    pub fn is_heard(&self) -> bool {
+        self.what != What::Trial
     }
 
     /// Starts a part of the work that deals with so many changes.
@@ -76,6 +130,8 @@ impl<'a> Report<'a> {
     pub fn forget(&mut self) {
         (self.rows, self.gone, self.conflicts, self.forced) = (0, 0, 0, 0);
         (self.dependents, self.added) = (0, 0);
+        (self.as_before, self.overwritten) = (0, 0);
+        (self.noted, self.detached) = (0, 0);
         self.waiting.clear();
         self.later_runs.clear();
     }
@@ -97,7 +153,11 @@ impl<'a> Report<'a> {
             _ => self.rows += u64::from(new),
         }
         self.gone += u64::from(finding.verdict == Verdict::Gone);
-        if finding.verdict.is_clear() {
+        self.as_before += u64::from(finding.verdict == Verdict::AsBefore);
+        if finding.verdict.is_clear()
+            && finding.overwritten.is_empty()
+            && finding.detached.is_empty()
+        {
             if self.json {
                 let line = finding.to_json();
                 self.line(&line);
@@ -110,9 +170,15 @@ impl<'a> Report<'a> {
             self.later_runs.push(run.clone());
         }
         if let Verdict::DependedOn(dependents) = &finding.verdict {
+            let set_null = |one: &Dependents| one.on_delete.eq_ignore_ascii_case("SET NULL");
+            self.detachable |= dependents.iter().all(set_null);
             self.dependents += dependents.iter().map(|one| one.count).sum::<u64>();
         }
-        if self.choice.takes(&finding.verdict) {
+        self.detached += finding.detached.len() as u64;
+        if finding.verdict.is_clear() {
+            self.noted += 1;
+            self.overwritten += u64::from(!finding.overwritten.is_empty());
+        } else if self.choice.takes(&finding.verdict) {
             self.forced += 1;
         } else {
             self.conflicts += 1;
@@ -145,13 +211,65 @@ impl<'a> Report<'a> {
                 let line = with_evidence(&finding, record);
                 self.line(&line);
             }
-            self.talk.warn(in_words(&finding, record));
+            if !finding.verdict.is_clear() || !finding.overwritten.is_empty() {
+                self.talk
+                    .warn(inline(&in_words(&finding, record, self.choice)));
+            }
+            if self.choice.takes(&finding.verdict) {
+                self.detaching(&finding);
+            }
         }
-        let more = (self.conflicts + self.forced).saturating_sub(told);
+        let all = self.conflicts + self.forced + self.noted;
+        let more = all.saturating_sub(told);
         if more > 0 {
             self.talk.warn(format!(
                 "and {} more; --json lists all",
                 counted(more, "row")
+            ));
+        }
+        Ok(())
+    }
+
+    /// Takes rows that a trial of the whole left in place.
+    pub fn would_stay(
+        &mut self,
+        findings: Vec<Finding>,
+        count: u64,
+        evidence: &mut Evidence,
+    ) -> anyhow::Result<()> {
+        let more = count.saturating_sub(findings.len() as u64);
+        for finding in findings {
+            self.finding(finding, false)?;
+        }
+        self.conflicts += more;
+        self.conclude(evidence)
+    }
+
+    /// Tells of the references that are set NULL when a row goes.
+    fn detaching(&self, finding: &Finding) {
+        for detached in finding.detached.iter().take(TOLD) {
+            let goes = format!("{} {} goes", finding.table, finding.key);
+            self.talk.warn(format!("{}, as {goes}", set_null(detached)));
+        }
+        if finding.detached.len() > TOLD {
+            let more = counted((finding.detached.len() - TOLD) as u64, "reference");
+            self.talk.warn(format!("and {more} more; --json lists all"));
+        }
+    }
+
+    /// Lists what the rollback detached, as the ledger has it, and says how it can be restored.
+    pub fn detached(&mut self, sql: &mut dyn Sql, run: &Run) -> Result<(), StoreError> {
+        self.detached = 0;
+        undo::detached(sql, run, &mut |detached| {
+            self.detached += 1;
+            self.line(&json!({"run": run.id, "detached": detached.to_json()}));
+            Ok::<(), StoreError>(())
+        })?;
+        if self.detached > 0 {
+            self.talk.say(format!(
+                "{} of others set NULL; once their parents are there again, the lines of rollback {} --export set them back",
+                counted(self.detached, "reference"),
+                run.id
             ));
         }
         Ok(())
@@ -177,8 +295,32 @@ impl<'a> Report<'a> {
             self.all(),
             they_are(self.conflicts)
         );
+        let mut hint = "--skip-conflicts leaves them and reverses the rest; --force does so too, and reverses rows that were changed since".to_owned();
+        if self.detachable && !self.choice.detach {
+            hint.push_str(
+                "; --detach sets references NULL whose foreign key says on delete set null",
+            );
+        }
+        Some(Failure::new(Exit::No, message).hint(hint))
+    }
+
+    /// Why a rollback with this choice would not take back the whole run, though it would begin: nobody
+    /// asked to leave what it can't reverse, or nothing would be reversed.
+    fn in_part(&self, run: &Run) -> Option<Failure> {
+        let all = (self.rows + self.added).saturating_sub(self.gone);
+        let nothing = all <= self.conflicts && run.status != RunStatus::RolledBack;
+        if self.conflicts == 0 || (self.choice.skip && !nothing) {
+            return None;
+        }
+        let message = format!(
+            "{} of {} of run {} would stay as {} now; nothing was written",
+            self.conflicts,
+            self.all(),
+            run.id,
+            they_are(self.conflicts)
+        );
         Some(Failure::new(Exit::No, message).hint(
-            "--skip-conflicts leaves them and reverses the rest; --force does so too, and reverses rows that were changed since",
+            "--force reverses what was changed since and leaves the rest, exit 1; --skip-conflicts asks to leave it",
         ))
     }
 
@@ -193,18 +335,48 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The answer of `--check`.
-    pub fn checked(&mut self, run: &Run, eligible: &Eligibility) {
-        let reason = self.in_the_way(run).map(|failure| failure.message);
+    /// The answer of `--check`, and why it is no, if so.
+    ///
+    /// `untried`: tables of which only trying shows whether rows come back. `accepted`: those of which the
+    /// plan accepts that they may not.
+    pub fn checked(
+        &mut self,
+        run: &Run,
+        eligible: &Eligibility,
+        untried: &[Trap],
+        accepted: &[String],
+    ) -> Option<Failure> {
+        let no = self.in_the_way(run).or_else(|| self.in_part(run));
+        let reason = no.as_ref().map(|failure| failure.message.clone());
         let can = reason.is_none();
         let mut line = eligible.to_json(run, reason.as_deref());
         line["rows"] = json!(self.rows);
         line["added"] = json!(self.added);
         line["gone"] = json!(self.gone);
+        line["as_before"] = json!(self.as_before);
+        line["overwritten"] = json!(self.overwritten);
+        line["detached"] = json!(self.detached);
         line["conflicts"] = json!(self.conflicts + self.forced);
         line["forced"] = json!(self.forced);
         line["dependents"] = json!(self.dependents);
+        let tables: Vec<&str> = untried.iter().map(|trap| trap.table.as_str()).collect();
+        line["untried"] = json!(tables);
+        line["accepted_no_undo"] = json!(accepted);
         self.line(&line);
+        for trap in untried {
+            self.talk.warn(format!(
+                "whether rows of {} come back ({}) shows once it is tried: rollback {} --dry-run",
+                trap.table,
+                trap.what.join(", "),
+                run.id
+            ));
+        }
+        if !accepted.is_empty() {
+            self.talk.warn(format!(
+                "the run's plan accepts that rows of {} may not come back (accept_no_undo)",
+                accepted.join(", ")
+            ));
+        }
         if run.last_seq == 0 {
             self.talk.say(format!(
                 "run {} wrote nothing: there is nothing to roll back",
@@ -216,27 +388,23 @@ impl<'a> Report<'a> {
             } else {
                 String::new()
             };
+            let already = if self.as_before > 0 {
+                format!(", {} as before the run", self.as_before)
+            } else {
+                String::new()
+            };
             self.talk.say(format!(
-                "run {} can be rolled back: {}, {} of them gone already{left}; nothing was written",
+                "run {} can be rolled back: {}, {} of them gone already{already}{left}; nothing was written",
                 run.id,
                 self.all(),
                 self.gone
             ));
         }
+        no
     }
 
-    /// The outcome.
-    pub fn rolled_back(&mut self, run: &Run, proof: &Proof) {
-        let nothing = if run.last_seq == 0 {
-            ": it wrote nothing"
-        } else {
-            ""
-        };
-        self.talk.say(format!(
-            "Rolled back {} from run {}{nothing}",
-            counted(proof.reversed(), "entry"),
-            run.id
-        ));
+    /// What the proof found, table by table, and what else is to be said of rows that are back.
+    fn proved(&self, proof: &Proof) {
         for table in &proof.tables {
             self.talk.say(table_line(table));
             for row in &table.elsewhere.told {
@@ -251,9 +419,21 @@ impl<'a> Report<'a> {
                     table.table
                 ));
             }
+            for row in &table.described.told {
+                self.talk.say(format!(
+                    "{}: {row}, which describes the run, stays as it is, as the plan says",
+                    table.table
+                ));
+            }
             for row in &table.wrong.told {
                 self.talk.warn(format!("{}: {row}", table.table));
             }
+        }
+        for row in proof.moved.iter().take(TOLD) {
+            self.talk.warn(format!(
+                "{} {}: its rowid was {}, which was taken: it is back under another",
+                row.table, row.key, row.rowid
+            ));
         }
         for added in &proof.added {
             if added.wrong() {
@@ -265,12 +445,45 @@ impl<'a> Report<'a> {
         for wrong in &proof.wrong_entries.told {
             self.talk.warn(format!("id map: {wrong}"));
         }
+    }
+
+    /// The outcome.
+    pub fn rolled_back(&mut self, run: &Run, proof: &Proof) {
+        self.changed = Some(format!("run {} is rolled back", run.id));
+        let nothing = if run.last_seq == 0 {
+            ": it wrote nothing"
+        } else {
+            ""
+        };
+        let would = if self.what == What::DryRun {
+            "dry run, nothing written: "
+        } else {
+            ""
+        };
+        self.talk.say(format!(
+            "{would}Rolled back {} from run {}{nothing}",
+            counted(proof.reversed(), "entry"),
+            run.id
+        ));
+        if self.as_before > 0 {
+            self.talk.say(format!(
+                "as before the run already: {}",
+                counted(self.as_before, "row")
+            ));
+        }
+        self.proved(proof);
         if run.kept > 0 {
             self.talk.warn(format!(
                 "{} kept in place; once nothing is in the way, rollback {} takes back what is left too",
                 counted(run.kept.unsigned_abs(), "change"),
                 run.id
             ));
+            if !self.choice.skip {
+                self.talk.warn(format!(
+                    "run {} is taken back in part, which nobody asked for: --skip-conflicts does",
+                    run.id
+                ));
+            }
         }
         if !proof.holds() {
             self.talk.warn(format!(
@@ -293,12 +506,15 @@ impl<'a> Report<'a> {
         let mut line = json!({
             "run": run.id,
             "status": run.status.word(),
+            "dry_run": self.what == What::DryRun,
             "reversed": proof.reversed(),
             "kept": run.kept,
             "proved": proof.holds(),
             "restored": restored,
             "conflicts": self.conflicts + self.forced,
             "forced": self.forced,
+            "detached": self.detached,
+            "moved": proof.moved.iter().map(Moved::to_json).collect::<Vec<_>>(),
             "tables": tables,
             "added": proof.added.iter().map(AddedProof::to_json).collect::<Vec<_>>(),
         });
@@ -317,7 +533,7 @@ impl<'a> Report<'a> {
             Err(error) => format!("{error:#}"),
         };
         self.told = true;
-        let exit = ended.as_ref().map_or_else(contract::code_of, |exit| *exit);
+        let exit = ended.as_ref().map_or_else(store::code_of, |exit| *exit);
         let wrote = !matches!(
             exit,
             Exit::No | Exit::Usage | Exit::Refused | Exit::Unreachable | Exit::Locked
@@ -344,148 +560,4 @@ fn extend(line: &mut Value, more: Value) {
     if let (Value::Object(line), Value::Object(more)) = (line, more) {
         line.extend(more);
     }
-}
-
-/// What follows a number of rows.
-pub(crate) fn they_are(count: u64) -> &'static str {
-    if count == 1 { "it is" } else { "they are" }
-}
-
-fn table_line(table: &TableProof) -> String {
-    let of = counted(table.rows, "row");
-    let are = if table.rows == 1 {
-        "is what it was"
-    } else {
-        "are what they were"
-    };
-    let mut parts = vec![format!(
-        "{}: {} of {of} {are}",
-        table.table, table.as_before
-    )];
-    for (count, what) in [
-        (table.elsewhere.count, "back, edited elsewhere since"),
-        (table.kept, "kept"),
-        (table.gone, "gone already"),
-        (table.marked.count, "marked"),
-        (table.wrong.count, "NOT what they were"),
-    ] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
-    let line = parts.join(", ");
-    let Some((now, before)) = &table.fingerprint else {
-        return line;
-    };
-    match before {
-        None => format!("{line}; the table is {now}, what it was before the run was not noted"),
-        Some(before) if *before == now.to_string() => format!("{line}; table equal ({now})"),
-        Some(before) if table.restored() == table.rows => format!(
-            "{}: this run's {of} {} back; the table also differs by changes outside the run ({now}; before: {before})",
-            table.table,
-            if table.rows == 1 { "is" } else { "are" }
-        ),
-        Some(before) => format!("{line}; the table differs ({now}; before: {before})"),
-    }
-}
-
-/// A finding with the values of the bundle in place of checksums.
-fn with_evidence(finding: &Finding, record: Option<&Record>) -> Value {
-    let mut line = finding.to_json();
-    let Some(record) = record else { return line };
-    line["at"] = json!(record.at);
-    if let (Some(columns), Verdict::Changed(differs)) =
-        (line["columns"].as_array_mut(), &finding.verdict)
-    {
-        for (column, differs) in columns.iter_mut().zip(differs) {
-            if let (RunsValue::Sum(_), false, Some(value)) =
-                (&differs.run, differs.secret, says(record, &differs.column))
-            {
-                column["run"] = value;
-            }
-        }
-    }
-    line
-}
-
-fn in_words(finding: &Finding, record: Option<&Record>) -> String {
-    let at = match (record, &finding.record) {
-        (Some(record), _) => format!(" ({})", record.at),
-        (None, Some((entity, key))) => format!(" ({entity} {key})"),
-        (None, None) => String::new(),
-    };
-    let what = match &finding.verdict {
-        Verdict::Changed(columns) => {
-            let words: Vec<String> = columns
-                .iter()
-                .map(|column| differs(column, record))
-                .collect();
-            format!("was changed since: {}", words.join("; "))
-        }
-        Verdict::LaterRun(run) => format!("was touched by run {run} later"),
-        Verdict::DependedOn(dependents) => {
-            let words: Vec<String> = dependents.iter().map(depends).collect();
-            words.join("; ")
-        }
-        Verdict::Values(values) => holds(values),
-        Verdict::BuiltOn(what) => format!("can't go before these: {}", what.join(", ")),
-        Verdict::PlaceTaken(why) => why.clone(),
-        Verdict::Failed(why) => format!("the target refuses: {why}"),
-        Verdict::Gone => "is gone already".into(),
-        Verdict::Reversible | Verdict::Marked => "can be reversed".into(),
-    };
-    match finding.action {
-        Action::Column => format!("column {}.{}: {what}", finding.table, finding.key),
-        Action::Table => format!("table {}: {what}", finding.table),
-        _ => format!("{} {}{at}: {what}", finding.table, finding.key),
-    }
-}
-
-fn holds(values: &Values) -> String {
-    let one = |(key, cell): &(store::Key, store::Cell)| {
-        if values.secret {
-            key.to_string()
-        } else {
-            format!("{key}: {cell}")
-        }
-    };
-    let some: Vec<String> = values.some.iter().map(one).collect();
-    let more = if values.count > some.len() as u64 {
-        ", …"
-    } else {
-        ""
-    };
-    format!(
-        "{} with values that the run did not leave there ({}{more})",
-        counted(values.count, "row"),
-        some.join(", ")
-    )
-}
-
-fn differs(column: &Differs, record: Option<&Record>) -> String {
-    let name = &column.column;
-    if column.secret {
-        return format!("{name} (its values are secret)");
-    }
-    let run = match (&column.run, record.and_then(|record| says(record, name))) {
-        (RunsValue::Is(cell), _) => cell.to_string(),
-        (RunsValue::Sum(_), Some(value)) => value.to_string(),
-        (RunsValue::Sum(sum), None) => format!("a value with checksum {sum:08x}"),
-    };
-    format!("{name}: the run wrote {run}, now it is {}", column.now)
-}
-
-fn depends(dependents: &Dependents) -> String {
-    let Dependents {
-        table,
-        columns,
-        on_delete,
-        count,
-    } = dependents;
-    format!(
-        "{} of {table} {} on it by {columns} (on delete {})",
-        counted(*count, "row"),
-        if *count == 1 { "depends" } else { "depend" },
-        on_delete.to_lowercase()
-    )
 }

@@ -9,10 +9,11 @@ use contract::talk::counted;
 use contract::{Exit, Failure, Talk};
 use serde_json::json;
 use store::ledger::{self, Holder, Run};
-use store::{Restore, Restored, Snapshot, StoreError, TargetUrl, digest_of, hooks};
+use store::{Restore, Restored, Snapshot, StoreError, TargetUrl, digest_of};
 
 use crate::Args;
 use crate::guard;
+use crate::hooks;
 use crate::run::{after, locked, refused};
 
 /// Puts the snapshot in the place of the target; with `--check` only says what that would do.
@@ -69,6 +70,10 @@ pub(crate) fn restore(
         return Ok(Exit::Done);
     }
     guard::check_all(args, url, runs.iter().filter(|later| later.seq >= run.seq))?;
+    let permission = hooks::permission(args, url)?;
+    for later in runs.iter().filter(|later| later.seq >= run.seq) {
+        hooks::demand(args, url, later, &permission, talk)?;
+    }
     let operator = args.operator();
     let host = Holder::here(&operator, &run.id).host;
     let wish = Restore {
@@ -99,7 +104,7 @@ pub(crate) fn restore(
     if !args.no_hooks {
         let mut target = url.open_to_undo().map_err(after)?;
         for run in &done.undone {
-            exit = hooks::run(target.sql(), run, &operator, talk).exit(exit);
+            exit = hooks::run(args, target.sql(), run, &permission, talk).exit(exit);
         }
     }
     Ok(exit)
@@ -124,7 +129,7 @@ fn tell(
     talk.say(format!("rolled back by it: {}", done.undone.join(", ")));
     for run in &done.again {
         talk.warn(format!(
-            "run {run} was rolled back since the snapshot: its changes stand again; rollback {run} takes them back"
+            "run {run} was rolled back since the snapshot: its changes are there again; rollback {run} takes them back"
         ));
     }
     if !done.untouched.is_empty() {

@@ -1,14 +1,15 @@
 //! The whole way: which run, is anything in the way, undo it, prove it.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use contract::signals::Signals;
-use contract::{Exit, Failure, Talk};
+use contract::{Answer, Exit, Failure, Talk};
 use serde_json::json;
-use store::hooks::{self, Told};
+use store::hooks::Told;
 use store::ledger::{self, Run, RunStatus};
 use store::undo::{Scene, check};
-use store::{Sql, StoreError, TargetUrl};
+use store::{Apart, Sql, StoreError, TargetUrl};
 
 use crate::Args;
 use crate::eligible::{Eligibility, is_begun, pruned};
@@ -16,11 +17,14 @@ use crate::evidence::Evidence;
 use crate::export::export;
 use crate::guard;
 use crate::handback::hand_back;
+use crate::hooks;
+use crate::place::Place;
 use crate::proof::prove;
 use crate::prune::prune;
 use crate::report::Report;
 use crate::restore::restore;
 use crate::settle::resolve;
+use crate::trial::trial;
 use crate::undo::{Ended, undo};
 
 /// Takes a run back, or says why not.
@@ -29,51 +33,104 @@ use crate::undo::{Ended, undo};
 ///
 /// With the exit code of the table; after a write the ledger says what stands.
 pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit> {
+    // A stream of lines ends where its reader leaves.
+    if args.export {
+        return Ok(go(args, out, talk)?.0);
+    }
+    let mut answer = Answer::new(out);
+    let (exit, changed) = go(args, &mut answer, talk)?;
+    Ok(answer.end(exit, changed.as_deref(), talk)?)
+}
+
+/// Returns how the program ends, and what the target is now, in words, if it was changed.
+fn go(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<(Exit, Option<String>)> {
+    let unchanged = |exit: Exit| (exit, None);
     let signals = Signals::listen()?;
     let url = args.target()?;
     if let Some(file) = &args.snapshot {
-        return restore(args, &url, file, &signals, out, talk);
+        let exit = restore(args, &url, file, &signals, out, talk)?;
+        return Ok((
+            exit,
+            (!args.check).then(|| "the target was restored".into()),
+        ));
     }
     let id = match args.run.as_deref() {
-        None => return list(&url, talk),
-        Some("prune") => return prune(args, &url, out, talk),
+        None => return list(&url, talk).map(unchanged),
+        Some("prune") => {
+            let exit = prune(args, &url, out, talk)?;
+            let pruned = (!args.dry_run).then(|| "what was to be pruned is pruned".into());
+            return Ok((exit, pruned));
+        }
         Some(id) => id,
     };
-    if args.dry_run {
-        let message = "--dry-run is for prune; --check says what a rollback would do";
-        return Err(Failure::new(Exit::Usage, message).into());
-    }
     if let Some(note) = &args.resolve {
-        return resolve(args, &url, id, note, talk);
+        return resolve(args, &url, id, note, talk).map(unchanged);
     }
     if args.export || args.hand_back.is_some() {
-        return give(args, &url, id, out, talk);
+        return give(args, &url, id, out, talk).map(unchanged);
     }
     let mut report = Report::new(args, out, talk);
     if args.check {
         let mut sql = url.read().map_err(refused)?;
         let run = known(sql.as_mut(), id)?;
-        return checked(args, sql.as_mut(), &run, &mut report);
+        return checked(args, &url, (sql.as_mut(), &run), &signals, &mut report).map(unchanged);
     }
-    let ended = take_back(args, &url, id, &signals, &mut report);
+    let ended = if args.dry_run {
+        apart(args, &url, id, &signals, &mut report)
+    } else {
+        take_back(args, &Place::Target(&url), id, &signals, &mut report)
+    };
     report.end(id, &ended);
-    ended
+    let changed = report.changed.take().filter(|_| !args.dry_run);
+    Ok((ended?, changed))
 }
 
-/// Takes the run back, and proves it.
-fn take_back(
+/// Takes the run back where nothing of it lasts, and says what a rollback would say.
+fn apart(
     args: &Args,
     url: &TargetUrl,
     id: &str,
     signals: &Signals,
     report: &mut Report<'_>,
 ) -> anyhow::Result<Exit> {
+    let apart = Apart::of(url, signals).map_err(refused)?;
+    if apart.is_copy() {
+        report
+            .talk
+            .say(format!("dry run on a private copy of {url}"));
+    } else {
+        report.talk.say(format!(
+            "dry run: {url} {} until it ends, {} s at most",
+            url.kept_from_others(),
+            args.max_seconds
+        ));
+    }
+    take_back(args, &Place::Apart(&apart), id, signals, report).map_err(|error| {
+        let exit = match store::code_of(&error) {
+            Exit::Partial => Exit::No,
+            _ => return error,
+        };
+        Failure::new(exit, format!("dry run, nothing written: {error:#}")).into()
+    })
+}
+
+/// Takes the run back, and proves it.
+fn take_back(
+    args: &Args,
+    place: &Place<'_>,
+    id: &str,
+    signals: &Signals,
+    report: &mut Report<'_>,
+) -> anyhow::Result<Exit> {
+    let url = place.url();
+    // Opened for writing, the file is mended first where a crash left it half written.
+    let mut target = place.open().map_err(refused)?;
+    let permission;
     let run = {
-        // Opened for writing, the file is mended first where a crash left it half written.
-        let mut target = url.open_to_undo().map_err(refused)?;
         let run = find(target.sql(), id)?;
+        permission = hooks::permission(args, url)?;
         let told = if run.status == RunStatus::RolledBack {
-            hooks_of(args, target.sql(), &run.id, report)
+            hooks::run(args, target.sql(), &run.id, &permission, report.talk)
         } else {
             Told::default()
         };
@@ -81,26 +138,11 @@ fn take_back(
             report.already(&run);
             return Ok(told.exit(Exit::Done));
         }
-        if args.resume && !is_begun(&run) {
-            let message = format!(
-                "run {} is {}: no rollback of it was interrupted",
-                run.id, run.status
-            );
-            return Err(Failure::new(Exit::Refused, message)
-                .hint(format!("start one: rollback {}", run.id))
-                .into());
+        may_begin(args, &run)?;
+        if !args.dry_run {
+            guard::check(args, url, &run)?;
         }
-        if run.status == RunStatus::RollbackFailed && !args.resume {
-            let message = format!(
-                "the rollback of run {0} failed for good: {1}",
-                run.id,
-                run.reason.as_deref().unwrap_or("no reason is kept")
-            );
-            return Err(Failure::new(Exit::Refused, message)
-                .hint(mend(&run.id))
-                .into());
-        }
-        guard::check(args, url, &run)?;
+        hooks::demand(args, url, &run, &permission, report.talk)?;
         let eligible = Eligibility::of(args, target.sql(), &run).map_err(refused)?;
         eligible.demand(&run, report.talk)?;
         // Read in one snapshot, which also spares SQLite a look at its locks for every row.
@@ -110,26 +152,46 @@ fn take_back(
         // Where somebody else worked on the run meanwhile, what was found may not be so.
         if find(target.sql(), &run.id)? != run {
             report.forget();
-            return take_back(args, url, id, signals, report);
+            return take_back(args, place, id, signals, report);
         }
         report.conclude(&mut evidence)?;
         if let Some(failure) = report.in_the_way(&run) {
             return Err(failure.into());
         }
+        trial(
+            args,
+            url,
+            &scene,
+            target.sql(),
+            signals,
+            &mut evidence,
+            report,
+        )?;
         let holding = ledger::holder(target.sql()).map_err(refused)?;
         let given_up = holding
             .filter(|_| args.take_over)
             .map(|held| held.holder.run);
-        let ended = undo(args, url, target, scene, signals, report);
+        let until = Instant::now() + Duration::from_secs(args.max_seconds);
+        let until = place.is_held().then_some(until);
+        let ended = undo(args, url, &mut target, scene, (signals, until), report);
         // A run whose lock was taken from it is failed, and so is a rollback that stopped for good.
         let failed = ended.is_err().then_some(run.id).into_iter();
         for id in failed.chain(given_up.filter(|old| old != id)) {
             if let Ok(mut target) = url.open_to_undo() {
-                hooks_of(args, target.sql(), &id, report);
+                hooks::run(args, target.sql(), &id, &permission, report.talk);
             }
         }
         match ended? {
-            Ended::RolledBack(run) => run,
+            Ended::RolledBack(run, _) => run,
+            Ended::Slow => {
+                let message = format!(
+                    "the dry run took longer than {} s; nothing was written",
+                    args.max_seconds
+                );
+                return Err(Failure::new(Exit::No, message)
+                    .hint("--max-seconds gives it more time")
+                    .into());
+            }
             Ended::Already(run) => {
                 report.already(&run);
                 return Ok(Exit::Done);
@@ -137,31 +199,59 @@ fn take_back(
             Ended::Stopped(exit) => return Ok(exit),
         }
     };
-    let mut sql = url.read().map_err(after)?;
     report.begin("VERIFYING", u64::try_from(run.last_seq).unwrap_or_default());
-    let proof = prove(sql.as_mut(), &run, args.fingerprint, &mut |count| {
-        report.done(count);
-    });
+    let mut prove = |sql: &mut dyn Sql| {
+        let proof = prove(sql, &run, args.fingerprint, &mut |count| {
+            report.done(count);
+        })?;
+        report.detached(sql, &run)?;
+        Ok(proof)
+    };
+    let proof = if place.is_held() {
+        prove(target.sql())
+    } else {
+        drop(target);
+        url.read().and_then(|mut sql| prove(sql.as_mut()))
+    };
     let proof = proof.map_err(after)?;
     report.rolled_back(&run, &proof);
-    drop(sql);
+    // What is left of the run must have been asked for, and something must have been done.
+    let whole = proof.holds() && (run.kept == 0 || (args.skip_conflicts && proof.did_something()));
+    let exit = if whole { Exit::Done } else { Exit::No };
+    if args.dry_run {
+        return Ok(exit);
+    }
     let mut target = url.open_to_undo().map_err(after)?;
-    let told = hooks_of(args, target.sql(), &run.id, report);
-    Ok(told.exit(if proof.holds() { Exit::Done } else { Exit::No }))
+    let told = hooks::run(args, target.sql(), &run.id, &permission, report.talk);
+    Ok(told.exit(exit))
 }
 
-/// Runs the hooks of the run that are due.
-fn hooks_of(args: &Args, sql: &mut dyn Sql, run: &str, report: &Report<'_>) -> Told {
-    if args.no_hooks {
-        return Told::default();
+/// Refuses to go on with what was not begun, and to begin again what failed for good.
+fn may_begin(args: &Args, run: &Run) -> Result<(), Failure> {
+    if args.resume && !is_begun(run) {
+        let message = format!(
+            "run {} is {}: no rollback of it was interrupted",
+            run.id, run.status
+        );
+        return Err(
+            Failure::new(Exit::Refused, message).hint(format!("start one: rollback {}", run.id))
+        );
     }
-    hooks::run(sql, run, &args.operator(), report.talk)
+    if run.status == RunStatus::RollbackFailed && !args.resume {
+        let message = format!(
+            "the rollback of run {0} failed for good: {1}",
+            run.id,
+            run.reason.as_deref().unwrap_or("no reason is kept")
+        );
+        return Err(Failure::new(Exit::Refused, message).hint(what_to_do(&run.id)));
+    }
+    Ok(())
 }
 
 /// What to do about a rollback that failed for good.
-pub(crate) fn mend(id: &str) -> String {
+pub(crate) fn what_to_do(id: &str) -> String {
     format!(
-        "mend what is in the way and go on with: rollback {id} --resume; or do the rest by hand (rollback {id} --export \
+        "remove what is in the way and go on with: rollback {id} --resume; or do the rest by hand (rollback {id} --export \
          says what it is) and settle it: rollback {id} --resolve \"what was done\""
     )
 }
@@ -187,7 +277,7 @@ fn give(
 }
 
 /// Finds the run.
-fn known(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
+pub(crate) fn known(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
     let unknown = || Failure::new(Exit::Refused, format!("Migration run {id} not found"));
     if ledger::version(sql).map_err(refused)?.is_none() {
         return Err(unknown().into());
@@ -233,6 +323,9 @@ fn look(
 ) -> anyhow::Result<(Scene, Evidence)> {
     let again = run.status == RunStatus::RolledBack;
     let evidence = Evidence::open(args.bundle.as_deref(), run)?;
+    for renamed in ledger::renamed_of(sql, run).map_err(refused)? {
+        report.talk.say(renamed.to_string());
+    }
     let mut scene = Scene::read(sql, run.clone(), args.choice(), again).map_err(refused)?;
     report.begin("PREPARING", scene.left());
     let looked = check(sql, &mut scene, &mut |finding, new| {
@@ -245,8 +338,9 @@ fn look(
 /// The answer of `--check`.
 fn checked(
     args: &Args,
-    sql: &mut dyn Sql,
-    run: &Run,
+    url: &TargetUrl,
+    (sql, run): (&mut dyn Sql, &Run),
+    signals: &Signals,
     report: &mut Report<'_>,
 ) -> anyhow::Result<Exit> {
     let mut eligible = Eligibility::of(args, sql, run).map_err(refused)?;
@@ -260,10 +354,17 @@ fn checked(
         report.line(&eligible.to_json(run, None));
         return Err(Failure::new(Exit::No, format!("{reason}; nothing was written")).into());
     }
-    let (_, mut evidence) = look(args, sql, run, report)?;
+    let (scene, mut evidence) = look(args, sql, run, report)?;
     report.conclude(&mut evidence)?;
-    report.checked(run, &eligible);
-    match report.in_the_way(run) {
+    if report.in_the_way(run).is_none() && matches!(url, TargetUrl::Sqlite(_)) {
+        // A private copy is made by reading alone.
+        trial(args, url, &scene, sql, signals, &mut evidence, report)?;
+    }
+    let untried = match url {
+        TargetUrl::Sqlite(_) => vec![],
+        TargetUrl::Postgres(_) => scene.traps(sql).map_err(refused)?,
+    };
+    match report.checked(run, &eligible, &untried, &scene.accepted_no_undo()) {
         Some(failure) => Err(failure.into()),
         None => Ok(Exit::Done),
     }
@@ -289,6 +390,7 @@ fn list(url: &TargetUrl, talk: &Talk) -> anyhow::Result<Exit> {
         {
             kept += ", pruned";
         }
+        let counts = ledger::counts_of(sql.as_mut(), run).map_err(refused)?;
         talk.say(format!(
             "{}  {}  {}{kept}  {}  by {}: {} created, {} updated, {} deleted",
             run.id,
@@ -296,9 +398,9 @@ fn list(url: &TargetUrl, talk: &Talk) -> anyhow::Result<Exit> {
             run.status,
             run.name,
             run.operator,
-            run.counts.created,
-            run.counts.updated,
-            run.counts.deleted
+            counts.created,
+            counts.updated,
+            counts.deleted
         ));
     }
     let message = if runs.is_empty() {
@@ -314,7 +416,8 @@ fn list(url: &TargetUrl, talk: &Talk) -> anyhow::Result<Exit> {
 /// An error of the target before any write.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(crate) fn refused(error: StoreError) -> Failure {
-    let failure = Failure::new(error.exit(), error.to_string());
+    let mut failure = Failure::new(error.exit(), error.to_string());
+    failure.busy = matches!(error, StoreError::Busy { .. } | StoreError::Again { .. });
     if matches!(error, StoreError::Damaged { .. }) {
         return failure.hint("what can still be reversed: rollback RUN --export; or go back to a snapshot: rollback --snapshot FILE");
     }

@@ -1,6 +1,6 @@
 //! An entity of the plan bound to the live table it goes into.
 
-use contract::plan::{Entity, Field, IdFrom, Plan, RunValue, TagForm};
+use contract::plan::{Entity, Field, IdFrom, RunValue, TagForm};
 
 use crate::catalogue::Table;
 use crate::ledger::Shape;
@@ -185,17 +185,7 @@ impl Binding {
     /// Returns the shape that changes of this table are written with.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        let name = |place: &usize| self.table.columns[*place].name.clone();
-        Shape {
-            table: self.table.name.clone(),
-            columns: self
-                .table
-                .columns
-                .iter()
-                .map(|column| column.name.clone())
-                .collect(),
-            key: self.key.iter().map(name).collect(),
-        }
+        Shape::of(&self.table, &self.key)
     }
 
     /// Returns the key of a row.
@@ -251,16 +241,4 @@ impl Binding {
             .and_then(|rest| rest.strip_suffix(tail));
         inner.is_some_and(|run| matches!(run.len(), 32 | 36) && uuid::Uuid::parse_str(run).is_ok())
     }
-}
-
-/// Returns the name under which an entity is kept in the ledger: identity is (system, entity, key).
-#[must_use]
-pub fn entity_name(plan: &Plan, entity: &str) -> String {
-    format!("{}/{entity}", plan.system)
-}
-
-/// Returns the name under which claims on rows of a table are kept: one record of a system a row.
-#[must_use]
-pub fn claim_name(plan: &Plan, table: &str) -> String {
-    format!("{}/{table}", plan.system)
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use contract::digest::Hasher;
 
 use crate::StoreError;
+use crate::ledger::Format;
 
 /// One value of a row, as the target gives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,9 @@ pub enum Cell {
     Text(String),
     /// Bytes.
     Blob(Vec<u8>),
+    /// Text that is not Unicode, in the bytes of the database's own encoding (UTF-8, or UTF-16 of a
+    /// SQLite file that says so).
+    Raw(Vec<u8>),
 }
 
 /// A whole row: one cell per column of its table, in the order of the catalogue.
@@ -73,6 +77,7 @@ impl Cell {
             }
             Self::Text(text) => sized(out, b't', text.as_bytes()),
             Self::Blob(bytes) => sized(out, b'b', bytes),
+            Self::Raw(bytes) => sized(out, b'x', bytes),
         }
     }
 
@@ -88,6 +93,7 @@ impl Cell {
         match self {
             Self::Text(text) => sized(b't', text.as_bytes()),
             Self::Blob(bytes) => sized(b'b', bytes),
+            Self::Raw(bytes) => sized(b'x', bytes),
             short => {
                 let mut bytes = Vec::with_capacity(9);
                 short.encode(&mut bytes);
@@ -118,6 +124,12 @@ impl fmt::Display for Cell {
             }
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Blob(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Raw(bytes) => {
+                f.write_str("text that is not Unicode, x'")?;
+                let (shown, more) = bytes.split_at(bytes.len().min(30));
+                shown.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                f.write_str(if more.is_empty() { "'" } else { "…'" })
+            }
         }
     }
 }
@@ -191,6 +203,7 @@ fn decode(bytes: &mut &[u8]) -> Result<Cell, StoreError> {
         b'r' => Cell::Real(f64::from_bits(u64::from_be_bytes(word))),
         b't' => Cell::Text(String::from_utf8(content(bytes)?).map_err(|_| cut())?),
         b'b' => Cell::Blob(content(bytes)?),
+        b'x' => Cell::Raw(content(bytes)?),
         _ => return Err(cut()),
     })
 }
@@ -205,10 +218,29 @@ fn cut() -> StoreError {
     StoreError::damaged("an image does not decode")
 }
 
-/// Returns the hash of a whole row: the first 16 bytes of the SHA-256 of its canonical bytes.
+/// So many canonical bytes a cell may have that goes into a row's hash as it is.
+const WIDE: usize = 1024;
+
+/// Returns the hash of a whole row by the rules of a run: the first 16 bytes of the SHA-256 of its
+/// canonical bytes, in which, since format 2, `h` and the SHA-256 of its own take the place of a cell of
+/// more than 1,024 of them. Runs of format 1 took text that is not Unicode for bytes.
 #[must_use]
-pub fn row_hash(row: &[Cell]) -> [u8; 16] {
-    contract::Digest::of(&encode_all(row)).short()
+pub fn row_hash(format: Format, row: &[Cell]) -> [u8; 16] {
+    let mut out = Vec::new();
+    for cell in row {
+        let begin = out.len();
+        match (format, cell) {
+            (Format::One, Cell::Raw(bytes)) => sized(&mut out, b'b', bytes),
+            _ => cell.encode(&mut out),
+        }
+        if format == Format::Two && out.len() - begin > WIDE {
+            let own = contract::Digest::of(&out[begin..]);
+            out.truncate(begin);
+            out.push(b'h');
+            out.extend(own.bytes());
+        }
+    }
+    contract::Digest::of(&out).short()
 }
 
 /// The key of a row: one cell, or several of a composite.
@@ -307,6 +339,7 @@ mod tests {
             Cell::Real(-0.0),
             Cell::Text("ü\0".into()),
             Cell::Blob(vec![0, 255]),
+            Cell::Raw(vec![0, 255]),
         ];
         assert_eq!(decode_all(&encode_all(&cells)).unwrap(), cells);
         for key in [
@@ -314,12 +347,44 @@ mod tests {
             Key(vec!["a".into()]),
             Key(vec![Cell::Int(7)]),
             Key(vec![Cell::Blob(vec![1])]),
+            Key(vec![Cell::Raw(vec![255])]),
         ] {
             assert_eq!(Key::from_cell(key.to_cell()).unwrap(), key);
         }
         let image = Image(vec![(3, Cell::Null), (9, "x".into())]);
         assert_eq!(Image::decode(&image.encode()).unwrap(), image);
         assert!(decode_all(b"t\0\0").is_err());
+    }
+
+    #[test]
+    fn a_wide_cell_goes_into_a_row_s_hash_by_its_own_and_only_in_format_2() {
+        // A text has nine bytes before its own.
+        let narrow = vec![Cell::Int(1), "x".repeat(WIDE - 9).into()];
+        assert_eq!(
+            row_hash(Format::One, &narrow),
+            row_hash(Format::Two, &narrow)
+        );
+        let wide = vec![Cell::Int(1), "x".repeat(WIDE - 8).into(), Cell::Null];
+        let plain = contract::Digest::of(&encode_all(&wide)).short();
+        assert_eq!(row_hash(Format::One, &wide), plain);
+        let own = contract::Digest::of(&encode_all(&wide[1..2]));
+        let mut bytes = encode_all(&wide[..1]);
+        bytes.push(b'h');
+        bytes.extend(own.bytes());
+        bytes.push(b'n');
+        let short = contract::Digest::of(&bytes).short();
+        assert_eq!(row_hash(Format::Two, &wide), short);
+    }
+
+    #[test]
+    fn text_that_is_not_unicode_is_bytes_to_a_run_of_format_1() {
+        let hash = |format, cell| row_hash(format, &[cell]);
+        let (raw, blob) = (Cell::Raw(vec![255]), Cell::Blob(vec![255]));
+        assert_eq!(
+            hash(Format::One, raw.clone()),
+            hash(Format::One, blob.clone())
+        );
+        assert_ne!(hash(Format::Two, raw), hash(Format::Two, blob));
     }
 
     #[test]
@@ -330,12 +395,14 @@ mod tests {
             vec![Cell::Int(0)],
             vec!["0".into()],
             vec![Cell::Real(0.0)],
+            vec![Cell::Blob(vec![255])],
+            vec![Cell::Raw(vec![255])],
         ];
         for (place, row) in rows.iter().enumerate() {
             assert!(
                 rows[..place]
                     .iter()
-                    .all(|other| row_hash(other) != row_hash(row))
+                    .all(|other| row_hash(Format::Two, other) != row_hash(Format::Two, row))
             );
         }
     }

@@ -10,8 +10,9 @@ use contract::plan::{Add, Field};
 use serde_json::Value;
 
 use crate::additions::{Addition, Planned};
-use crate::catalogue::{Column, ForeignKey, Table};
-use crate::ledger::{Change, Entry, Mapping};
+use crate::catalogue::{Children, Column, ForeignKey, Table, TableName};
+use crate::ledger::{Action, Change, Dialect, Entry, Mapping, Statement};
+use crate::watch::Stray;
 use crate::{Cell, Key, Row, StoreError};
 
 /// Statements of small number: the ledger's runs, batches, audit and lock.
@@ -19,19 +20,37 @@ use crate::{Cell, Key, Row, StoreError};
 /// A statement names the ledger's tables as `ledger.runs` and its parameters as `?1`, `?2`, …; the
 /// target puts its own spelling in their place.
 pub trait Sql {
-    /// Runs a query and returns all rows.
+    /// Runs a query on the ledger and returns all rows.
     ///
     /// # Errors
     ///
     /// What the target said.
-    fn query(&mut self, sql: &str, params: &[Cell]) -> Result<Vec<Row>, StoreError>;
+    fn query(&mut self, sql: &'static str, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
+        self.query_made(&sql.into(), params)
+    }
 
-    /// Runs a statement and returns how many rows it touched.
+    /// Runs a statement on the ledger and returns how many rows it touched.
     ///
     /// # Errors
     ///
     /// What the target said.
-    fn execute(&mut self, sql: &str, params: &[Cell]) -> Result<u64, StoreError>;
+    fn execute(&mut self, sql: &'static str, params: &[Cell]) -> Result<u64, StoreError> {
+        self.execute_made(&sql.into(), params)
+    }
+
+    /// Runs a query on the ledger that is made of parts, and returns all rows.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn query_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<Vec<Row>, StoreError>;
+
+    /// Runs a statement on the ledger that is made of parts, and returns how many rows it touched.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn execute_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<u64, StoreError>;
 
     /// Returns the target's clock, in milliseconds since 1970 (UTC).
     ///
@@ -62,12 +81,28 @@ pub trait Sql {
     /// What the target said; [`StoreError::Refused`] where the answer is not one yes or no.
     fn is_true(&mut self, question: &str) -> Result<bool, StoreError>;
 
+    /// Returns the version that the target's ledger names, or `None` where there is none. It is asked once,
+    /// until [`Sql::forget_ledger`] or the end of the transaction.
+    ///
+    /// # Errors
+    ///
+    /// What the target said; a ledger that names no version.
+    fn ledger_version(&mut self) -> Result<Option<i64>, StoreError>;
+
+    /// Makes [`Sql::ledger_version`] ask the target.
+    fn forget_ledger(&mut self);
+
     /// Tells whether the target has a ledger.
     ///
     /// # Errors
     ///
     /// What the target said.
-    fn has_ledger(&mut self) -> Result<bool, StoreError>;
+    fn has_ledger(&mut self) -> Result<bool, StoreError> {
+        Ok(self.ledger_version()?.is_some())
+    }
+
+    /// Returns how the ledger's tables are written.
+    fn dialect(&self) -> Dialect;
 
     /// Returns a table of the user's, or `None` where there is none of that name.
     ///
@@ -75,6 +110,57 @@ pub trait Sql {
     ///
     /// What the target said; a view or another thing that can't be written is refused by name.
     fn table(&mut self, name: &str) -> Result<Option<Table>, StoreError>;
+
+    /// The same for a table that is only read: it may be one that can't be written, such as one with
+    /// rules.
+    ///
+    /// # Errors
+    ///
+    /// What the target said; a view is refused by name.
+    fn readable(&mut self, name: &str) -> Result<Option<Table>, StoreError> {
+        self.table(name)
+    }
+
+    /// Returns the foreign keys that refer to rows of a table: to itself, to its partitions, and to what it
+    /// is a partition of.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn children(&mut self, parent: &Table) -> Result<Children, StoreError>;
+
+    /// Returns a table of the user's by its full name, whatever the login looks at first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sql::table`].
+    fn table_at(&mut self, name: &TableName) -> Result<Option<Table>, StoreError>;
+
+    /// Returns the full name of the table that has this number of the target's, where it has any.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn table_name(&mut self, oid: i64) -> Result<Option<TableName>, StoreError> {
+        let _ = oid;
+        Ok(None)
+    }
+
+    /// Returns what a table that is not there would be called for people, as [`Table::name`].
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn called(&mut self, name: &TableName) -> Result<String, StoreError> {
+        Ok(name.table.clone())
+    }
+
+    /// Returns the full names of all tables that somebody may call so, without a schema or with one.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn homes(&mut self, name: &str) -> Result<Vec<TableName>, StoreError>;
 
     /// Returns the names of all tables of the user's (the ledger's are left out), sorted.
     ///
@@ -102,6 +188,29 @@ pub trait Sql {
         table: &str,
         column: &str,
     ) -> Result<Option<String>, StoreError>;
+
+    /// Tells whether [`Sql::definition`] of a table is still what was noted, by this build or an older one.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn is_defined(&mut self, table: &str, noted: &str) -> Result<bool, StoreError> {
+        Ok(self.definition(table)?.as_deref() == Some(noted))
+    }
+
+    /// Tells the same of [`Sql::column_definition`].
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn is_column_defined(
+        &mut self,
+        table: &str,
+        column: &str,
+        noted: &str,
+    ) -> Result<bool, StoreError> {
+        Ok(self.column_definition(table, column)?.as_deref() == Some(noted))
+    }
 
     /// Returns what the tables of these names will look like once what a plan adds is there; nothing
     /// is left of finding out.
@@ -166,6 +275,42 @@ pub trait Sql {
         limit: usize,
     ) -> Result<Vec<Vec<Row>>, StoreError>;
 
+    /// Returns, for each row of a parent, given by the values that a foreign key refers to, a page of the
+    /// rows that the target itself takes for its children: at most `limit`, in the order of `order` and
+    /// after the place given with the values.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn referring(
+        &mut self,
+        child: (&Table, &ForeignKey),
+        parent: &Table,
+        order: &[usize],
+        values: &[(Vec<Cell>, Option<Key>)],
+        limit: usize,
+    ) -> Result<Vec<Vec<Row>>, StoreError>;
+
+    /// Returns, for each row of a child, given by the values of its foreign key, the rows that the target
+    /// itself takes for its parent.
+    ///
+    /// # Errors
+    ///
+    /// What the target said; that the parent lacks a column of the key.
+    fn referred(
+        &mut self,
+        child: (&Table, &ForeignKey),
+        parent: &Table,
+        values: &[Vec<Cell>],
+    ) -> Result<Vec<Vec<Row>>, StoreError>;
+
+    /// Counts the rows of a table, up to so many if that is said.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn count(&mut self, table: &Table, most: Option<u64>) -> Result<u64, StoreError>;
+
     /// Returns a page of a table in the order of its key, after `after`: at most `limit` rows.
     ///
     /// # Errors
@@ -216,6 +361,21 @@ pub trait Sql {
         key.to_cell()
     }
 
+    /// Returns the number of each of some rows that no column shows, where the target has such numbers.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn rowids(
+        &mut self,
+        table: &Table,
+        key: &[usize],
+        keys: &[Key],
+    ) -> Result<Vec<Option<i64>>, StoreError> {
+        let _ = (table, key);
+        Ok(vec![None; keys.len()])
+    }
+
     /// Makes the cell that each value of a record becomes in a column, or says in words why the column
     /// can't hold it exactly. PostgreSQL is asked for the text of types that it alone knows, SQLite
     /// never.
@@ -256,12 +416,72 @@ pub trait Sql {
     /// What the target said.
     fn lacks(&mut self, table: Option<(&Table, &[usize])>) -> Result<Vec<String>, StoreError>;
 
+    /// Says what triggers of a table may write beside the row that fires them, as far as the target tells
+    /// that beforehand and the plan does not accept it (`accepted`: triggers by name).
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn trigger_faults(
+        &mut self,
+        table: &Table,
+        accepted: &[String],
+    ) -> Result<Vec<String>, StoreError>;
+
+    /// Returns the triggers that fire when a change of this kind is undone.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn fired(&mut self, table: &Table, undone: Action) -> Result<Vec<String>, StoreError>;
+
     /// Says why triggers of a table may rewrite what rollback restores, if nothing keeps them quiet.
     ///
     /// # Errors
     ///
     /// What the target said.
     fn loud(&mut self, table: &Table) -> Result<Option<String>, StoreError>;
+
+    /// Says which columns of a table hold text that the target would not write back as it is, and how that is
+    /// put right.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn odd_text(&mut self, table: &Table) -> Result<Vec<String>, StoreError> {
+        let _ = table;
+        Ok(vec![])
+    }
+
+    /// Says why the login can't give a ledger of version 1 the tables of version 2, if so.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn no_upgrade(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    /// Tells whether a trigger or a constraint may end the transaction in which it fires, with all that it holds.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn may_end_transactions(&mut self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Tells whether a column holds JSON, so that a text in it is JSON text: PostgreSQL's `json` and
+    /// `jsonb`, in SQLite a declared type that contains the word.
+    fn is_json(&self, column: &Column) -> bool;
+
+    /// Makes the cell of a row's key that is written as text, or says in words why it is not spelled as
+    /// the column's type spells it: the target would read `007` as 7.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn spelled_key(&self, column: &Column, text: &str) -> Result<Result<Cell, String>, StoreError>;
 
     /// Makes the cell for a key that is written as text.
     fn key_cell(&self, column: &Column, text: &str) -> Cell;
@@ -273,6 +493,16 @@ pub trait Sql {
     /// Returns the form of a cell that every target shares, for [`crate::fingerprint`]: only json loses
     /// anything by it, its layout. `FORMAT.md` says it in words.
     fn portable(&self, column: &Column, cell: Cell) -> Cell;
+
+    /// Tells whether a text of the target may hold any character of Unicode.
+    fn has_all_characters(&self) -> bool {
+        true
+    }
+
+    /// Says why nothing may be written as this login, whatever it is, if so.
+    fn barred(&self) -> Option<String> {
+        None
+    }
 
     /// Returns the name of the target for people, without a password.
     fn describe(&self) -> String;
@@ -328,6 +558,29 @@ pub trait Engine: Sql {
     /// What the target said.
     fn release(&mut self, name: &str) -> Result<(), StoreError>;
 
+    /// Keeps what was done since a savepoint, and lets its deferred constraints wait.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn keep(&mut self, name: &str) -> Result<(), StoreError> {
+        self.release(name)
+    }
+
+    /// Checks, and fires, all that waits for the end of the transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Constraint`] for what does not hold.
+    fn settle_all(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Tells whether the target has undone the whole transaction by itself.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     /// Undoes what was done since a savepoint, and drops it.
     ///
     /// # Errors
@@ -364,6 +617,24 @@ pub trait Engine: Sql {
         key: &[usize],
     ) -> Result<Vec<(Key, Option<Row>)>, StoreError>;
 
+    /// Inserts rows that set the same columns, each under its number where that is known and free. Returns
+    /// the keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::insert`].
+    fn insert_at(
+        &mut self,
+        table: &Table,
+        columns: &[usize],
+        rows: &[(Option<i64>, Vec<Cell>)],
+        key: &[usize],
+    ) -> Result<Vec<Key>, StoreError> {
+        let cells: Vec<Vec<Cell>> = rows.iter().map(|(_, cells)| cells.clone()).collect();
+        let inserted = self.insert(table, columns, &cells, key)?;
+        Ok(inserted.into_iter().map(|(key, _)| key).collect())
+    }
+
     /// Sets columns of rows. `quietly`: without firing triggers.
     ///
     /// # Errors
@@ -383,6 +654,46 @@ pub trait Engine: Sql {
     ///
     /// [`StoreError::Constraint`] where another row depends on one.
     fn delete(&mut self, table: &Table, key: &[usize], keys: &[Key]) -> Result<(), StoreError>;
+
+    /// Returns the columns, by position, of a table's constraint or index that an error names; none
+    /// where the target names the column itself.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn columns_of(&mut self, _: &Table, _: &str) -> Result<Vec<usize>, StoreError> {
+        Ok(vec![])
+    }
+
+    /// Returns the first column that refuses its value by itself, where the target can be asked without
+    /// writing; asked in a savepoint that is undone.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn first_refused(
+        &mut self,
+        _: &Table,
+        _: &[(usize, Cell)],
+    ) -> Result<Option<usize>, StoreError> {
+        Ok(None)
+    }
+
+    /// Begins to count what triggers, and the actions of foreign keys, write beside the rows that are
+    /// sent to a table.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn watch(&mut self, table: &Table) -> Result<(), StoreError>;
+
+    /// Ends that, and returns what was written so and the plan does not accept (`accepted`: triggers by
+    /// name).
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn strays(&mut self, accepted: &[String]) -> Result<Vec<Stray>, StoreError>;
 
     /// Writes changes of a run.
     ///

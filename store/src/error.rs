@@ -32,11 +32,29 @@ pub enum StoreError {
     Constraint {
         /// What the target said.
         message: String,
+        /// What else it said.
+        about: Box<About>,
+    },
+    /// A statement was refused, and the error alone does not tell whether the statement or a value in
+    /// it is at fault: SQLSTATE 42601 is a table that was renamed under us or a bad `tsquery`.
+    #[error("{message}")]
+    Statement {
+        /// What the target said.
+        message: String,
+        /// What else it said.
+        about: Box<About>,
     },
     /// The ledger says that this can't be done.
     #[error("{message}")]
     Refused {
         /// What was found, what was expected.
+        message: String,
+    },
+    /// What was done could not be taken back, and the plan does not accept that: found while it is under
+    /// way, and undone before it was committed.
+    #[error("{message}")]
+    Irreversible {
+        /// What, and by which trigger or index.
         message: String,
     },
     /// Another run holds the lock.
@@ -65,15 +83,76 @@ pub enum StoreError {
     },
 }
 
+/// What a target said of a statement that it refused, beside its message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// The SQLSTATE on PostgreSQL, the extended result code on SQLite; empty where the check is ours.
+    pub code: String,
+    /// The table that it names, without its schema.
+    pub table: Option<String>,
+    /// The column that it names.
+    pub column: Option<String>,
+    /// The constraint or index that it names.
+    pub constraint: Option<String>,
+    /// The statement.
+    pub statement: Option<String>,
+}
+
+impl About {
+    /// Tells whether the login lacks a privilege.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.code == "42501"
+    }
+
+    /// Tells whether what the statement names is not there, or the statement itself can't be
+    /// understood: no value has anything to do with that.
+    #[must_use]
+    pub fn is_of_the_statement(&self) -> bool {
+        // Undefined column, function, table, parameter, object, schema, database; PREPARED is what
+        // SQLite says before any value is bound.
+        [
+            "42703", "42883", "42P01", "42P02", "42704", "3F000", "3D000", PREPARED,
+        ]
+        .contains(&self.code.as_str())
+    }
+}
+
+/// The code of an error that SQLite gave while it prepared a statement.
+pub(crate) const PREPARED: &str = "prepare";
+
 impl StoreError {
     /// The exit code where nothing was written yet.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } | Self::Busy { .. } | Self::Again { .. } => Exit::Unreachable,
-            Self::Constraint { .. } | Self::LockLost { .. } | Self::Unknown { .. } => Exit::Partial,
-            Self::Refused { .. } | Self::Damaged { .. } => Exit::Refused,
+            Self::Statement { about, .. } if about.is_denied() => Exit::Refused,
+            Self::Unreachable { .. }
+            | Self::Busy { .. }
+            | Self::Again { .. }
+            | Self::Statement { .. } => Exit::Unreachable,
+            Self::LockLost { .. } | Self::Unknown { .. } => Exit::Partial,
+            Self::Constraint { .. }
+            | Self::Refused { .. }
+            | Self::Irreversible { .. }
+            | Self::Damaged { .. } => Exit::Refused,
             Self::Locked { .. } => Exit::Locked,
+        }
+    }
+
+    /// Returns what the target said of a statement that it refused; another error stays one.
+    pub(crate) fn refusal(self) -> Result<String, Self> {
+        match self {
+            Self::Constraint { message, .. } | Self::Statement { message, .. } => Ok(message),
+            other => Err(other),
+        }
+    }
+
+    /// A record is at fault, by a check of our own.
+    pub(crate) fn constraint(message: impl Into<String>) -> Self {
+        Self::Constraint {
+            message: message.into(),
+            about: Box::default(),
         }
     }
 
@@ -88,6 +167,18 @@ impl StoreError {
             message: message.into(),
         }
     }
+}
+
+/// Finds the exit code of an error of a program that opens a target, as [`contract::code_of`] does.
+#[must_use]
+pub fn code_of(error: &anyhow::Error) -> Exit {
+    let of_target = || {
+        let mut causes = error.chain();
+        causes.find_map(|cause| Some(cause.downcast_ref::<StoreError>()?.exit()))
+    };
+    contract::exit::typed(error)
+        .or_else(of_target)
+        .unwrap_or(Exit::Bug)
 }
 
 /// How often a transaction is tried.

@@ -3,6 +3,7 @@
 //! `verify` reads through [`Sql`] and [`ledger`]; `apply` and `rollback` write through [`Target`].
 
 mod additions;
+mod apart;
 mod binding;
 mod catalogue;
 mod cell;
@@ -10,31 +11,43 @@ mod engine;
 mod error;
 mod fingerprint;
 pub mod hooks;
+mod json_column;
 pub mod ledger;
+mod lists;
 mod plain;
 mod postgres;
+mod private;
+mod referrers;
 mod restore;
+pub mod settle;
 mod snapshot;
 mod sqlite;
 mod temporary;
 mod trial;
 pub mod undo;
 mod url;
+mod watch;
 mod writer;
 
 pub use additions::{Addition, Planned, called, drop_statement};
-pub use binding::{Binding, Bound, From, claim_name, entity_name};
-pub use catalogue::{Column, ForeignKey, Table, Trigger, catalogue_digest};
+pub use apart::Apart;
+pub use binding::{Binding, Bound, From};
+pub use catalogue::{
+    Children, Column, ForeignKey, Table, TableName, Trigger, Unresolved, catalogue_digest,
+};
 pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};
 pub use engine::{Engine, Sql};
-pub use error::StoreError;
+pub use error::{About, StoreError, code_of};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use postgres::{Postgres, PostgresUrl};
+pub use private::PrivateFolder;
+pub use referrers::{Referrer, referrers};
 pub use restore::{Restore, Restored};
 pub use snapshot::{Snapshot, digest_of};
 pub use sqlite::Sqlite;
 pub use url::{Copied, TargetUrl};
+pub use watch::Stray;
 pub use writer::{
-    Batch, Decided, End, LookupCode, LookupFault, NewRun, Outcome, Start, Target, Which, Writer,
-    derived_id,
+    Batch, Corrected, Decided, End, Left, LookupCode, LookupFault, NewRun, Outcome, Start, Target,
+    Which, Writer, derived_id,
 };

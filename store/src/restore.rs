@@ -165,6 +165,11 @@ fn stands(sql: &mut dyn Sql, then: &Then, run: &mut Run) -> Result<bool, StoreEr
         "INSERT INTO ledger.kept (run, seq, reason, detail) \
          SELECT run, seq, 'restored', '{}' FROM ledger.changes WHERE run = ?1"
     };
+    if status != RunStatus::RolledBack.word() {
+        // References that its rollback set NULL are there again.
+        let detached = "DELETE FROM ledger.changes WHERE run = ?1 AND seq > ?2";
+        sql.execute(detached, &[run.seq.into(), run.last_seq.into()])?;
+    }
     sql.execute(kept, &seq)?;
     let count = "SELECT count(*) FROM ledger.kept WHERE run = ?1 AND reason <> 'gone'";
     let count = sql.query(count, &seq)?;

@@ -59,6 +59,13 @@ impl FromStr for TargetUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("sqlite", "")) => Err("sqlite: names no file".into()),
+            Some(("sqlite", ":memory:")) => {
+                Err("a database in memory ends with the program: name a file, sqlite:PATH".into())
+            }
+            // Others write a login or options there: what may be secret is never repeated.
+            Some(("sqlite", path)) if path.starts_with("//") || path.starts_with("file:") => {
+                Err("a SQLite target is the path of a file and nothing else: sqlite:PATH".into())
+            }
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.into())),
             Some(("postgres" | "postgresql", _)) => text.parse().map(Self::Postgres),
             Some(("dir", _)) => Err("a folder is not a target of this version yet".into()),
@@ -85,6 +92,17 @@ impl TargetUrl {
             Self::Sqlite(_) => self.to_string(),
             Self::Postgres(url) => url.whole(),
         }
+    }
+
+    /// Returns the passwords that the URL and the environment hold for it: to be kept from others.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let Self::Postgres(url) = self else {
+            return vec![];
+        };
+        let environment = std::env::var("PGPASSWORD").ok();
+        let secrets = url.passwords().map(str::to_owned).chain(environment);
+        secrets.filter(|secret| !secret.is_empty()).collect()
     }
 
     /// Returns what the plan's environments are recognised by: the target with its absolute path,
@@ -281,6 +299,9 @@ mod tests {
         for bad in [
             "postgres://u:sec/secret@h/db",
             "mysql://u:secret@h",
+            "sqlite://u:secret@h/d.db",
+            "sqlite:file:d.db?key=secret",
+            "sqlite::memory:",
             "secret",
             "sqlite:",
         ] {

@@ -20,7 +20,7 @@ pub struct Args {
     /// Keep a copy of what this run rejects, ended by its seal
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
-    /// Read mended rejects of validate or apply instead of standard input
+    /// Read corrected rejects of validate or apply instead of standard input
     #[arg(long, value_name = "FILE", conflicts_with = "unsealed")]
     pub from_rejects: Option<PathBuf>,
     /// Take a stream that no seal ends; the seal written says so
@@ -45,11 +45,11 @@ impl Args {
 const AFTER: &str = "\
 Examples:
   parse | validate --rejects rejects.ndjson | bundle -o members.bundle
-  validate --from-rejects rejects.ndjson | bundle -o mended.bundle
+  validate --from-rejects rejects.ndjson | bundle -o corrected.bundle
 
 Rejects are counted as a share of all that was judged so far, by parse too: above the plan's
 limits.reject_warn (5 %) validate warns, above limits.reject_fail (10 %) it fails and writes no seal,
-so that no bundle can be made. To mend rejects, edit `record` in the lines of the rejects file, take
+so that no bundle can be made. To correct rejects, edit `record` in the lines of the rejects file, take
 out what shall not come back, and leave its last line as it is.
 
 Exit codes:

@@ -238,7 +238,7 @@ fn check_columns(rules: &EntityRules, record: &Record, found: &mut Findings) {
             wrong(
                 column,
                 "column",
-                "it stands in several of `fields`, `refs` and `lookups`".into(),
+                "it is in several of `fields`, `refs` and `lookups`".into(),
             );
         }
     }

@@ -131,6 +131,7 @@ mod tests {
             let place = files.pack(&At {
                 file: "f".into(),
                 line: n.into(),
+                item: None,
             });
             let id = all.enter("e", &n.to_string(), place).unwrap();
             if bad.contains(&n) {

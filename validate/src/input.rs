@@ -82,7 +82,8 @@ impl Input for Mended {
         {
             None => return Ok(None),
             Some(Line::Record(..)) => {
-                let hint = "mend `record` inside the reject line, and leave the rest of the line";
+                let hint =
+                    "correct `record` inside the reject line, and leave the rest of the line";
                 return Err(self.refuse("it is a record, not a reject", hint));
             }
             Some(Line::Reject(reject)) => reject,
@@ -95,7 +96,7 @@ impl Input for Mended {
             );
             return Err(self.refuse(
                 &message,
-                "mend the source and parse it again; take this line out",
+                "correct the source and parse it again; take this line out",
             ));
         }
         let raw = serde_json::to_vec(&reject.record)?;

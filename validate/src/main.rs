@@ -1,14 +1,21 @@
 //! `validate`: record lines; the good ones go on, the bad ones become rejects.
 
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser;
+use contract::exit::told;
 use contract::{Exit, code_of};
 use validate::Args;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(help) => {
+            let printed = help.print().and_then(|()| io::stdout().flush());
+            return told("validate", help.exit_code(), printed);
+        }
+    };
     let talk = args.talk();
     let stdin = io::stdin();
     let input = if stdin.is_terminal() {

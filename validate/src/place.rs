@@ -57,6 +57,7 @@ mod tests {
                 files.pack(&At {
                     file: file.into(),
                     line,
+                    item: None,
                 })
             })
             .into();

@@ -131,6 +131,7 @@ mod tests {
             at: contract::At {
                 file: "f".into(),
                 line: 1,
+                item: None,
             },
             stage: "parse".into(),
             errors: vec![error.clone()],

@@ -9,7 +9,7 @@ use contract::files::AtomicFile;
 use contract::plan::{LoadedPlan, Outside};
 use contract::reject::MASK;
 use contract::talk::counted;
-use contract::{Exit, FieldError, Line, Record, RecordWriter, Ref, Reject, Seal, Talk};
+use contract::{Edited, Exit, FieldError, Line, Record, RecordWriter, Ref, Reject, Seal, Talk};
 use serde_json::Value;
 
 use crate::check::{Checker, error};
@@ -253,6 +253,11 @@ impl<'a, W: Write> Stage<'a, W> {
                 counted(seal.filtered, "record")
             ));
         }
+        if seal.edited == Edited::Yes {
+            self.talk
+                .warn("record lines were changed between the stages: the seal says so");
+        }
+        seal.lines = Some(self.out.lines());
         let share = Share::of(&seal);
         let limits = &self.plan.plan.limits;
         let fails = share.is_above(limits.reject_fail);

@@ -47,6 +47,7 @@ impl Summary {
             reject.entity,
             errors.join("; ")
         );
+        let line = contract::inline(&line);
         if self.rejected <= NAMED {
             talk.say(line);
         } else {

@@ -190,14 +190,14 @@ fn seal(plan: Digest, lines: &[Value]) -> String {
     let account = |(name, file): (&str, &str)| {
         let (records, rejected) = (of(name, false), of(name, true));
         json!({"entity": name, "file": file, "items": records + rejected, "used": records, "ignored": 0, "rejected": rejected,
-            "extra": 0, "merged": 0, "refused": 0, "dropped": 0, "filtered": 0, "records": records})
+            "extra": 0, "merged": 0, "refused": 0, "filtered": 0, "records": records})
     };
     let (records, rejected) = (
         of("member", false) + of("visit", false),
         of("member", true) + of("visit", true),
     );
     let end = json!({"end": {
-        "stage": "parse", "rules": 1, "plan": plan,
+        "stage": "parse", "rules": contract::RULES, "plan": plan,
         "sources": [{"file": "m.csv", "sha256": Digest::of(b"m"), "bytes": 1, "items": 1}],
         "records": records, "rejected": rejected, "ignored": 0, "filtered": 0,
         "accounts": [account(("member", "m.csv")), account(("visit", "v.csv"))],
@@ -1008,7 +1008,7 @@ fn what_does_not_match_the_seal_is_refused() {
     refused(
         &room.run(&[], &format!("{whole}{whole}")),
         4,
-        "line 3 of the input is not a record line: it stands after the seal",
+        "line 3 of the input is not a record line: it comes after the seal",
     );
     refused(
         &room.run(&[], "{}\n"),

@@ -8,7 +8,7 @@ use contract::talk::ProgressMode;
 use contract::{Exit, Failure, Talk};
 use store::TargetUrl;
 
-/// Check that a run stands in its target, list runs, reprint reports, check the audit trail
+/// Check a run in its target, list runs, reprint reports, check the audit trail
 ///
 /// Reads the target in one snapshot and never writes. The report goes to standard output.
 #[derive(Debug, Parser)]
@@ -22,13 +22,13 @@ pub struct Args {
     /// The run's bundle [default: where it was when it was applied]
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Compare the values of so many records, drawn by --seed, instead of all
+    /// Compare the values of N records, drawn by --seed, instead of all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) sample: Option<u64>,
     /// Draw another sample: the same number draws the same records
     #[arg(long, value_name = "S", default_value_t = 0, requires = "sample")]
     pub(crate) seed: u64,
-    /// The target: sqlite:PATH
+    /// The target: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE
     #[arg(
         long,
         value_name = "URL",
@@ -68,7 +68,7 @@ pub(crate) enum What {
         /// List runs that were taken back alone
         #[arg(long)]
         rollbacks: bool,
-        /// With --rollbacks: of the last so many days
+        /// With --rollbacks: of the last N days
         #[arg(long, value_name = "N", default_value_t = 30, requires = "rollbacks")]
         days: u32,
         /// Sum up runs and seconds by operator

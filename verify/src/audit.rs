@@ -1,39 +1,19 @@
-//! The audit trail: is the chain whole, and what does it say?
+//! The audit trail: is it whole, and what does it say?
 
 use std::io::Write;
 
 use contract::talk::counted;
-use contract::{Exit, Failure};
+use contract::{Exit, inline};
 use serde_json::{Value, json};
 use store::Sql;
 use store::ledger::{self, AuditEntry};
 
 use crate::args::{Args, What};
 use crate::figures::moment;
-use crate::finding::{Check, Fault};
+use crate::finding::Check;
 use crate::operators::{Work, by_operator, is_rollback};
 use crate::scene::{find_run, target_error};
-
-/// Checks the chain.
-pub(crate) fn check(sql: &mut dyn Sql) -> Result<Check, Failure> {
-    let mut check = Check::new("audit", "each entry carries the hash of the one before");
-    let chain = ledger::check_audit(sql).map_err(target_error)?;
-    Ok(match chain {
-        Ok(chain) if chain.pruned > 0 => check.found(format!(
-            "{} follow from {} that were pruned, the last of {}",
-            counted(chain.entries.unsigned_abs(), "entry"),
-            chain.pruned,
-            moment(chain.until)
-        )),
-        Ok(chain) => check.found(counted(chain.entries.unsigned_abs(), "entry")),
-        Err(place) => {
-            check.add(Fault::error(format!(
-                "entry {place} does not follow from those before it: the trail was changed"
-            )));
-            check.found(format!("whole up to entry {}", place - 1))
-        }
-    })
-}
+use crate::trail;
 
 /// Checks the chain and lists its entries.
 pub(crate) fn show(
@@ -54,10 +34,10 @@ pub(crate) fn show(
     };
     let run = run.as_deref().map(|run| find_run(sql, run)).transpose()?;
     let (check, mut entries) = if ledger::version(sql).map_err(target_error)?.is_some() {
-        (check(sql)?, ledger::list_audit(sql).map_err(target_error)?)
+        let check = trail::check(sql, None)?;
+        (check, ledger::list_audit(sql).map_err(target_error)?)
     } else {
-        let check = Check::new("audit", "each entry carries the hash of the one before");
-        (check.found("no ledger"), vec![])
+        (trail::begun().found("no ledger"), vec![])
     };
     if let Some(run) = &run {
         entries.retain(|entry| entry.run.as_ref() == Some(&run.id));
@@ -82,9 +62,9 @@ pub(crate) fn show(
                 entry.seq,
                 moment(entry.at),
                 entry.action,
-                entry.operator,
-                entry.host,
-                entry.detail
+                inline(&entry.operator),
+                inline(&entry.host),
+                inline(&entry.detail)
             )?;
         }
         crate::print::check(&check, args.verbose, out)?;

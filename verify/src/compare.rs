@@ -24,6 +24,10 @@ pub(crate) fn holds(
     }
     match (field.kind, value) {
         (_, Value::Null) => cell.is_null(),
+        // SQLite keeps a number as one in a column that is declared as JSON.
+        (Type::Json, Value::Number(number)) if cell.text().is_none() => {
+            number_is(&number.to_string(), cell)
+        }
         (Type::Json, value) => cell
             .text()
             .and_then(parsed)
@@ -57,9 +61,10 @@ pub(crate) fn holds(
             let digits = number.to_string();
             let same =
                 |found: &str| exact(found).is_some_and(|found| Some(found) == exact(&digits));
-            // PostgreSQL's numeric is text here, and keeps as many zeros as it is declared with.
-            number_is(&digits, cell)
-                || (declared.starts_with("numeric") && cell.text().is_some_and(same))
+            // PostgreSQL's numeric is text here, and keeps as many zeros as it is declared with; its
+            // jsonb writes a number in its own way.
+            let by_value = declared.starts_with("numeric") || declared.starts_with("json");
+            number_is(&digits, cell) || (by_value && cell.text().is_some_and(same))
         }
         (Type::Uuid, Value::String(text)) => cell
             .text()
@@ -103,7 +108,7 @@ fn number_is(digits: &str, cell: &Cell) -> bool {
         Cell::Int(number) => exact(digits) == exact(&number.to_string()),
         // The shortest decimal that reads back as this float.
         Cell::Real(number) => exact(digits) == exact(&format!("{number}")),
-        Cell::Null | Cell::Blob(_) => false,
+        Cell::Null | Cell::Blob(_) | Cell::Raw(_) => false,
     }
 }
 
@@ -172,6 +177,13 @@ fn same_items(expected: &[Value], found: &[Value]) -> bool {
             .iter()
             .zip(found)
             .all(|(expected, found)| text(expected) == text(found))
+}
+
+/// Tells whether a list cell holds a text among its elements.
+pub(crate) fn has_item(field: Option<&Field>, cell: &Cell, text: &str) -> bool {
+    let plain = Field::default();
+    let items = list_of(field.unwrap_or(&plain), cell).unwrap_or_default();
+    items.iter().any(|item| item.as_str() == Some(text))
 }
 
 /// Takes the tags of runs out of a list cell, in the form that the id map's checksums are made

@@ -5,6 +5,7 @@
 
 mod args;
 mod audit;
+mod bundle;
 mod checks;
 mod compare;
 mod figures;
@@ -12,11 +13,13 @@ mod finding;
 mod lineage;
 mod operators;
 mod print;
+mod room;
 mod run;
 mod runs;
 mod sample;
 mod scene;
 mod summary;
+mod trail;
 
 pub use args::Args;
 pub use run::run;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use store::ledger::{self, Change, Entry};
-use store::{Key, Sql, StoreError};
+use store::{Key, Sql, StoreError, Table};
 
 /// Returns the last change that a run made to a record, found from what the id map says of the
 /// record now: later runs keep the entry that they found. `None` where the run left the record alone.
@@ -33,7 +33,7 @@ pub(crate) fn last_change(
 pub(crate) fn later_runs(
     sql: &mut dyn Sql,
     run: i64,
-    table: &str,
+    table: &Table,
     rows: &[&Key],
 ) -> Result<Vec<Option<String>>, StoreError> {
     let mut names: HashMap<i64, String> = HashMap::new();

@@ -1,17 +1,25 @@
 //! `verify`: the only reader of a target.
 
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use contract::{Exit, code_of};
+use contract::Exit;
+use contract::exit::told;
+use store::code_of;
 
 /// Rows are many small texts: a third of the time was the system's allocator's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = verify::Args::parse();
+    let args = match verify::Args::try_parse() {
+        Ok(args) => args,
+        Err(help) => {
+            let printed = help.print().and_then(|()| io::stdout().flush());
+            return told("verify", help.exit_code(), printed);
+        }
+    };
     let talk = args.talk();
     let mut stdout = BufWriter::new(io::stdout().lock());
     match verify::run(&args, &mut stdout, &talk) {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use contract::inline;
 use contract::talk::counted;
 use serde_json::json;
 use store::ledger::Run;
@@ -94,7 +95,7 @@ fn line(fault: &Fault) -> String {
         parts.push(format!("expected {expected}, found {found}"));
     }
     parts.push(fault.message.clone());
-    parts.join(": ")
+    inline(&parts.join(": ")).into_owned()
 }
 
 /// Prints the report for programs.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use contract::{Exit, Failure, Talk};
+use contract::{Exit, Failure, Talk, Visible};
 use store::Sql;
 
 use crate::args::{Args, What};
@@ -17,6 +17,13 @@ use crate::{audit, checks, print, runs, summary};
 /// The run is unknown, its bundle does not add up, or something can't be read. A check that fails is
 /// no error: it is `Exit::No`.
 pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit> {
+    if args.json {
+        return answer(args, out, talk);
+    }
+    answer(args, &mut Visible(out), talk)
+}
+
+fn answer(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit> {
     if args.what.is_some() && (args.run.is_some() || args.bundle.is_some() || args.sample.is_some())
     {
         let message =

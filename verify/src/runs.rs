@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use contract::Exit;
 use contract::talk::counted;
+use contract::{Exit, inline};
 use serde_json::{Value, json};
 use store::Sql;
-use store::ledger::{self, Held, Run};
+use store::ledger::{self, Counts, Held, Run};
 
 use crate::args::Args;
 use crate::figures::{moment, span};
@@ -21,13 +21,20 @@ pub(crate) fn show(sql: &mut dyn Sql, args: &Args, out: &mut dyn Write) -> anyho
         (vec![], None)
     };
     let now = sql.now().map_err(target_error)?;
+    let mut all = Vec::with_capacity(runs.len());
+    for run in &runs {
+        all.push((run, ledger::counts_of(sql, run).map_err(target_error)?));
+    }
     if args.json {
-        let runs: Vec<Value> = runs.iter().map(to_json).collect();
+        let runs: Vec<Value> = all
+            .iter()
+            .map(|(run, counts)| to_json(run, counts))
+            .collect();
         let lock = held.as_ref().map(|held| lock(held, now));
         writeln!(out, "{}", json!({"runs": runs, "lock": lock}))?;
     } else {
-        for run in &runs {
-            human(run, out)?;
+        for (run, counts) in &all {
+            human(run, counts, out)?;
         }
         if runs.is_empty() {
             writeln!(out, "no runs")?;
@@ -51,35 +58,41 @@ pub(crate) fn show(sql: &mut dyn Sql, args: &Args, out: &mut dyn Write) -> anyho
     Ok(Exit::Done)
 }
 
-fn human(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
+fn human(run: &Run, counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
     let ended = run.ended.map_or_else(|| "not ended".into(), moment);
     let kept = if run.kept > 0 {
         format!(" ({} kept)", counted(run.kept.unsigned_abs(), "change"))
     } else {
         String::new()
     };
-    writeln!(out, "{}  {}{kept}  {}", run.id, run.status, run.name)?;
+    writeln!(
+        out,
+        "{}  {}{kept}  {}",
+        run.id,
+        run.status,
+        inline(&run.name)
+    )?;
     writeln!(
         out,
         "    {} to {ended}, by {} on {}, into {}",
         moment(run.started),
-        run.operator,
-        run.host,
+        inline(&run.operator),
+        inline(&run.host),
         run.target
     )?;
     writeln!(
         out,
         "    {}: {}",
-        counted(run.counts.total(), "record"),
-        run.counts.words()
+        counted(counts.total(), "record"),
+        counts.words()
     )
 }
 
 /// A run for programs.
-pub(crate) fn to_json(run: &Run) -> Value {
+pub(crate) fn to_json(run: &Run, counts: &Counts) -> Value {
     json!({
         "run": run.id, "name": run.name, "system": run.system, "status": run.status,
-        "started": moment(run.started), "ended": run.ended.map(moment), "counts": run.counts,
+        "started": moment(run.started), "ended": run.ended.map(moment), "counts": counts,
         "kept": run.kept, "operator": run.operator, "host": run.host, "target": run.target,
         "environment": run.environment, "tool": run.tool, "bundle": run.bundle,
         "bundle_path": run.bundle_path, "batch_size": run.batch_size, "reason": run.reason,

@@ -5,23 +5,13 @@ use std::path::Path;
 
 use contract::bundle::{Bundle, RecordsFile};
 use contract::plan::LoadedPlan;
-use contract::{Exit, Failure, Op, Talk};
+use contract::{At, Exit, Failure, Op, Record, Talk};
 use serde_json::Value;
-use store::ledger::{self, Added, BatchRow, BatchStatus, Phase, Run, RunStatus};
-use store::{Binding, Cell, Key, Row, Sql, StoreError, Table};
+use store::ledger::{self, Added, BatchRow, BatchStatus, Counts, Phase, Run, RunStatus};
+use store::{Binding, Cell, Key, Row, Sql, StoreError, Table, TableName};
 
-/// An entity of the plan, as far as the live table and the ledger know it.
-pub(crate) struct Room {
-    pub name: String,
-    /// The table as the plan names it.
-    pub table: String,
-    /// What does not fit, if it does not.
-    pub binding: Result<Binding, Vec<String>>,
-    /// The entity's number in the ledger.
-    pub entity: Option<i64>,
-    /// The number under which rows of the table are claimed.
-    pub claim: Option<i64>,
-}
+use crate::bundle;
+pub(crate) use crate::room::Room;
 
 /// Codes that were looked up: entity -> column -> code -> value.
 type Lookups = BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>;
@@ -33,13 +23,19 @@ pub(crate) struct Scene<'a> {
     pub bundle: Option<Bundle>,
     pub rooms: Vec<Room>,
     pub batches: Vec<BatchRow>,
+    /// What became of the run's records, by its batches.
+    pub counts: Counts,
     /// What the run added to the catalogue.
     pub added: Vec<Added>,
     pub talk: &'a Talk,
     /// The answers that the run got before its first write.
     lookups: Lookups,
     applied: HashSet<i64>,
+    /// Records that failed in batches that stand otherwise, 16 bytes each.
+    failed: HashSet<[u8; 16]>,
     tables: HashMap<String, Option<Table>>,
+    /// Values that the run found edited and left so, 16 bytes each: read when the first one differs.
+    left: Option<HashSet<[u8; 16]>>,
 }
 
 /// An error of the target.
@@ -69,14 +65,23 @@ impl<'a> Scene<'a> {
         talk: &'a Talk,
     ) -> anyhow::Result<Self> {
         let run = find_run(sql.as_mut(), id)?;
-        let bundle = find_bundle(&run, bundle)?;
+        let bundle = bundle::find(&run, bundle)?;
         let path = Path::new("the plan kept with the run");
         let plan = LoadedPlan::parse(path, run.plan.clone())?;
+        for renamed in ledger::renamed_of(sql.as_mut(), &run).map_err(target_error)? {
+            talk.say(renamed.to_string());
+        }
         let lookups = serde_json::from_str(&run.lookups)
             .map_err(|error| Failure::new(Exit::Refused, format!("the run's lookups: {error}")))?;
         let added = ledger::added(sql.as_mut(), run.seq, &plan.plan).map_err(target_error)?;
         let batches = ledger::list_batches(sql.as_mut(), run.seq).map_err(target_error)?;
+        let counts = ledger::counts_of(sql.as_mut(), &run).map_err(target_error)?;
+        let failed = ledger::failures_by_batch(sql.as_mut(), run.seq).map_err(target_error)?;
+        let failed = failed.iter().filter_map(|(batch, reject)| {
+            Some(failed_name(*batch, reject.key.as_deref()?, &reject.at))
+        });
         let mut scene = Self {
+            failed: failed.collect(),
             applied: batches
                 .iter()
                 .filter(|batch| batch.status == BatchStatus::Applied)
@@ -84,11 +89,13 @@ impl<'a> Scene<'a> {
                 .collect(),
             rooms: Vec::new(),
             tables: HashMap::new(),
+            left: None,
             sql,
             run,
             plan,
             bundle,
             batches,
+            counts,
             added,
             talk,
             lookups,
@@ -101,22 +108,42 @@ impl<'a> Scene<'a> {
         let taken_back = self.taken_back();
         let sql = self.sql.as_mut();
         for entity in &self.plan.plan.entity {
-            let binding = match sql.table(&entity.table) {
+            let binding = match ledger::table_of(sql, &self.run, entity) {
                 Ok(Some(table)) if taken_back => {
-                    Binding::new(sql, &Added::without(&self.added, entity, &table))?
+                    Binding::bind(&Added::without(&self.added, entity, &table), table)
                 }
-                _ => Binding::new(sql, entity)?,
+                Ok(Some(table)) => Binding::bind(entity, table),
+                Ok(None) => Binding::new(sql, entity)?,
+                Err(StoreError::Refused { message }) => {
+                    Err(vec![format!("{}: {message}", entity.name)])
+                }
+                Err(error) => return Err(error),
             };
-            let table = binding
-                .as_ref()
-                .map_or(&entity.table, |binding| &binding.table.name);
-            let claim = store::claim_name(&self.plan.plan, table);
-            let name = store::entity_name(&self.plan.plan, &entity.name);
+            // A table that the run made, and that is gone, is called as the ledger calls it.
+            let made = |one: &&Added| {
+                let full =
+                    |at: &TableName| at.table == entity.table || at.to_string() == entity.table;
+                one.column.is_none() && one.at.as_ref().is_some_and(full)
+            };
+            let table = if let Ok(binding) = &binding {
+                &binding.table.name
+            } else {
+                let made = self.added.iter().find(made);
+                made.map_or(&entity.table, |one| &one.table)
+            };
+            let system = &self.plan.plan.system;
+            let (number, claim) = match &binding {
+                Ok(binding) => (
+                    ledger::entity_id(sql, system, &entity.name, &binding.table)?,
+                    ledger::claim_id(sql, system, &binding.table)?,
+                ),
+                Err(_) => (None, None),
+            };
             self.rooms.push(Room {
                 name: entity.name.clone(),
                 table: table.clone(),
-                entity: ledger::find_name(sql, "entity", &name)?,
-                claim: ledger::find_name(sql, "claim", &claim)?,
+                entity: number,
+                claim,
                 binding,
             });
         }
@@ -142,17 +169,52 @@ impl<'a> Scene<'a> {
         self.rooms.iter().find(|room| room.name == entity)
     }
 
+    /// Tells whether the plan calls a column secret.
+    pub(crate) fn secret(&self, table: &str, column: &str) -> bool {
+        let rooms = self.rooms.iter().filter(|room| room.table == table);
+        rooms
+            .filter_map(|room| self.plan.plan.entity(&room.name)?.fields.get(column))
+            .any(|field| field.secret)
+    }
+
     /// Returns a table of the user's, read once.
     pub(crate) fn table(&mut self, name: &str) -> Result<Option<Table>, StoreError> {
         if let Some(known) = self.tables.get(name) {
             return Ok(known.clone());
         }
-        let table = match self.sql.table(name) {
+        let table = match self.sql.readable(name) {
             Err(StoreError::Refused { .. }) => None,
             other => other?,
         };
         self.tables.insert(name.to_owned(), table.clone());
         Ok(table)
+    }
+
+    /// Tells whether the run noted each value that it found edited; older ones only counted the rows.
+    pub(crate) fn notes_drift(&self) -> bool {
+        self.run.format as i64 >= 2
+    }
+
+    /// Tells whether the run found a value of a record edited by others, and left it so; of no column: any.
+    pub(crate) fn left(
+        &mut self,
+        entity: &str,
+        key: &str,
+        column: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        if !self.notes_drift() {
+            return Ok(false);
+        }
+        if self.left.is_none() {
+            let mut left = HashSet::new();
+            ledger::each_drift(self.sql.as_mut(), self.run.seq, |entity, key, column| {
+                left.insert(value_name(entity, key, Some(column)));
+                left.insert(value_name(entity, key, None));
+            })?;
+            self.left = Some(left);
+        }
+        let name = value_name(entity, key, column);
+        Ok(self.left.as_ref().is_some_and(|left| left.contains(&name)))
     }
 
     /// Returns the answer that the run got for a code.
@@ -226,11 +288,26 @@ impl<'a> Scene<'a> {
         .collect()
     }
 
-    /// Tells whether the batch of a record stands; `place` is its 0-based place in the pass.
-    pub(crate) fn stands(&self, pass: &Pass, place: u64) -> bool {
-        let no = pass.first + place / pass.size;
-        i64::try_from(no).is_ok_and(|no| self.applied.contains(&no))
+    /// Tells whether a record was applied: its batch stands, and it did not fail in it; `place` is its
+    /// 0-based place in the pass.
+    pub(crate) fn stands(&self, pass: &Pass, place: u64, record: &Record) -> bool {
+        let no = pass.batch(place);
+        self.applied.contains(&no)
+            && (self.failed.is_empty()
+                || !self
+                    .failed
+                    .contains(&failed_name(no, &record.key, &record.at)))
     }
+}
+
+fn value_name(entity: &str, key: &str, column: Option<&str>) -> [u8; 16] {
+    let parts: Vec<&str> = [entity, key].into_iter().chain(column).collect();
+    contract::Digest::of(contract::key::join(&parts).as_bytes()).short()
+}
+
+fn failed_name(batch: i64, key: &str, at: &At) -> [u8; 16] {
+    let name = contract::key::join(&[&batch.to_string(), key, &at.to_string()]);
+    contract::Digest::of(name.as_bytes()).short()
 }
 
 /// A pass of the run over one records file.
@@ -244,33 +321,12 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
+    /// Returns the number of the batch that holds the record at a 0-based place in the pass.
+    pub(crate) fn batch(&self, place: u64) -> i64 {
+        i64::try_from(self.first + place / self.size).unwrap_or(i64::MAX)
+    }
+
     pub(crate) fn batches(&self) -> u64 {
         self.file.records.div_ceil(self.size)
     }
-}
-
-/// Opens the bundle that was given, or the one that is still where the run found it, and hashes
-/// every file.
-fn find_bundle(run: &Run, given: Option<&Path>) -> anyhow::Result<Option<Bundle>> {
-    let kept = run
-        .bundle_path
-        .as_deref()
-        .map(Path::new)
-        .filter(|path| path.exists());
-    let Some(path) = given.or(kept) else {
-        return Ok(None);
-    };
-    let bundle = Bundle::open(path)?;
-    bundle.check()?;
-    let id = bundle.id().to_string();
-    if id == run.bundle {
-        return Ok(Some(bundle));
-    }
-    let message = format!(
-        "{}: it is another bundle ({id}); the run applied {}",
-        path.display(),
-        run.bundle
-    );
-    let hint = "name the run's bundle by --bundle DIR, or move this one away to check against the ledger alone";
-    Err(Failure::new(Exit::Refused, message).hint(hint).into())
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use contract::talk::counted;
-use contract::{Exit, Reject};
+use contract::{Exit, Reject, inline};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use store::Sql;
@@ -36,11 +36,10 @@ pub(crate) fn show(
             .or_default()
             .add(&batch.counts);
     }
-    let counts = totals(&run, &batches);
+    let counts = ledger::counts_of(sql, &run).map_err(target_error)?;
     if args.json {
         let batches: Vec<Value> = batches.iter().map(to_json).collect();
-        let mut report = crate::runs::to_json(&run);
-        report["counts"] = json!(counts);
+        let mut report = crate::runs::to_json(&run, &counts);
         report["entities"] = json!(entities);
         report["files"] = json!(files);
         report["batches"] = json!(batches);
@@ -59,16 +58,6 @@ pub(crate) fn show(
     }
     out.flush()?;
     Ok(Exit::Done)
-}
-
-/// The figures of a run are written when it ends; until then its batches say what stands.
-fn totals(run: &Run, batches: &[BatchRow]) -> Counts {
-    let mut counts = Counts::default();
-    for batch in batches {
-        counts.add(&batch.counts);
-    }
-    counts.not_attempted += run.counts.total().saturating_sub(counts.total());
-    counts
 }
 
 fn to_json(batch: &BatchRow) -> Value {
@@ -95,8 +84,8 @@ fn human(
         out,
         "{} to {ended}, by {} on {}",
         moment(run.started),
-        run.operator,
-        run.host
+        inline(&run.operator),
+        inline(&run.host)
     )?;
     for group in groups.into_iter().filter(|group| group.len() > 1) {
         for (name, counts) in group {
@@ -124,7 +113,7 @@ fn human(
         .filter(|batch| verbose || batch.status == BatchStatus::Failed)
     {
         let state = match &batch.error {
-            Some(error) => format!("undone: {error}"),
+            Some(error) => format!("undone: {}", inline(error)),
             None => batch.counts.words(),
         };
         writeln!(
@@ -144,16 +133,16 @@ fn human(
                 .map(|field| format!("{field}: "))
                 .unwrap_or_default();
             let key = reject.key.as_deref().unwrap_or("(no key)");
-            writeln!(
-                out,
+            let line = format!(
                 "  {}: {} {key}: {field}{}",
                 reject.at, reject.entity, error.message
-            )?;
+            );
+            writeln!(out, "{}", inline(&line))?;
         }
     }
     writeln!(out, "run {} is {}", run.id, run.status)?;
     if let Some(reason) = &run.reason {
-        writeln!(out, "reason: {reason}")?;
+        writeln!(out, "reason: {}", inline(reason))?;
     }
     if run.kept > 0 {
         writeln!(

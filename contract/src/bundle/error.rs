@@ -28,13 +28,23 @@ pub enum BundleError {
         message: String,
     },
     /// The bundle is of a version that this build does not know.
-    #[error("{file}: bundle format {found}, this build reads {expected}")]
+    #[error("{file}: bundle format {found}, this build reads formats up to {expected}")]
     Version {
         /// The file inside the bundle.
         file: String,
         /// The version found.
         found: u64,
         /// The version that is read.
+        expected: u32,
+    },
+    /// The bundle was made by rules that this build does not know.
+    #[error(
+        "manifest.json: made by rules {found}, this build knows rules up to {expected}: use the newer programs"
+    )]
+    Rules {
+        /// The version found.
+        found: u32,
+        /// The newest version that is known.
         expected: u32,
     },
     /// Another bundle is there already.
@@ -80,6 +90,7 @@ impl BundleError {
             Self::Digest { .. }
             | Self::Damaged { .. }
             | Self::Version { .. }
+            | Self::Rules { .. }
             | Self::Exists { .. }
             | Self::SourceChanged { .. }
             | Self::Stream { .. } => Exit::Refused,

@@ -4,16 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::error::BundleError;
 use crate::seal::{Account, Seal, SourceSum, StageSum};
-use crate::{Digest, Op};
+use crate::upgrade::accounts_of_version_1;
+use crate::{Digest, Edited, Op, RULES};
 
-/// The version of the bundle's format.
-pub const FORMAT: u32 = 1;
+/// The version of the bundle's format that is written; version 1 is read too.
+pub const FORMAT: u32 = 2;
 
 /// What a bundle holds. Written as pretty JSON with a line feed at the end, keys in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// [`FORMAT`], or an older one.
     pub format: u32,
     /// [`crate::RULES`] of the stages that made it.
     pub rules: u32,
@@ -27,6 +28,9 @@ pub struct Manifest {
     pub follow_up: bool,
     /// Whether nothing vouches for the end of the stream that it was made of.
     pub unsealed: bool,
+    /// Whether record lines were edited between the stages; version 1 does not say.
+    #[serde(default)]
+    pub edited: Edited,
     /// The records, in the order in which they are applied: puts by dependency, then deletes in
     /// reverse.
     pub records: Vec<RecordsFile>,
@@ -99,7 +103,7 @@ pub struct Segment {
 }
 
 impl Manifest {
-    /// Reads a manifest, refusing one of another version.
+    /// Reads a manifest of this version or an older one, refusing newer ones.
     ///
     /// # Errors
     ///
@@ -109,10 +113,11 @@ impl Manifest {
             file: "manifest.json".into(),
             message,
         };
-        let value: serde_json::Value =
+        let mut value: serde_json::Value =
             serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(found) if found == u64::from(FORMAT) => {}
+            Some(1) => accounts_of_version_1(&mut value).map_err(damaged)?,
             Some(found) => {
                 return Err(BundleError::Version {
                     file: "manifest.json".into(),
@@ -122,7 +127,15 @@ impl Manifest {
             }
             None => return Err(damaged("it names no format".into())),
         }
-        serde_json::from_value(value).map_err(|error| damaged(error.to_string()))
+        let manifest: Self =
+            serde_json::from_value(value).map_err(|error| damaged(error.to_string()))?;
+        if manifest.rules > RULES {
+            return Err(BundleError::Rules {
+                found: manifest.rules,
+                expected: RULES,
+            });
+        }
+        Ok(manifest)
     }
 
     /// Returns the bytes that are written, and hashed for the bundle ID.
@@ -146,7 +159,11 @@ impl Manifest {
             rules: self.rules,
             plan: self.plan.sha256,
             sources: self.sources.clone(),
-            records: self.accounts.iter().map(|account| account.records).sum(),
+            records: self
+                .accounts
+                .iter()
+                .map(|account| account.records)
+                .fold(0, u64::saturating_add),
             rejected: last.map_or(0, |sum| sum.rejected),
             ignored: last.map_or(0, |sum| sum.ignored),
             filtered: last.map_or(0, |sum| sum.filtered),
@@ -154,6 +171,8 @@ impl Manifest {
             before: before.to_vec(),
             follow_up: self.follow_up,
             unsealed: self.unsealed,
+            lines: None,
+            edited: self.edited,
             run: None,
         }
     }

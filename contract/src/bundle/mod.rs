@@ -1,5 +1,6 @@
 //! The bundle: a sealed folder of records, plan and sources, with one digest for all of it.
 
+mod adds_up;
 mod error;
 mod manifest;
 mod place;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use super::adds_up;
 use super::error::BundleError;
 use super::manifest::{Manifest, RecordsFile};
+use serde_json::json;
+
 use crate::digest::Hasher;
 use crate::files::is_plain_relative;
 use crate::plan::LoadedPlan;
@@ -63,23 +66,7 @@ impl Bundle {
             String::from_utf8(text).map_err(|_| damaged("plan.toml", "it is not UTF-8".into()))?;
         let plan = LoadedPlan::parse(&folder.join("plan.toml"), text)
             .map_err(|error| damaged("plan.toml", error.to_string()))?;
-        for file in &manifest.records {
-            let (records, bytes) = file.segments.iter().fold((0, 0), |sum, segment| {
-                (sum.0 + segment.records, sum.1 + segment.bytes)
-            });
-            if (records, bytes) != (file.records, file.bytes) {
-                return Err(damaged(
-                    &file.file,
-                    "its segments do not add up to it".into(),
-                ));
-            }
-            if plan.plan.entity(&file.entity).is_none() {
-                return Err(damaged(
-                    &file.file,
-                    format!("the plan has no entity {:?}", file.entity),
-                ));
-            }
-        }
+        adds_up::check(&manifest, &plan.plan)?;
         Ok(Self {
             folder: folder.to_owned(),
             id,
@@ -88,16 +75,26 @@ impl Bundle {
         })
     }
 
-    /// Hashes every file.
+    /// Hashes every file, and looks for records that are in the file of another entity.
     ///
     /// # Errors
     ///
-    /// Names the first file that was changed.
+    /// Names the first file that was changed, or holds such a record.
     pub fn check(&self) -> Result<(), BundleError> {
         for (file, expected) in self.manifest.files(self.id) {
             let path = self.folder.join(&file);
-            let found = hash_file(&path).map_err(|source| BundleError::Io { path, source })?;
+            let records = self.manifest.records.iter().find(|of| of.file == file);
+            let begin = records.map(|of| format!("{{\"entity\":{},", json!(of.entity)));
+            let (found, stranger) = hash_file(&path, begin.as_deref())
+                .map_err(|source| BundleError::Io { path, source })?;
             compare(&file, expected, found)?;
+            if let Some(line) = stranger {
+                let message = format!(
+                    "line {line} is no record of {}",
+                    records.map_or("", |of| &of.entity)
+                );
+                return Err(damaged(&file, message));
+            }
         }
         Ok(())
     }
@@ -215,6 +212,16 @@ fn damaged(file: &str, message: String) -> BundleError {
     }
 }
 
+/// A link leads out of the bundle; a pipe or a device may never end.
+fn no_file(name: &str, kind: fs::FileType) -> BundleError {
+    let what = if kind.is_symlink() {
+        "a link, and "
+    } else {
+        ""
+    };
+    damaged(name, format!("it is {what}no ordinary file"))
+}
+
 fn compare(file: &str, expected: Digest, found: Digest) -> Result<(), BundleError> {
     if expected == found {
         return Ok(());
@@ -229,6 +236,11 @@ fn compare(file: &str, expected: Digest, found: Digest) -> Result<(), BundleErro
 fn read(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>, BundleError> {
     let path = folder.join(name);
     let mut bytes = Vec::new();
+    if let Ok(found) = fs::symlink_metadata(&path)
+        && !found.is_file()
+    {
+        return Err(no_file(name, found.file_type()));
+    }
     let result = File::open(&path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     match result {
         Ok(_) if bytes.len() as u64 > limit => {
@@ -243,22 +255,44 @@ fn read(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>, BundleError> {
     }
 }
 
-/// Returns the digest of a file, read as a stream.
-fn hash_file(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
+/// Returns the digest of a file, read as a stream, and the number of the first line that does not begin as
+/// `begin` says. (Every record line that is written begins with its entity.)
+fn hash_file(path: &Path, begin: Option<&str>) -> io::Result<(Digest, Option<u64>)> {
+    let mut input = BufReader::with_capacity(256 * 1024, File::open(path)?);
     let mut hasher = Hasher::default();
-    let mut buffer = vec![0; 256 * 1024];
+    let begin = begin.unwrap_or_default().as_bytes();
+    // How much of the beginning of the line at hand was found; `None`: all of it, or it does not matter.
+    let (mut line, mut seen) = (1, Some(0).filter(|_| !begin.is_empty()));
+    let mut stranger = None;
     loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(hasher.digest());
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok((hasher.digest(), stranger));
         }
-        hasher.update(&buffer[..count]);
+        hasher.update(buffer);
+        let mut rest = buffer;
+        while !begin.is_empty() && stranger.is_none() && !rest.is_empty() {
+            if let Some(at) = seen {
+                let count = rest.len().min(begin.len() - at);
+                if rest[..count] != begin[at..at + count] {
+                    stranger = Some(line);
+                }
+                seen = Some(at + count).filter(|at| *at < begin.len());
+                rest = &rest[count..];
+            } else {
+                let end = rest.iter().position(|byte| *byte == b'\n');
+                if end.is_some() {
+                    (line, seen) = (line + 1, Some(0));
+                }
+                rest = end.map_or(&[], |end| &rest[end + 1..]);
+            }
+        }
+        let count = buffer.len();
+        input.consume(count);
     }
 }
 
-/// Lists all files below a folder as plain relative names; anything that is neither file nor
-/// folder (a link) is listed too, and so is refused as extra or read as what it points to.
+/// Lists all files below a folder as plain relative names.
 fn list(folder: &Path) -> Result<BTreeSet<String>, BundleError> {
     let mut names = BTreeSet::new();
     let mut folders = vec![(folder.to_owned(), String::new())];
@@ -273,10 +307,10 @@ fn list(folder: &Path) -> Result<BTreeSet<String>, BundleError> {
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
             if kind.is_dir() {
                 folders.push((entry.path(), format!("{name}/")));
-            } else if kind.is_symlink() {
-                return Err(damaged(&name, "it is a link".into()));
-            } else {
+            } else if kind.is_file() {
                 names.insert(name);
+            } else {
+                return Err(no_file(&name, kind));
             }
         }
     }

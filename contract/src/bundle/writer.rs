@@ -239,6 +239,7 @@ impl<'a> BundleWriter<'a> {
             },
             follow_up: seal.follow_up,
             unsealed: seal.unsealed,
+            edited: seal.edited,
             records,
             rejects: self.end_rejects().map_err(at(&self.target))?,
             sources_kept: !sources.is_empty() && self.sources.len() == sources.len(),
@@ -379,6 +380,8 @@ fields.x = { from = "x" }
             before: vec![],
             follow_up: false,
             unsealed: false,
+            lines: None,
+            edited: crate::Edited::No,
             run: None,
         }
     }

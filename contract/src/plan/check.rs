@@ -120,6 +120,17 @@ fn check_entity(plan: &Plan, entity: &Entity, at: &[Step]) -> Checked {
     if entity.fields.is_empty() && entity.op == OpSpec::Fixed(Op::Put) {
         return fault(at, &[], format!("entity `{}` has no fields", entity.name));
     }
+    if let Some(old) = &entity.formerly {
+        let same = |table: &str| table.eq_ignore_ascii_case(old);
+        if same(&entity.table) {
+            let message = format!("`formerly` is the table's old name, and `{old}` is its name");
+            return fault(at, &["formerly"], message);
+        }
+        if let Some(other) = plan.entity.iter().find(|other| same(&other.table)) {
+            let message = format!("`{old}` is the table of entity `{}`", other.name);
+            return fault(at, &["formerly"], message);
+        }
+    }
     if entity.id.is_none() && entity.matching.is_empty() {
         let message = "without `id` the entity needs `match`: what identifies a row of the table?";
         return fault(at, &[], message);

@@ -129,8 +129,7 @@ fn check_table(table: &NewTable, at: &[Step]) -> Checked {
 }
 
 fn check_type(kind: &str, at: &[Step]) -> Checked {
-    let fits = |c: char| c.is_alphanumeric() || "_ (),[].\"".contains(c);
-    if kind.trim().is_empty() || !kind.chars().all(fits) {
+    if !is_type(kind) {
         let message = format!("{kind:?} is no type");
         return fault(at, &["type"], message);
     }
@@ -142,6 +141,24 @@ fn check_type(kind: &str, at: &[Step]) -> Checked {
             format!("`type` holds the type alone; `{word}` in {kind:?} is more than that");
         fault(at, &["type"], message)
     })
+}
+
+/// Tells whether a text is one type, as SQL writes it: words, quoted names, `.`, numbers and words in one
+/// pair of parentheses, a pair of brackets for each dimension of an array. It is put into a statement as it is.
+fn is_type(kind: &str) -> bool {
+    let (mut inside, mut quoted) = (None, false);
+    for c in kind.trim().chars() {
+        match (c, inside) {
+            ('"', _) => quoted = !quoted,
+            (c, _) if c.is_alphanumeric() || c == '_' || c == ' ' => {}
+            (_, _) if quoted => return false,
+            ('.', None) | (',' | '.' | '-' | '+', Some('(')) => {}
+            ('(' | '[', None) => inside = Some(c),
+            (')', Some('(')) | (']', Some('[')) => inside = None,
+            _ => return false,
+        }
+    }
+    !kind.trim().is_empty() && !quoted && inside.is_none()
 }
 
 fn check_constant(value: Option<&toml::Value>, key: &str, at: &[Step]) -> Checked {
@@ -181,6 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn a_type_is_written_as_sql_writes_it() {
+        for kind in [
+            "TEXT",
+            "numeric(10, 2)",
+            "timestamp(3) with time zone",
+            "public.vector(1536)",
+            "\"Odd name\"",
+            "geometry(Point, 4326)",
+            "integer[][3]",
+            "character varying (20)",
+            "DECIMAL(10,-2)",
+        ] {
+            assert!(super::is_type(kind), "{kind}");
+        }
+    }
+
+    #[test]
     fn what_can_not_be_added_is_refused_with_its_line() {
         let column = "[[add.column]]\ntable = \"t\"\ncolumn = \"c\"\n";
         let table = "[[add.table]]\ntable = \"n\"\ncolumns.id = { type = \"TEXT\" }\n";
@@ -190,6 +224,13 @@ mod tests {
                 format!("{column}type = \"TEXT NOT NULL\""),
                 "p:12:1: `type` holds the type alone",
             ),
+            (
+                format!("{column}type = \"integer, DROP COLUMN note\""),
+                "is no type",
+            ),
+            (format!("{column}type = \"numeric(1\""), "is no type"),
+            (format!("{column}type = \"numeric(1))\""), "is no type"),
+            (format!("{column}type = 'a\".\"b'"), "is no type"),
             (
                 format!("{column}type = \"TEXT; DROP TABLE t\""),
                 "is no type",

@@ -8,6 +8,7 @@ use super::load::Step;
 
 pub(super) fn check_guards(plan: &Plan) -> Checked {
     check_limits(plan)?;
+    check_no_undo(plan)?;
     let mut names = HashSet::new();
     for (place, environment) in plan.environment.iter().enumerate() {
         let at = [Step::Key("environment".into()), Step::Place(place)];
@@ -27,6 +28,28 @@ pub(super) fn check_guards(plan: &Plan) -> Checked {
                 let message = format!("{pattern:?} is no pattern: {error}");
                 return fault(&at, &["match"], message);
             }
+        }
+    }
+    Ok(())
+}
+
+fn check_no_undo(plan: &Plan) -> Checked {
+    let known = |name: &String| {
+        let mut tables = plan.entity.iter().map(|entity| &entity.table);
+        tables.any(|table| table == name)
+            || plan
+                .metadata
+                .as_ref()
+                .is_some_and(|metadata| metadata.table == *name)
+    };
+    let message = |name: &String| format!("no entity writes to a table `{name}`");
+    if let Some(name) = plan.accept_no_undo.iter().find(|name| !known(name)) {
+        return fault(&[], &["accept_no_undo"], message(name));
+    }
+    for (place, entity) in plan.entity.iter().enumerate() {
+        if let Some(name) = entity.accept_no_undo.iter().find(|name| !known(name)) {
+            let at = [Step::Key("entity".into()), Step::Place(place)];
+            return fault(&at, &["accept_no_undo"], message(name));
         }
     }
     Ok(())

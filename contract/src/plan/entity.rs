@@ -18,6 +18,9 @@ pub struct Entity {
     pub source: Source,
     /// The target table (`schema.table` or `table`).
     pub table: String,
+    /// What the table was called when it was written before, where its owner renamed it since: its rows
+    /// and its history are found under the new name. (PostgreSQL knows a renamed table by itself.)
+    pub formerly: Option<String>,
     /// The row's id, one column that identifies a row of the table. Without it the table's
     /// primary key, or else the `match` columns, identify the row.
     pub id: Option<Id>,
@@ -53,6 +56,9 @@ pub struct Entity {
     pub volatile: Vec<String>,
     /// A tag that names the run, appended to a list column of every row that is written.
     pub tag: Option<TagMark>,
+    /// The same as the key of this name at the top of the plan, beside the entity that it is about.
+    #[serde(default)]
+    pub accept_no_undo: Vec<String>,
 }
 
 impl Entity {
@@ -67,6 +73,7 @@ impl Entity {
             name: name.to_owned(),
             source: Source::none(),
             table: table.to_owned(),
+            formerly: None,
             id: Some(id),
             matching: Vec::new(),
             on_match: OnMatch::Fail,
@@ -80,6 +87,7 @@ impl Entity {
             fields,
             volatile: Vec::new(),
             tag: None,
+            accept_no_undo: Vec::new(),
         }
     }
 

@@ -31,6 +31,59 @@ fn ten() -> u64 {
     10
 }
 
+impl Hook {
+    /// Describes the hook for people: its number, from 1, after which events, and what it runs or where it
+    /// posts. The names of variables are given, never their values.
+    #[must_use]
+    pub fn describe(&self, number: usize) -> String {
+        let events: Vec<&str> = self.on.iter().map(|event| event.word()).collect();
+        let what = match (&self.command, &self.webhook) {
+            (Some(command), _) => {
+                let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
+                format!("runs {}", words.join(" "))
+            }
+            (None, Some(webhook)) => webhook.describe(),
+            (None, None) => String::new(),
+        };
+        format!("hook {number} on {} ({what})", events.join(", "))
+    }
+
+    /// Names the environment variables that it reads.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let webhook = self.webhook.as_ref();
+        let address = webhook.and_then(|webhook| webhook.url_env.as_deref());
+        let headers = webhook
+            .into_iter()
+            .flat_map(|webhook| webhook.headers.values());
+        address.into_iter().chain(headers.map(String::as_str))
+    }
+}
+
+impl Webhook {
+    fn describe(&self) -> String {
+        let address = match (&self.url, &self.url_env) {
+            (Some(url), _) => url.clone(),
+            (None, name) => format!("${}", name.as_deref().unwrap_or_default()),
+        };
+        let headers: Vec<&str> = self.headers.values().map(String::as_str).collect();
+        if headers.is_empty() {
+            format!("posts to {address}")
+        } else {
+            format!("posts to {address} with ${}", headers.join(", $"))
+        }
+    }
+}
+
+/// A word as it would have to be written in a shell.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:=,@%+".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// What a hook waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::PlanError;
-use super::{Plan, check, spelling};
+use super::{Plan, check, check_json, spelling};
 use crate::Digest;
 
 /// A plan with the bytes it was read from.
@@ -52,10 +52,20 @@ impl LoadedPlan {
                 "it is not UTF-8 from here on".into(),
             )
         })?;
-        Self::parse(path, text)
+        let this = Self::parse(path, text)?;
+        match check_json::check_json(&this.plan) {
+            Ok(()) => Ok(this),
+            Err(fault) => Err(wrong(
+                path,
+                &this.text,
+                locate(&this.text, &fault.at),
+                fault.message,
+            )),
+        }
     }
 
-    /// Checks the text of a plan; `path` is for messages.
+    /// Checks the text of a plan; `path` is for messages. A plan that a ledger or a bundle keeps is read
+    /// so: what older builds took is not refused here.
     ///
     /// # Errors
     ///

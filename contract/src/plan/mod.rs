@@ -5,6 +5,7 @@ mod check;
 mod check_add;
 mod check_field;
 mod check_guards;
+mod check_json;
 mod entity;
 mod environment;
 mod error;
@@ -16,6 +17,8 @@ mod retention;
 mod source;
 mod spelling;
 mod values;
+
+use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -80,6 +83,10 @@ pub struct Plan {
     /// outside the promise of rollback.
     #[serde(default)]
     pub accept_triggers: Vec<String>,
+    /// Tables of which it is accepted that rollback may not take their rows back, because a trigger or
+    /// an index keeps it from that: no undo of theirs is tried during the run.
+    #[serde(default)]
+    pub accept_no_undo: Vec<String>,
 }
 
 /// Limits. Those on rows hold for each table, and are judged before the first write; percentages are
@@ -201,14 +208,15 @@ pub enum OnRollback {
 
 impl Metadata {
     /// Returns the row as an entity without a source, so that it is bound and written like others.
+    /// What describes the run is JSON, whatever type its field names.
     #[must_use]
     pub fn as_entity(&self) -> Entity {
-        Entity::without_source(
-            "metadata",
-            &self.table,
-            self.id.clone(),
-            self.fields.clone(),
-        )
+        let mut fields = self.fields.clone();
+        let described = |field: &&mut Field| field.run == Some(RunValue::Json);
+        for field in fields.values_mut().filter(described) {
+            field.kind = Type::Json;
+        }
+        Entity::without_source("metadata", &self.table, self.id.clone(), fields)
     }
 }
 
@@ -217,6 +225,14 @@ impl Plan {
     #[must_use]
     pub fn entity(&self, name: &str) -> Option<&Entity> {
         self.entity.iter().find(|entity| entity.name == name)
+    }
+
+    /// Returns the tables of which the plan accepts that rollback may not take their rows back.
+    #[must_use]
+    pub fn no_undo(&self) -> BTreeSet<&str> {
+        let of_entities = self.entity.iter().flat_map(|entity| &entity.accept_no_undo);
+        let all = of_entities.chain(&self.accept_no_undo);
+        all.map(String::as_str).collect()
     }
 
     /// Returns the entities so that each comes after those it refers to (late references and

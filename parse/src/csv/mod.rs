@@ -248,7 +248,7 @@ impl Csv<'_> {
         if let Err(error) = std::str::from_utf8(&self.raw[from..]) {
             let offset = self.next.offset + error.valid_up_to() as u64;
             let message = format!(
-                "the byte at offset {offset} is not UTF-8: mend it, or name the file's `encoding` in the plan"
+                "the byte at offset {offset} is not UTF-8: correct it, or name the file's `encoding` in the plan"
             );
             return Err(self.damaged(self.next.line, message));
         }

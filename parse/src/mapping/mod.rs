@@ -13,7 +13,7 @@ mod value;
 
 use contract::expr::Expression;
 use contract::plan::{Entity, OpSpec, Plan};
-use contract::{FieldError, Op, Record};
+use contract::{At, FieldError, Op, Record};
 use indexmap::IndexMap;
 
 use crate::item::{Header, Item};
@@ -214,9 +214,9 @@ impl Mapper {
     }
 
     /// Makes the records of an item.
-    pub(crate) fn map(&self, file: &str, item: &Item) -> Mapped {
+    pub(crate) fn map(&self, at: &At, item: &Item) -> Mapped {
         let mut left_out = Vec::new();
-        let outcome = match self.records(file, item, &mut left_out) {
+        let outcome = match self.records(at, item, &mut left_out) {
             Ok(records) if records.is_empty() => Outcome::Ignored,
             Ok(records) => Outcome::Records(records),
             Err(wrong) => Outcome::Rejected {

@@ -21,7 +21,7 @@ impl Mapper {
     /// Makes the records of an item.
     pub(super) fn records(
         &self,
-        file: &str,
+        at: &At,
         item: &Item,
         left_out: &mut Vec<String>,
     ) -> Result<Vec<Record>, Wrong> {
@@ -39,13 +39,9 @@ impl Mapper {
                 Err(error) => return Err(Wrong::one(None, "where", error)),
             }
         }
-        let at = At {
-            file: file.to_owned(),
-            line: item.line,
-        };
         let Some(each) = &self.each else {
             return self
-                .record(whole, at, left_out)
+                .record(whole, at.clone(), left_out)
                 .map(|record| record.into_iter().collect());
         };
         let elements = each

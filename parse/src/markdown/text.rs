@@ -115,7 +115,7 @@ impl<R: BufRead> Text<R> {
             let line = self.line + newlines(&self.held);
             return Err(self.damaged(
                 line,
-                format!("{found} at byte offset {}; expected UTF-8 text: convert the file, or mend that byte", self.offset),
+                format!("{found} at byte offset {}; expected UTF-8 text: convert the file, or correct that byte", self.offset),
             ));
         }
         self.raw = raw[good.len()..].to_vec();

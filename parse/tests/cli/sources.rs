@@ -28,7 +28,7 @@ fn damaged_csv_is_refused_with_its_line() {
         ),
         (
             b"k,a\n1,caf\xe9\n",
-            "f.csv:2: the byte at offset 9 is not UTF-8: mend it, or name the file's `encoding`",
+            "f.csv:2: the byte at offset 9 is not UTF-8: correct it, or name the file's `encoding`",
         ),
         (b"k,a\n1,x\n2,\0\n", "f.csv:3: a NUL byte at offset 10"),
         (
@@ -265,6 +265,17 @@ fn a_folder_or_an_unreadable_root_is_unreachable() {
     place
         .run(&["--root", "nowhere"])
         .fails(5, "reading the root folder nowhere");
+}
+
+#[test]
+fn a_pipe_or_a_device_is_no_source() {
+    let place = Place::new(&csv_plan(FIELD), &[]);
+    let path = place.path().join("f.csv");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    place
+        .run(&[])
+        .fails(4, "gives f.csv, which is no ordinary file");
 }
 
 #[test]

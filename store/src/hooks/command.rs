@@ -11,14 +11,15 @@ use rustix::process::{Pid, Signal, kill_process_group};
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Runs a command to its end, or to that of its time: then it is killed, with all it started.
+/// Runs a command to its end, or to that of its time: then it is killed, with all it started. Its environment
+/// is what is given, and nothing else.
 ///
 /// # Errors
 ///
 /// In words.
 pub(super) fn run(
     command: &[String],
-    environment: &[(&str, &str)],
+    environment: &[(String, String)],
     timeout: Duration,
 ) -> Result<(), String> {
     let Some((program, args)) = command.split_first() else {
@@ -28,7 +29,8 @@ pub(super) fn run(
     let stderr = io::stderr().as_fd().try_clone_to_owned();
     let mut child = Command::new(program)
         .args(args)
-        .envs(environment.iter().copied())
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(stderr.map_or_else(|_| Stdio::null(), Stdio::from))
         .process_group(0)
@@ -76,7 +78,10 @@ mod tests {
         let command = ["sh", "-c", script].map(String::from);
         run(
             &command,
-            &[("SWITCHBACK_RUN", "r1")],
+            &[
+                ("SWITCHBACK_RUN".into(), "r1".into()),
+                ("PATH".into(), std::env::var("PATH").unwrap()),
+            ],
             Duration::from_millis(timeout),
         )
     }

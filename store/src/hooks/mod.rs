@@ -3,7 +3,10 @@
 //! be run by whoever goes on with the run. A hook is run at least once; a failure undoes nothing.
 
 mod command;
+mod permission;
 mod webhook;
+
+pub use permission::Permission;
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -43,13 +46,19 @@ impl Told {
     }
 }
 
-/// Runs the hooks of a run that are due, in order, and says which failed. Whatever goes wrong is a
-/// warning.
-pub fn run(sql: &mut dyn Sql, id: &str, operator: &str, talk: &Talk) -> Told {
+/// Runs the hooks of a run that are due and permitted, in order, and says which failed and which are left
+/// due. Whatever goes wrong is a warning.
+pub fn run(
+    sql: &mut dyn Sql,
+    id: &str,
+    operator: &str,
+    permission: &Permission,
+    talk: &Talk,
+) -> Told {
     let mut told = Told::default();
-    if let Err(error) = all(sql, id, operator, talk, &mut told) {
+    if let Err(error) = all(sql, id, operator, permission, talk, &mut told) {
         talk.warn(format!(
-            "the hooks of run {id} could not all be run ({error}): the data stands, and --resume runs them"
+            "the hooks of run {id} could not all be run ({error}): the data is committed, and --resume runs them"
         ));
     }
     told
@@ -59,6 +68,7 @@ fn all(
     sql: &mut dyn Sql,
     id: &str,
     operator: &str,
+    permission: &Permission,
     talk: &Talk,
     told: &mut Told,
 ) -> Result<(), StoreError> {
@@ -67,7 +77,7 @@ fn all(
     };
     let plan = LoadedPlan::parse("the ledger's plan".as_ref(), run.plan.clone())
         .map_err(|error| StoreError::damaged(error.to_string()))?;
-    let hooks = plan.plan.hook;
+    let (hooks, digest) = (plan.plan.hook, plan.digest);
     let me = Holder::here(operator, id);
     let mut last = 0;
     while !hooks.is_empty()
@@ -82,6 +92,10 @@ fn all(
             )));
         };
         let name = format!("hook {} ({}) on {}", step.hook, name(hook), step.event);
+        if let Some(denied) = permission.denies(digest, hook) {
+            talk.warn(format!("{name} is left due: {}", denied.why));
+            continue;
+        }
         if let Some(other) = at_work(sql, &step, hook, &me)? {
             talk.warn(format!(
                 "{name} is being run by process {} on {}",
@@ -98,7 +112,9 @@ fn all(
         let renew = &mut || {
             ledger::renew_own(sql, &me).ok();
         };
-        let ended = meanwhile(ledger::renew_every(), renew, || one(&run, &step, hook));
+        let ended = meanwhile(ledger::renew_every(), renew, || {
+            one(&run, &step, hook, permission)
+        });
         let Some(ended) = ended else {
             return Err(StoreError::damaged(format!("{name} broke off")));
         };
@@ -109,10 +125,12 @@ fn all(
             Some(why) if hook.required => {
                 told.owed += 1;
                 talk.warn(format!(
-                    "{name} failed: {why}; what the run wrote stands, the hook stays due: --resume runs it again"
+                    "{name} failed: {why}; what the run wrote is committed, the hook stays due: --resume runs it again"
                 ));
             }
-            Some(why) => talk.warn(format!("{name} failed: {why}; what the run wrote stands")),
+            Some(why) => talk.warn(format!(
+                "{name} failed: {why}; what the run wrote is committed"
+            )),
         }
         let (tries, failed) = (ended.tries, ended.failed.as_deref());
         ledger::settle_hook(sql, &step, tries, failed, hook.required)?;
@@ -170,14 +188,14 @@ fn name(hook: &Hook) -> &str {
     }
 }
 
-fn one(run: &Run, step: &HookStep, hook: &Hook) -> Ended {
+fn one(run: &Run, step: &HookStep, hook: &Hook, permission: &Permission) -> Ended {
     let timeout = Duration::from_secs(hook.timeout);
     match (&hook.command, &hook.webhook) {
         (Some(command), _) => Ended {
             tries: 1,
-            failed: command::run(command, &environment(run, step), timeout).err(),
+            failed: command::run(command, &environment(run, step, permission), timeout).err(),
         },
-        (None, Some(target)) => webhook::post(target, run, step, timeout),
+        (None, Some(target)) => webhook::post(target, run, step, permission, timeout),
         (None, None) => Ended {
             tries: 0,
             failed: None,
@@ -185,14 +203,16 @@ fn one(run: &Run, step: &HookStep, hook: &Hook) -> Ended {
     }
 }
 
-/// What a command finds in its environment beside ours.
-fn environment<'a>(run: &'a Run, step: &'a HookStep) -> [(&'static str, &'a str); 4] {
-    [
-        ("SWITCHBACK_RUN", &run.id),
+/// The whole environment of a command.
+fn environment(run: &Run, step: &HookStep, permission: &Permission) -> Vec<(String, String)> {
+    let of_run = [
+        ("SWITCHBACK_RUN", run.id.as_str()),
         ("SWITCHBACK_EVENT", &step.event),
         ("SWITCHBACK_STATUS", run.status.word()),
         ("SWITCHBACK_NAME", &run.name),
-    ]
+    ];
+    let of_run = of_run.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    permission.environment().into_iter().chain(of_run).collect()
 }
 
 #[cfg(test)]

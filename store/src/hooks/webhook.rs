@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{HeaderName, HeaderValue, Request, Uri};
 
-use super::Ended;
+use super::{Ended, Permission};
 use crate::ledger::{HookStep, Run, RunStatus};
 
 /// How long to wait before each further try.
@@ -27,12 +27,18 @@ struct Fault {
 }
 
 /// Posts what became of the run.
-pub(super) fn post(hook: &Webhook, run: &Run, step: &HookStep, timeout: Duration) -> Ended {
+pub(super) fn post(
+    hook: &Webhook,
+    run: &Run,
+    step: &HookStep,
+    permission: &Permission,
+    timeout: Duration,
+) -> Ended {
     let failed = |tries, message| Ended {
         tries,
         failed: Some(message),
     };
-    let request = match request(hook, run, step) {
+    let request = match request(hook, run, step, permission) {
         Ok(request) => request,
         Err(message) => return failed(0, message),
     };
@@ -92,9 +98,14 @@ fn words(error: &ureq::Error) -> &'static str {
     }
 }
 
-fn request(hook: &Webhook, run: &Run, step: &HookStep) -> Result<Request<String>, String> {
+fn request(
+    hook: &Webhook,
+    run: &Run,
+    step: &HookStep,
+    permission: &Permission,
+) -> Result<Request<String>, String> {
     let url = match (&hook.url, &hook.url_env) {
-        (_, Some(name)) => variable(name)?,
+        (_, Some(name)) => permission.variable(name)?,
         (Some(url), None) => url.clone(),
         (None, None) => return Err("it names no address".into()),
     };
@@ -109,7 +120,7 @@ fn request(hook: &Webhook, run: &Run, step: &HookStep) -> Result<Request<String>
         // It may be sent again after a crash: whoever must not take it twice knows it by this.
         .header("idempotency-key", format!("{}-{}", run.id, step.no));
     for (header, name) in &hook.headers {
-        let value = HeaderValue::from_str(&variable(name)?);
+        let value = HeaderValue::from_str(&permission.variable(name)?);
         let value = value.map_err(|_| format!("{name} holds what no header can"))?;
         let header = HeaderName::from_bytes(header.as_bytes());
         let header = header.map_err(|_| "a header's name is none".to_owned())?;
@@ -118,13 +129,6 @@ fn request(hook: &Webhook, run: &Run, step: &HookStep) -> Result<Request<String>
     request
         .body(body(run, step).to_string())
         .map_err(|_| "it could not be put together".into())
-}
-
-fn variable(name: &str) -> Result<String, String> {
-    match std::env::var(name) {
-        Ok(value) if !value.trim().is_empty() => Ok(value.trim().to_owned()),
-        _ => Err(format!("the environment variable {name} is not set")),
-    }
 }
 
 /// What is told: figures, never a record.

@@ -1,9 +1,12 @@
 //! What a run added to the catalogue: one change each, before those of rows.
 
-use super::{Action, Change, Shape, page_changes, shape_of};
+use std::collections::BTreeSet;
+
 use contract::plan::Entity;
 
-use crate::{Cell, Image, Key, Row, Sql, StoreError, Table};
+use super::names::name_of;
+use super::{Action, Change, Shape, page_changes, shape_of};
+use crate::{Cell, Image, Key, Row, Sql, StoreError, Table, TableName};
 
 /// How many changes are read at a time.
 const PAGE: usize = 1000;
@@ -13,8 +16,10 @@ const PAGE: usize = 1000;
 pub struct Added {
     /// The change by which it did.
     pub seq: i64,
-    /// The table.
+    /// The table, as it is called for people.
     pub table: String,
+    /// Its full name; none in a ledger of version 1.
+    pub at: Option<TableName>,
     /// The column; none where it is the table itself.
     pub column: Option<String>,
     /// Of a column: what the rows that were there got, as it reads back.
@@ -23,6 +28,8 @@ pub struct Added {
     pub definition: String,
     /// Of a column: its own definition, as the run left it; none in a ledger of before it was kept.
     pub own: Option<String>,
+    /// Of a column: how many rows were there; none in a ledger of before it was kept.
+    pub rows: Option<i64>,
 }
 
 impl Added {
@@ -55,14 +62,15 @@ impl Added {
         Ok(Some(Self {
             seq: change.seq,
             table: shape.table.clone(),
+            at: shape.at.clone(),
             column,
             initial,
             definition: definition.ok_or_else(damaged)?,
             own: change
                 .before
-                .0
                 .get(1)
-                .and_then(|(_, cell)| cell.text().map(str::to_owned)),
+                .and_then(|cell| cell.text().map(str::to_owned)),
+            rows: change.before.get(2).and_then(Cell::int),
         }))
     }
 
@@ -71,7 +79,8 @@ impl Added {
     pub fn to_change(&self, shape: i64, place: usize) -> Change {
         let own = self.own.iter().map(|own| (1, Cell::Text(own.clone())));
         let definition = (0, Cell::Text(self.definition.clone()));
-        let definition = Image(std::iter::once(definition).chain(own).collect());
+        let rows = self.rows.map(|rows| (2, Cell::Int(rows)));
+        let definition = Image(std::iter::once(definition).chain(own).chain(rows).collect());
         let (action, target, before, after) = match &self.column {
             Some(column) => (
                 Action::Column,
@@ -94,6 +103,7 @@ impl Added {
             target: Key(target),
             identity: None,
             before,
+            rowid: None,
             after,
             sums: vec![],
             hash: contract::Digest::of(self.definition.as_bytes()).short(),
@@ -103,13 +113,25 @@ impl Added {
         }
     }
 
+    /// Returns the table that it is, or is a column of, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    pub fn live(&self, sql: &mut dyn Sql) -> Result<Option<Table>, StoreError> {
+        match &self.at {
+            Some(at) => sql.table_at(at),
+            None => sql.table(&self.table),
+        }
+    }
+
     /// Tells whether it is there now.
     ///
     /// # Errors
     ///
     /// What the target said.
     pub fn is_there(&self, sql: &mut dyn Sql) -> Result<bool, StoreError> {
-        let table = sql.table(&self.table)?;
+        let table = self.live(sql)?;
         Ok(table.is_some_and(|table| {
             let there = |column: &String| table.position(column).is_some();
             self.column.as_ref().is_none_or(there)
@@ -123,14 +145,12 @@ impl Added {
     ///
     /// What the target said.
     pub fn is_changed(&self, sql: &mut dyn Sql) -> Result<bool, StoreError> {
-        let (made, now) = match &self.column {
-            None => (Some(&self.definition), sql.definition(&self.table)?),
-            Some(column) => (
-                self.own.as_ref(),
-                sql.column_definition(&self.table, column)?,
-            ),
+        let same = match (&self.column, &self.own) {
+            (None, _) => sql.is_defined(&self.table, &self.definition)?,
+            (Some(column), Some(own)) => sql.is_column_defined(&self.table, column, own)?,
+            (Some(_), None) => true,
         };
-        Ok(made.is_some_and(|made| now.as_ref() != Some(made)))
+        Ok(!same)
     }
 
     /// Returns the value that a column had in all rows that were there, if this added it.
@@ -199,5 +219,25 @@ pub fn added(sql: &mut dyn Sql, run: i64, plan: &contract::Plan) -> Result<Vec<A
         }
     }
     found.reverse();
+    Ok(found)
+}
+
+/// Returns the columns that runs added to a table, those of runs that were taken back with them.
+pub(super) fn added_columns(
+    sql: &mut dyn Sql,
+    table: &TableName,
+) -> Result<BTreeSet<String>, StoreError> {
+    // They are the first changes of a run.
+    let statement = "SELECT shape, target FROM ledger.changes WHERE seq <= 10000 AND action = 6";
+    let mut found = BTreeSet::new();
+    for row in sql.query(statement, &[])? {
+        let [shape, target] = &row[..] else { continue };
+        let Some(id) = shape.int() else { continue };
+        let shape = Shape::from_json(id, &name_of(sql, id)?)?;
+        if shape.at.as_ref() == Some(table) {
+            let key = Key::from_cell(target.clone())?;
+            found.extend(key.0.last().and_then(Cell::text).map(str::to_owned));
+        }
+    }
     Ok(found)
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use contract::Digest;
 use serde_json::{Value, json};
 
+use super::Statement;
 use crate::cell::encode_all;
 use crate::{Cell, Row, Sql, StoreError};
 
@@ -68,19 +69,21 @@ pub fn append(
         run.into(),
         operator.into(),
         host.into(),
-        detail.to_string().into(),
+        super::ascii::json(sql, detail.to_string()).into(),
     ];
     let hash = hash(&before, &row);
     row.push(hash.into());
-    let statement =
-        format!("INSERT INTO ledger.audit ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
-    sql.execute(&statement, &row).map(|_| ())
+    let statement = Statement::from("INSERT INTO ledger.audit (")
+        + COLUMNS
+        + ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    sql.execute_made(&statement, &row).map(|_| ())
 }
 
 fn page(sql: &mut dyn Sql, after: i64) -> Result<Vec<Row>, StoreError> {
-    let statement =
-        format!("SELECT {COLUMNS} FROM ledger.audit WHERE seq > ?1 ORDER BY seq LIMIT 1000");
-    sql.query(&statement, &[after.into()])
+    let statement = Statement::from("SELECT ")
+        + COLUMNS
+        + " FROM ledger.audit WHERE seq > ?1 ORDER BY seq LIMIT 1000";
+    sql.query_made(&statement, &[after.into()])
 }
 
 fn from_row(row: &Row) -> Result<AuditEntry, StoreError> {
@@ -105,13 +108,26 @@ fn from_row(row: &Row) -> Result<AuditEntry, StoreError> {
 /// What the target said.
 pub fn list(sql: &mut dyn Sql) -> Result<Vec<AuditEntry>, StoreError> {
     let mut entries: Vec<AuditEntry> = Vec::new();
+    each(sql, |entry| entries.push(entry))?;
+    Ok(entries)
+}
+
+/// Calls a function with each entry, in order; memory does not grow with them.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn each(sql: &mut dyn Sql, mut visit: impl FnMut(AuditEntry)) -> Result<(), StoreError> {
+    let mut last = 0;
     loop {
-        let rows = page(sql, entries.last().map_or(0, |entry| entry.seq))?;
+        let rows = page(sql, last)?;
         if rows.is_empty() {
-            return Ok(entries);
+            return Ok(());
         }
         for row in &rows {
-            entries.push(from_row(row)?);
+            let entry = from_row(row)?;
+            last = entry.seq;
+            visit(entry);
         }
     }
 }
@@ -136,17 +152,9 @@ pub struct Chain {
 pub fn check(sql: &mut dyn Sql) -> Result<Result<Chain, i64>, StoreError> {
     let mut chain = Chain::default();
     let (mut seq, mut before) = (0, Vec::new());
-    let anchor = "SELECT detail FROM ledger.audit WHERE action = ?1 ORDER BY seq DESC LIMIT 1";
-    if let Some(row) = sql.query(anchor, &[PRUNED.into()])?.first() {
-        let detail: Value = row[0]
-            .text()
-            .and_then(|detail| serde_json::from_str(detail).ok())
-            .ok_or_else(|| StoreError::damaged("an audit entry does not read"))?;
-        chain.pruned = detail["last"].as_i64().unwrap_or_default();
-        chain.until = detail["until"].as_i64().unwrap_or_default();
-        let hash: Option<Digest> = serde_json::from_value(detail["hash"].clone()).ok();
-        before = hash.map_or_else(Vec::new, |hash| hash.bytes().to_vec());
-        seq = chain.pruned;
+    if let Some(anchor) = anchor(sql)? {
+        (seq, chain.pruned, chain.until) = (anchor.last, anchor.last, anchor.until);
+        before = anchor.hash;
     }
     // From the very first row: what a pruning left behind is part of no chain.
     let mut after = 0;
@@ -168,7 +176,43 @@ pub fn check(sql: &mut dyn Sql) -> Result<Result<Chain, i64>, StoreError> {
 }
 
 /// What an entry is called that stands for those before it which were pruned.
-const PRUNED: &str = "migration:audit:pruned";
+pub(super) const PRUNED: &str = "migration:audit:pruned";
+
+/// What the newest pruning of the trail kept of the entries that it removed.
+struct Anchor {
+    /// The number of the last of them.
+    last: i64,
+    /// When the latest of them was written.
+    until: i64,
+    /// The hash of the last of them.
+    hash: Vec<u8>,
+}
+
+fn anchor(sql: &mut dyn Sql) -> Result<Option<Anchor>, StoreError> {
+    let newest = "SELECT detail FROM ledger.audit WHERE action = ?1 ORDER BY seq DESC LIMIT 1";
+    let rows = sql.query(newest, &[PRUNED.into()])?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let read = |text: &str| {
+        let detail: Value = serde_json::from_str(text).ok()?;
+        let hash: Digest = serde_json::from_value(detail["hash"].clone()).ok()?;
+        Some(Anchor {
+            last: detail["last"].as_i64()?,
+            until: detail["until"].as_i64()?,
+            hash: hash.bytes().to_vec(),
+        })
+    };
+    let anchor = row[0].text().and_then(read);
+    anchor
+        .map(Some)
+        .ok_or_else(|| StoreError::damaged("an audit entry does not read"))
+}
+
+/// Returns until when entries of the trail were pruned, in milliseconds since 1970 (UTC), if any were.
+pub(super) fn pruned_until(sql: &mut dyn Sql) -> Result<Option<i64>, StoreError> {
+    Ok(anchor(sql)?.map(|anchor| anchor.until))
+}
 
 /// Returns how many entries, from the first on, were all written before a time, and the number of the
 /// last of them.
@@ -190,7 +234,7 @@ pub fn older(sql: &mut dyn Sql, before: i64) -> Result<Option<(i64, i64)>, Store
 ///
 /// What the target said.
 pub fn prune(sql: &mut dyn Sql, last: i64, at: i64, by: (&str, &str)) -> Result<(), StoreError> {
-    let find = "SELECT at, hash FROM ledger.audit WHERE seq = ?1";
+    let find = "SELECT (SELECT MAX(at) FROM ledger.audit WHERE seq <= ?1), hash FROM ledger.audit WHERE seq = ?1";
     let rows = sql.query(find, &[last.into()])?;
     let found = rows.first().and_then(|row| {
         let hash = <[u8; 32]>::try_from(row[1].blob()?).ok()?;

@@ -1,10 +1,10 @@
-//! Batches of a run, and the records that failed in them.
+//! Batches of a run: what became of their records.
 
 use std::collections::BTreeMap;
 
-use contract::Reject;
 use serde::{Deserialize, Serialize};
 
+use super::ascii;
 use crate::{Cell, Row, Sql, StoreError};
 
 /// What became of records. The figures are disjoint:
@@ -26,10 +26,23 @@ pub struct Counts {
     pub failed: u64,
     /// Records of undone batches that were not at fault, and of batches never started.
     pub not_attempted: u64,
-    /// Of the unchanged: rows that people edited since.
+    /// Of all these: records with edits of others that were left as they are. One whose late references were
+    /// edited too counts once more.
     pub drifted: u64,
     /// References written in the second pass (their records are counted above).
     pub linked: u64,
+    /// Rows that were moved with the row that they refer to, by a correction of the id map. They are no
+    /// records.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub moved: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
@@ -43,6 +56,7 @@ impl Counts {
         self.not_attempted += other.not_attempted;
         self.drifted += other.drifted;
         self.linked += other.linked;
+        self.moved += other.moved;
         for (reason, count) in &other.skipped {
             *self.skipped.entry(reason.clone()).or_default() += count;
         }
@@ -69,19 +83,15 @@ impl Counts {
     /// Returns the figures in words, most zeros left out.
     #[must_use]
     pub fn words(&self) -> String {
-        let drifted = if self.drifted > 0 {
-            format!(" ({} edited since)", self.drifted)
-        } else {
-            String::new()
-        };
         let mut parts = vec![
             format!("{} created", self.created),
             format!("{} updated", self.updated),
-            format!("{} unchanged{drifted}", self.unchanged),
+            format!("{} unchanged", self.unchanged),
         ];
         for (count, what) in [
             (self.deleted, "deleted"),
             (self.linked, "late references written"),
+            (self.moved, "rows that refer to them moved"),
         ] {
             if count > 0 {
                 parts.push(format!("{count} {what}"));
@@ -99,6 +109,9 @@ impl Counts {
             if count > 0 {
                 parts.push(format!("{count} {what}"));
             }
+        }
+        if self.drifted > 0 {
+            parts.push(format!("{} of them edited since", self.drifted));
         }
         parts.join(", ")
     }
@@ -162,6 +175,9 @@ pub struct BatchRow {
     pub files: BTreeMap<String, Counts>,
     /// Its first and last change, if it made any.
     pub changes: Option<(i64, i64)>,
+    /// Source key -> the columns that others changed, and that were left as they are. Written alone: who
+    /// reads batches asks for it by [`each_drift`].
+    pub drift: BTreeMap<String, Vec<String>>,
     /// Why it failed.
     pub error: Option<String>,
     /// When it was decided, in milliseconds since 1970 (UTC).
@@ -180,10 +196,10 @@ pub fn put(sql: &mut dyn Sql, run: i64, batch: &BatchRow) -> Result<(), StoreErr
         "failed"
     };
     let statement = "INSERT INTO ledger.batches (run, no, phase, entity, records, status, counts, first_seq, \
-                     last_seq, error, at, files) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+                     last_seq, error, at, files, drift) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
                      ON CONFLICT (run, no) DO UPDATE SET status = excluded.status, counts = excluded.counts, \
                      first_seq = excluded.first_seq, last_seq = excluded.last_seq, error = excluded.error, \
-                     at = excluded.at, files = excluded.files";
+                     at = excluded.at, files = excluded.files, drift = excluded.drift";
     let params = [
         run.into(),
         batch.no.into(),
@@ -194,10 +210,15 @@ pub fn put(sql: &mut dyn Sql, run: i64, batch: &BatchRow) -> Result<(), StoreErr
         batch.counts.to_json().into(),
         batch.changes.map(|(first, _)| first).into(),
         batch.changes.map(|(_, last)| last).into(),
-        batch.error.as_deref().into(),
+        batch
+            .error
+            .as_deref()
+            .map(|error| ascii::words(sql, error).into_owned())
+            .into(),
         batch.at.into(),
-        serde_json::to_string(&batch.files)
-            .unwrap_or_default()
+        ascii::json(sql, serde_json::to_string(&batch.files).unwrap_or_default()).into(),
+        (!batch.drift.is_empty())
+            .then(|| ascii::json(sql, serde_json::to_string(&batch.drift).unwrap_or_default()))
             .into(),
     ];
     sql.execute(statement, &params).map(|_| ())
@@ -240,7 +261,95 @@ pub fn each(
     }
 }
 
-fn from_row(row: &Row) -> Result<BatchRow, StoreError> {
+/// Returns what a batch found edited by others and left: source key -> columns.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn drift_of(
+    sql: &mut dyn Sql,
+    run: i64,
+    no: i64,
+) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+    let statement =
+        "SELECT drift FROM ledger.batches WHERE run = ?1 AND no = ?2 AND drift IS NOT NULL";
+    let rows = sql.query(statement, &[run.into(), no.into()])?;
+    let Some(row) = rows.first() else {
+        return Ok(BTreeMap::new());
+    };
+    let drift = row[0]
+        .text()
+        .and_then(|json| serde_json::from_str(json).ok());
+    drift.ok_or_else(|| StoreError::damaged("a batch does not read"))
+}
+
+/// Calls a function with each value that a run found edited by others and left as it is: entity, source key and
+/// column.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn each_drift(
+    sql: &mut dyn Sql,
+    run: i64,
+    mut visit: impl FnMut(&str, &str, &str),
+) -> Result<(), StoreError> {
+    let statement = "SELECT no, entity, drift FROM ledger.batches \
+                     WHERE run = ?1 AND no > ?2 AND drift IS NOT NULL ORDER BY no LIMIT 100";
+    let mut last = 0;
+    loop {
+        let rows = sql.query(statement, &[run.into(), last.into()])?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            let damaged = || StoreError::damaged("a batch does not read");
+            last = row[0].int().ok_or_else(damaged)?;
+            let entity = row[1].text().ok_or_else(damaged)?;
+            let drift = row[2]
+                .text()
+                .and_then(|json| serde_json::from_str(json).ok());
+            let drift: BTreeMap<String, Vec<String>> = drift.ok_or_else(damaged)?;
+            for (key, columns) in &drift {
+                for column in columns {
+                    visit(entity, key, column);
+                }
+            }
+        }
+    }
+}
+
+/// Returns what became of a run's records, by what is kept with each batch: the run's own row has the figures
+/// only once it ended. Records of no batch are not attempted.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn counts_of(sql: &mut dyn Sql, run: &super::Run) -> Result<Counts, StoreError> {
+    if run.status == super::RunStatus::Completed {
+        return Ok(run.counts.clone());
+    }
+    let statement =
+        "SELECT no, counts FROM ledger.batches WHERE run = ?1 AND no > ?2 ORDER BY no LIMIT 1000";
+    let (mut counts, mut last) = (Counts::default(), 0);
+    loop {
+        let rows = sql.query(statement, &[run.seq.into(), last.into()])?;
+        if rows.is_empty() {
+            counts.not_attempted += run.counts.total().saturating_sub(counts.total());
+            return Ok(counts);
+        }
+        for row in &rows {
+            let damaged = || StoreError::damaged("a batch does not read");
+            last = row[0].int().ok_or_else(damaged)?;
+            let batch = row[1]
+                .text()
+                .and_then(|json| serde_json::from_str(json).ok());
+            counts.add(&batch.ok_or_else(damaged)?);
+        }
+    }
+}
+
+pub(super) fn from_row(row: &Row) -> Result<BatchRow, StoreError> {
     let damaged = || StoreError::damaged("a batch does not read");
     let text = |cell: &Cell| cell.text().map(str::to_owned);
     Ok(BatchRow {
@@ -258,6 +367,7 @@ fn from_row(row: &Row) -> Result<BatchRow, StoreError> {
             .and_then(|json| serde_json::from_str(json).ok())
             .ok_or_else(damaged)?,
         changes: row[6].int().zip(row[7].int()),
+        drift: BTreeMap::new(),
         error: text(&row[8]),
         at: row[9].int().ok_or_else(damaged)?,
         files: row[10]
@@ -265,55 +375,4 @@ fn from_row(row: &Row) -> Result<BatchRow, StoreError> {
             .and_then(|json| serde_json::from_str(json).ok())
             .ok_or_else(damaged)?,
     })
-}
-
-/// Notes a record that failed in a batch; `no` is its 1-based place among the batch's failures.
-///
-/// # Errors
-///
-/// What the target said.
-pub fn add_failure(
-    sql: &mut dyn Sql,
-    run: i64,
-    batch: i64,
-    no: i64,
-    reject: &Reject,
-) -> Result<(), StoreError> {
-    let line = serde_json::to_string(reject).unwrap_or_default();
-    let statement = "INSERT INTO ledger.failures (run, batch, no, line) VALUES (?1, ?2, ?3, ?4)";
-    sql.execute(
-        statement,
-        &[run.into(), batch.into(), no.into(), line.into()],
-    )
-    .map(|_| ())
-}
-
-/// Forgets the failures of a batch that is tried again.
-///
-/// # Errors
-///
-/// What the target said.
-pub fn clear_failures(sql: &mut dyn Sql, run: i64, batch: i64) -> Result<(), StoreError> {
-    let statement = "DELETE FROM ledger.failures WHERE run = ?1 AND batch = ?2";
-    sql.execute(statement, &[run.into(), batch.into()])
-        .map(|_| ())
-}
-
-/// Returns the records of a run that failed, in order.
-///
-/// # Errors
-///
-/// What the target said.
-pub fn failures(sql: &mut dyn Sql, run: i64) -> Result<Vec<Reject>, StoreError> {
-    let statement = "SELECT line FROM ledger.failures WHERE run = ?1 ORDER BY batch, no";
-    let read = |row: Row| {
-        let reject = row[0]
-            .text()
-            .and_then(|line| serde_json::from_str(line).ok());
-        reject.ok_or_else(|| StoreError::damaged("a failure does not read"))
-    };
-    sql.query(statement, &[run.into()])?
-        .into_iter()
-        .map(read)
-        .collect()
 }

@@ -1,9 +1,16 @@
 //! What a run did to each row, and what undo needs.
 
-use crate::{Cell, Image, Key, Row, Sql, StoreError};
+use std::borrow::Cow;
+
+use super::Statement;
+use super::shape::shapes_of;
+use crate::{Cell, Image, Key, Row, Sql, StoreError, Table};
 
 /// How many keys a statement asks for. (SQLite takes 32,766 variables in one, PostgreSQL 65,535.)
 const CHUNK: usize = 500;
+
+/// Where a before-image has the number of a row: behind all columns.
+const ROWID: usize = u16::MAX as usize;
 
 /// What was done to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +29,8 @@ pub enum Action {
     Column = 6,
     /// It is no row: the table was created.
     Table = 7,
+    /// Its reference was set NULL by a rollback that took its parent away.
+    Detach = 8,
 }
 
 impl Action {
@@ -34,6 +43,7 @@ impl Action {
             Self::Keep,
             Self::Column,
             Self::Table,
+            Self::Detach,
         ]
         .into_iter()
         .find(|action| *action as i64 == number)
@@ -58,7 +68,10 @@ pub struct Change {
     /// Update: the former values of every column that changed, whoever changed it, and of the
     /// run-stamped and volatile ones. Delete: the whole row.
     pub before: Image,
-    /// Update: the values of the columns that the record wrote. Insert: none.
+    /// SQLite: the number that a deleted row had, where no column shows it. It is no part of the hash.
+    pub rowid: Option<i64>,
+    /// Update: the values, as they were read back, of the columns that the record wrote, and of the
+    /// run-stamped and volatile ones. Insert: none.
     pub after: Image,
     /// Insert: the first 4 bytes of the checksum of each column after.
     pub sums: Vec<u32>,
@@ -90,6 +103,7 @@ impl Change {
             target,
             identity: None,
             before: Image::default(),
+            rowid: None,
             after: Image::default(),
             sums: vec![],
             hash: [0; 16],
@@ -97,6 +111,13 @@ impl Change {
             later: None,
             entry: None,
         }
+    }
+
+    /// Iterates over the columns of the before-image, each with what the run left in it where that is
+    /// known.
+    pub fn images(&self) -> impl Iterator<Item = (usize, &Cell, Option<&Cell>)> {
+        let before = self.before.0.iter();
+        before.map(|(place, cell)| (*place, cell, self.after.get(*place)))
     }
 
     /// Reads a row of the ledger.
@@ -128,7 +149,12 @@ impl Change {
             .ok_or_else(damaged)?;
         let after = after.blob().unwrap_or_default();
         let inserted = matches!(action, Action::Insert | Action::Keep);
+        let mut before = Image::decode(before.blob().unwrap_or_default())?;
+        let rowid = before.0.pop_if(|(place, _)| *place == ROWID);
         let four = |four: &[u8]| u32::from_be_bytes([four[0], four[1], four[2], four[3]]);
+        if entity.is_null() != source.is_null() {
+            return Err(damaged());
+        }
         let change = Self {
             seq: seq.int().ok_or_else(damaged)?,
             batch: batch.int().ok_or_else(damaged)?,
@@ -136,7 +162,8 @@ impl Change {
             action,
             target: Key::from_cell(target)?,
             identity: entity.int().zip(source.text().map(str::to_owned)),
-            before: Image::decode(before.blob().unwrap_or_default())?,
+            before,
+            rowid: rowid.and_then(|(_, cell)| cell.int()),
             after: if inserted {
                 Image::default()
             } else {
@@ -195,6 +222,10 @@ impl Change {
                 Cell::Blob(bytes)
             }
         };
+        let mut before = Cow::Borrowed(&self.before);
+        if let Some(rowid) = self.rowid {
+            before.to_mut().0.push((ROWID, rowid.into()));
+        }
         let after = match self.action {
             Action::Insert | Action::Keep => {
                 self.sums.iter().flat_map(|sum| sum.to_be_bytes()).collect()
@@ -212,7 +243,7 @@ impl Change {
                 .as_ref()
                 .map(|(_, source)| source.as_str())
                 .into(),
-            blob(self.before.encode()),
+            blob(before.encode()),
             blob(after),
             Cell::Blob(self.hash.to_vec()),
             self.earlier.into(),
@@ -237,11 +268,11 @@ pub fn page(
     before: i64,
     limit: usize,
 ) -> Result<Vec<Change>, StoreError> {
-    let statement = format!(
-        "SELECT {} FROM ledger.changes WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT {limit}",
-        Change::COLUMNS
-    );
-    sql.query(&statement, &[run.into(), before.into()])?
+    let statement = Statement::from("SELECT ")
+        + Change::COLUMNS
+        + " FROM ledger.changes WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT "
+        + limit;
+    sql.query_made(&statement, &[run.into(), before.into()])?
         .into_iter()
         .map(Change::from_row)
         .collect()
@@ -253,11 +284,10 @@ pub fn page(
 ///
 /// What the target said.
 pub fn change(sql: &mut dyn Sql, run: i64, seq: i64) -> Result<Option<Change>, StoreError> {
-    let statement = format!(
-        "SELECT {} FROM ledger.changes WHERE run = ?1 AND seq = ?2",
-        Change::COLUMNS
-    );
-    sql.query(&statement, &[run.into(), seq.into()])?
+    let statement = Statement::from("SELECT ")
+        + Change::COLUMNS
+        + " FROM ledger.changes WHERE run = ?1 AND seq = ?2";
+    sql.query_made(&statement, &[run.into(), seq.into()])?
         .into_iter()
         .next()
         .map(Change::from_row)
@@ -272,16 +302,15 @@ pub fn change(sql: &mut dyn Sql, run: i64, seq: i64) -> Result<Option<Change>, S
 pub fn changes_at(sql: &mut dyn Sql, run: i64, seqs: &[i64]) -> Result<Vec<Change>, StoreError> {
     let mut found = Vec::with_capacity(seqs.len());
     for chunk in seqs.chunks(CHUNK) {
-        let statement = format!(
-            "SELECT {} FROM ledger.changes WHERE run = ?1 AND seq IN ({})",
-            Change::COLUMNS,
-            places(2, chunk.len())
-        );
+        let statement = Statement::from("SELECT ")
+            + Change::COLUMNS
+            + " FROM ledger.changes WHERE run = ?1 AND seq IN (";
+        let statement = statement.places(2, chunk.len()) + ")";
         let params: Vec<Cell> = std::iter::once(run)
             .chain(chunk.iter().copied())
             .map(Cell::from)
             .collect();
-        for row in sql.query(&statement, &params)? {
+        for row in sql.query_made(&statement, &params)? {
             found.push(Change::from_row(row)?);
         }
     }
@@ -297,26 +326,26 @@ pub fn changes_at(sql: &mut dyn Sql, run: i64, seqs: &[i64]) -> Result<Vec<Chang
 pub fn later_touches(
     sql: &mut dyn Sql,
     run: i64,
-    table: &str,
+    table: &Table,
     rows: &[&Key],
 ) -> Result<Vec<Option<i64>>, StoreError> {
+    let shapes = shapes_of(sql, table)?;
     let mut found = Vec::with_capacity(rows.len());
     for chunk in rows.chunks(CHUNK) {
         let targets: Vec<Cell> = chunk.iter().map(|key| sql.target_cell(key)).collect();
-        let statement = format!(
-            "SELECT c.target, c.run, n.name FROM ledger.changes c JOIN ledger.runs r ON r.seq = c.run \
-             JOIN ledger.names n ON n.id = c.shape \
-             WHERE c.run > ?1 AND c.target IN ({}) AND r.status <> 'rolled-back' ORDER BY c.run DESC",
-            places(2, targets.len())
+        let statement = Statement::from(
+            "SELECT c.target, c.run, c.shape FROM ledger.changes c JOIN ledger.runs r ON r.seq = c.run \
+             WHERE c.run > ?1 AND c.target IN (",
         );
+        let statement = statement.places(2, targets.len())
+            + ") AND r.status <> 'rolled-back' ORDER BY c.run DESC";
         let params: Vec<Cell> = std::iter::once(run.into())
             .chain(targets.iter().cloned())
             .collect();
-        let mut touched = sql.query(&statement, &params)?;
+        let mut touched = sql.query_made(&statement, &params)?;
         touched.retain(|row| {
-            let shape = row[2].text();
-            let shape = shape.and_then(|name| serde_json::from_str::<super::Shape>(name).ok());
-            shape.is_some_and(|shape| shape.table == table)
+            let of = row[2].int();
+            of.is_some_and(|of| shapes.contains(&of))
         });
         for target in targets {
             let row = touched.iter().find(|row| row[0] == target);
@@ -324,14 +353,6 @@ pub fn later_touches(
         }
     }
     Ok(found)
-}
-
-/// `?2, ?3, ?4`: so many places of a statement, the first being `first`.
-fn places(first: usize, count: usize) -> String {
-    let places: Vec<String> = (first..first + count)
-        .map(|place| format!("?{place}"))
-        .collect();
-    places.join(", ")
 }
 
 /// A change that rollback left in place.
@@ -387,9 +408,9 @@ pub fn kept(
     before: i64,
     limit: usize,
 ) -> Result<Vec<Kept>, StoreError> {
-    let statement = format!(
-        "SELECT seq, reason, detail FROM ledger.kept WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT {limit}"
-    );
+    let statement = Statement::from(
+        "SELECT seq, reason, detail FROM ledger.kept WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ",
+    ) + limit;
     let read = |row: Row| {
         let text = |cell: &Cell| cell.text().map(str::to_owned);
         let kept = (row[0].int(), text(&row[1]), text(&row[2]));
@@ -402,7 +423,7 @@ pub fn kept(
             detail,
         })
     };
-    sql.query(&statement, &[run.into(), before.into()])?
+    sql.query_made(&statement, &[run.into(), before.into()])?
         .into_iter()
         .map(read)
         .collect()

@@ -1,5 +1,7 @@
 //! The id map: which row each record became.
 
+use super::Statement;
+use super::source::{long, stored};
 use crate::{Cell, Key, Row, Sql, StoreError};
 
 /// What the id map says of one record.
@@ -54,16 +56,31 @@ impl Entry {
             .map(|(_, sum)| *sum)
     }
 
-    /// The columns of the ledger's table, in the order of [`Entry::from_row`].
-    pub const COLUMNS: &'static str = "entity, source, claim, target, gone, digest, sums, run, seq";
+    /// The columns of the ledger's table, in the order of [`Entry::to_ledger`].
+    pub const COLUMNS: &'static str =
+        "entity, source, claim, target, gone, digest, sums, run, seq, long";
+
+    /// Returns what is read of the ledger's table, in the order of [`Entry::from_row`], in a ledger of this
+    /// version.
+    #[must_use]
+    pub fn read(version: i64) -> &'static str {
+        match version {
+            1 => "entity, source, claim, target, gone, digest, sums, run, seq",
+            _ => Self::COLUMNS,
+        }
+    }
 
     /// Reads a row of the ledger.
     ///
     /// # Errors
     ///
     /// A row that this build did not write.
-    pub fn from_row(row: Row) -> Result<Self, StoreError> {
+    pub fn from_row(mut row: Row) -> Result<Self, StoreError> {
         let damaged = || StoreError::damaged("an id-map entry does not read");
+        if row.len() > 9 {
+            let long = row.remove(9);
+            row[1] = whole(&row[1], &long)?.into();
+        }
         let [entity, source, claim, target, gone, digest, sums, run, seq]: [Cell; 9] =
             row.try_into().map_err(|_| damaged())?;
         Ok(Self {
@@ -71,15 +88,28 @@ impl Entry {
             source: source.text().ok_or_else(damaged)?.to_owned(),
             claim: claim.int().ok_or_else(damaged)?,
             target: Key::from_cell(target)?,
-            gone: gone.int() == Some(1),
+            gone: match gone.int() {
+                Some(0) => false,
+                Some(1) => true,
+                _ => return Err(damaged()),
+            },
             digest: digest.blob().ok_or_else(damaged)?.to_vec(),
-            sums: decode_sums(sums.blob().ok_or_else(damaged)?),
+            sums: decode_sums(sums.blob().ok_or_else(damaged)?).ok_or_else(damaged)?,
             run: run.int().ok_or_else(damaged)?,
             seq: seq.int().ok_or_else(damaged)?,
         })
     }
 
-    /// Makes a row of the ledger, in the order of [`Entry::COLUMNS`].
+    /// Makes a row of the ledger's table, in the order of [`Entry::COLUMNS`].
+    #[must_use]
+    pub fn to_ledger(&self) -> Row {
+        let mut row = self.to_row();
+        row[1] = stored(&self.source).into_owned().into();
+        row.push(long(&self.source).into());
+        row
+    }
+
+    /// Makes the cells that a change keeps of an entry, as [`Entry::from_row`] reads them.
     #[must_use]
     pub fn to_row(&self) -> Row {
         vec![
@@ -104,7 +134,21 @@ impl Entry {
     }
 }
 
-fn decode_sums(bytes: &[u8]) -> Vec<(usize, u64)> {
+/// Returns the source key of what `source` and `long` hold.
+fn whole(source: &Cell, long: &Cell) -> Result<String, StoreError> {
+    let (key, fits) = match (source.text(), long.text()) {
+        (Some(source), None) if long.is_null() => (source, super::source::long(source).is_none()),
+        (Some(source), Some(long)) => (long, stored(long) == source),
+        _ => return Err(StoreError::damaged("an id-map entry does not read")),
+    };
+    if !fits {
+        let message = format!("the id map's entry {key} is not kept under its own key or digest");
+        return Err(StoreError::damaged(message));
+    }
+    Ok(key.to_owned())
+}
+
+fn decode_sums(bytes: &[u8]) -> Option<Vec<(usize, u64)>> {
     let pair = |pair: &[u8]| {
         let mut sum = [0; 8];
         sum.copy_from_slice(&pair[2..]);
@@ -113,10 +157,12 @@ fn decode_sums(bytes: &[u8]) -> Vec<(usize, u64)> {
             u64::from_be_bytes(sum),
         )
     };
-    bytes.chunks_exact(10).map(pair).collect()
+    let whole = bytes.len().is_multiple_of(10);
+    whole.then(|| bytes.chunks_exact(10).map(pair).collect())
 }
 
-/// Returns a page of an entity's entries in the order of their source key, after `after`.
+/// Returns a page of an entity's entries in the order of their source key as the ledger keeps it, after
+/// the entry of `after`.
 ///
 /// # Errors
 ///
@@ -127,12 +173,34 @@ pub fn page(
     after: &str,
     limit: usize,
 ) -> Result<Vec<Entry>, StoreError> {
-    let statement = format!(
-        "SELECT {} FROM ledger.ids WHERE entity = ?1 AND source > ?2 ORDER BY source LIMIT {limit}",
-        Entry::COLUMNS
-    );
-    sql.query(&statement, &[entity.into(), after.into()])?
+    let version = super::version(sql)?.unwrap_or_default();
+    let statement = Statement::from("SELECT ")
+        + Entry::read(version)
+        + " FROM ledger.ids WHERE entity = ?1 AND source > ?2 ORDER BY source LIMIT "
+        + limit;
+    // Version 1 kept long keys as they are.
+    let after = match version {
+        1 => after.to_owned(),
+        _ => stored(after).into_owned(),
+    };
+    sql.query_made(&statement, &[entity.into(), after.into()])?
         .into_iter()
         .map(Entry::from_row)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_believed_only_under_its_own_key() {
+        let whole = |source: &str, long: Option<&str>| whole(&source.into(), &long.into()).ok();
+        let key = "k".repeat(1001);
+        assert_eq!(whole("k", None), Some("k".into()));
+        assert_eq!(whole(&stored(&key), Some(&key)), Some(key.clone()));
+        assert_eq!(whole(&stored(&key), None), None, "a digest is no key");
+        assert_eq!(whole("x", Some("planted")), None);
+        assert_eq!(whole(&stored(&key), Some("planted")), None);
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, shapes};
-use crate::{Sql, StoreError};
+use super::{Action, Shape, Statement, shapes};
+use crate::{Sql, StoreError, TableName};
 
 /// What a run does to a table's rows of before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,24 +25,23 @@ pub struct Extent {
 ///
 /// What the target said.
 pub fn extents(sql: &mut dyn Sql, run: i64) -> Result<Vec<Extent>, StoreError> {
-    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut tables: BTreeMap<(Option<TableName>, String), (Shape, Vec<i64>)> = BTreeMap::new();
     for (id, shape) in shapes(sql)? {
-        tables.entry(shape.table).or_default().push(id.to_string());
+        let name = (shape.at.clone(), shape.table.clone());
+        let (_, ids) = tables.entry(name).or_insert_with(|| (shape, Vec::new()));
+        ids.push(id);
     }
     let mut extents = Vec::new();
-    for (table, shapes) in tables {
+    for (shape, shapes) in tables.into_values() {
         let touched = |action: Action| {
-            format!(
-                "SELECT DISTINCT target FROM ledger.changes WHERE run = ?1 AND shape IN ({}) AND action = {}",
-                shapes.join(", "),
-                action as i64
-            )
+            let touched = Statement::from(
+                "SELECT DISTINCT target FROM ledger.changes WHERE run = ?1 AND shape IN (",
+            );
+            touched.list(shapes.iter().copied()) + ") AND action = " + action as i64
         };
-        let count = |sql: &mut dyn Sql, rows: String| {
-            let found = sql.query(
-                &format!("SELECT COUNT(*) FROM ({rows}) AS rows"),
-                &[run.into()],
-            )?;
+        let count = |sql: &mut dyn Sql, rows: Statement| {
+            let counted = Statement::from("SELECT COUNT(*) FROM (") + rows + ") AS touched";
+            let found = sql.query_made(&counted, &[run.into()])?;
             Ok::<u64, StoreError>(
                 found
                     .first()
@@ -51,25 +50,21 @@ pub fn extents(sql: &mut dyn Sql, run: i64) -> Result<Vec<Extent>, StoreError> {
             )
         };
         let inserted = touched(Action::Insert);
-        let of_before = |action| format!("{} EXCEPT {inserted}", touched(action));
+        let of_before = |action| touched(action) + " EXCEPT " + inserted.clone();
         let changed = count(sql, of_before(Action::Update))?;
         let deleted = count(sql, of_before(Action::Delete))?;
         if changed + deleted == 0 {
             continue;
         }
         // The rows that are there now, and those that are there no more.
-        let added = count(
-            sql,
-            format!("{inserted} EXCEPT {}", touched(Action::Delete)),
-        )?;
-        let now = sql.query(&format!("SELECT COUNT(*) FROM {}", sql.quoted(&table)), &[])?;
-        let now = now
-            .first()
-            .and_then(|row| row[0].int())
-            .map_or(0, i64::unsigned_abs);
+        let added = count(sql, inserted.clone() + " EXCEPT " + touched(Action::Delete))?;
+        let Some(table) = shape.live(sql)? else {
+            continue;
+        };
+        let now = sql.count(&table, None)?;
         extents.push(Extent {
             rows: (now + deleted).saturating_sub(added),
-            table,
+            table: table.name,
             changed,
             deleted,
         });

@@ -1,6 +1,7 @@
 //! Hooks that are due, and what became of them.
 
 use contract::plan::{Hook, HookEvent, LoadedPlan};
+use serde_json::json;
 
 use super::{Holder, Run, RunStatus};
 use crate::{Sql, StoreError};
@@ -62,20 +63,24 @@ pub fn note_of(sql: &mut dyn Sql, run: &Run, event: HookEvent) -> Result<(), Sto
     note(sql, &plan.plan.hook, run.seq, event)
 }
 
-/// Sets a run in progress whose lock was taken from it to failed, its hooks due, in the transaction of
-/// the taking.
+/// Sets a run in progress whose lock was taken from it by `holder` to failed, its hooks due, in the transaction
+/// of the taking.
 ///
 /// # Errors
 ///
 /// What the target said.
-pub fn give_up(sql: &mut dyn Sql, id: &str, why: String) -> Result<(), StoreError> {
+pub fn give_up(sql: &mut dyn Sql, id: &str, why: &str, holder: &Holder) -> Result<(), StoreError> {
     let run = super::find_run(sql, id)?;
     let Some(mut run) = run.filter(|run| run.status == RunStatus::InProgress) else {
         return Ok(());
     };
     run.status = RunStatus::Failed;
-    run.reason = Some(why);
+    run.reason = Some(why.to_owned());
     super::update_run(sql, &run)?;
+    let detail = super::with(super::figures(sql, &run)?, json!({"reason": why}));
+    let now = sql.now()?;
+    let by = (holder.operator.as_str(), holder.host.as_str());
+    super::append_audit(sql, now, "migration:given-up", Some(&run.id), by, &detail)?;
     note_of(sql, &run, HookEvent::Failed)
 }
 

@@ -20,6 +20,10 @@ pub struct Holder {
     pub host: String,
     /// The host's boot, where the system says (Linux: `/proc/sys/kernel/random/boot_id`).
     pub boot: String,
+    /// The namespace in which the process has its number, where the system says (Linux:
+    /// `/proc/self/ns/pid`); programs of before did not.
+    #[serde(default)]
+    pub pid_ns: String,
     /// The process.
     pub process: u32,
     /// When the process started, where the system says (Linux: field 22 of `/proc/PID/stat`).
@@ -38,6 +42,7 @@ impl Holder {
         Self {
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             boot: boot(),
+            pid_ns: pid_ns(),
             process,
             started: process_start(process).unwrap_or_default(),
             operator: operator.to_owned(),
@@ -45,14 +50,19 @@ impl Holder {
         }
     }
 
-    /// Tells whether the process ran on this host and is gone.
+    /// Tells whether the process ran on this host and is gone. Of one in another namespace (a container)
+    /// that can't be told by its number: only its lease says.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         let here = Self::here("", "");
         if self.host != here.host {
             return false;
         }
-        self.boot != here.boot || process_start(self.process).as_ref() != Some(&self.started)
+        if self.boot != here.boot {
+            return true;
+        }
+        let elsewhere = !self.pid_ns.is_empty() && self.pid_ns != here.pid_ns;
+        !elsewhere && process_start(self.process).as_ref() != Some(&self.started)
     }
 }
 
@@ -71,6 +81,14 @@ fn boot() -> String {
         .unwrap_or_default()
         .trim()
         .to_owned()
+}
+
+fn pid_ns() -> String {
+    let link = fs::read_link("/proc/self/ns/pid");
+    link.map_or_else(
+        |_| String::new(),
+        |link| link.to_string_lossy().into_owned(),
+    )
 }
 
 fn process_start(process: u32) -> Option<String> {
@@ -198,7 +216,7 @@ pub fn renew(sql: &mut dyn Sql, lease: Lease) -> Result<i64, StoreError> {
         return Ok(now);
     }
     let holder = holder(sql)?.map_or_else(
-        || "somebody who is done".into(),
+        || "a program that has ended".into(),
         |held| held.holder.to_string(),
     );
     Err(StoreError::LockLost { holder })

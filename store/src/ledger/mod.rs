@@ -1,26 +1,36 @@
 //! The ledger: the only truth about runs, in the target itself.
 
 mod additions;
+mod ascii;
 mod audit;
 mod batches;
 mod changes;
 mod entries;
 mod extent;
+mod failures;
+mod figures;
 mod hooks;
 mod lock;
 mod names;
+mod policy;
 mod prune;
+mod rename;
+mod retries;
 mod runs;
 mod schema;
+mod shape;
+mod source;
+mod statement;
+mod upgrade;
 
 pub use additions::{Added, added};
 pub use audit::{
-    AuditEntry, Chain, append as append_audit, check as check_audit, list as list_audit,
-    older as older_audit, prune as prune_audit,
+    AuditEntry, Chain, append as append_audit, check as check_audit, each as each_audit,
+    list as list_audit, older as older_audit, prune as prune_audit,
 };
 pub use batches::{
-    BatchRow, BatchStatus, Counts, Phase, add_failure, clear_failures, each as each_batch,
-    failures, list as list_batches, put as put_batch,
+    BatchRow, BatchStatus, Counts, Phase, counts_of, drift_of, each as each_batch, each_drift,
+    list as list_batches, put as put_batch,
 };
 pub use changes::{
     Action, Change, Kept, add_kept, change, changes_at, kept, later_touches, page as page_changes,
@@ -28,15 +38,29 @@ pub use changes::{
 };
 pub use entries::{Entry, Mapping, page as page_entries};
 pub use extent::{Extent, extents};
+pub use failures::{add_failure, clear_failures, failures, failures_by_batch};
+pub use figures::{Part, digest_of, figures, opening, with};
 pub use hooks::{
     HookStep, claim as claim_hook, give_up as give_up_run, next as next_hook, note as note_hooks,
     note_of as note_hooks_of, settle as settle_hook,
 };
 pub use lock::{Held, Holder, Lease, holder, release, renew, renew_every, renew_own, take};
-pub use names::{Shape, find_id as find_name, id_of as name_id, name_of, shape_of, shapes};
+pub(crate) use names::{Numbers, numbers};
+pub use names::{claim_id, entity_id, entity_of, name_of, shape_id};
+pub use policy::{Policy, of as policy_of};
 pub use prune::{completed, prune_run, prune_snapshot, pruned};
+pub use rename::{follow, renamed, renamed_of};
+pub use retries::{
+    batch as batch_of, of_batch as failures_of_batch, reopen as reopen_batch,
+    with_failures as batches_with_failures,
+};
 pub use runs::{
     Run, RunStatus, find as find_run, insert as insert_run, latest as latest_run,
     list as list_runs, update as update_run,
 };
-pub use schema::{LEDGER, TABLES, statements, version};
+pub(crate) use schema::upgrades_of_ids;
+pub use schema::{Dialect, Format, LEDGER, TABLES, statements, version};
+pub use shape::{Renamed, Shape, check_table, shape_of, shapes, table_of};
+pub use source::stored as stored_source;
+pub use statement::Statement;
+pub use upgrade::upgrade;

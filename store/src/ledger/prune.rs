@@ -49,7 +49,8 @@ pub fn prune_snapshot(
     append_audit(sql, at, action, Some(&run.id), by, &detail)
 }
 
-/// Returns when a run was pruned, in milliseconds since 1970 (UTC): it can't be rolled back since.
+/// Returns when a run was pruned, in milliseconds since 1970 (UTC): it can't be rolled back since. Only the audit
+/// trail says so: a run without changes that it says nothing of has lost them.
 ///
 /// # Errors
 ///
@@ -60,11 +61,16 @@ pub fn pruned(sql: &mut dyn Sql, run: &str) -> Result<Option<i64>, StoreError> {
     if let Some(at) = rows.first().and_then(|row| row[0].int()) {
         return Ok(Some(at));
     }
-    // That entry may be pruned itself: a run that wrote has changes, or had.
-    let bare = "SELECT r.started FROM ledger.runs r WHERE r.id = ?1 AND r.last_seq > 0 \
+    // That entry may be pruned itself, with those of the run's end before it: a run that wrote has changes,
+    // or had.
+    let Some(until) = super::audit::pruned_until(sql)? else {
+        return Ok(None);
+    };
+    let bare = "SELECT COALESCE(r.ended, r.started) FROM ledger.runs r WHERE r.id = ?1 AND r.last_seq > 0 \
                 AND NOT EXISTS (SELECT 1 FROM ledger.changes c WHERE c.run = r.seq)";
     let rows = sql.query(bare, &[run.into()])?;
-    Ok(rows.first().and_then(|row| row[0].int()))
+    let ended = rows.first().and_then(|row| row[0].int());
+    Ok(ended.filter(|ended| *ended <= until).map(|_| until))
 }
 
 /// Returns when a run ended, in milliseconds since 1970 (UTC), whatever became of it later; none

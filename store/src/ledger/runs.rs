@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Statement;
+use super::ascii;
 use super::batches::Counts;
+use super::schema::Format;
 use crate::{Cell, Row, Sql, StoreError};
 
 /// Where a run stands.
@@ -58,7 +61,9 @@ impl RunStatus {
         use RunStatus::{Completed, Failed, InProgress, RollbackFailed, RolledBack, RollingBack};
         match next {
             InProgress => matches!(self, Failed | InProgress),
-            Completed | Failed => self == InProgress,
+            // A failed run is completed by a note.
+            Completed => matches!(self, InProgress | Failed),
+            Failed => self == InProgress,
             RollingBack => matches!(
                 self,
                 InProgress | Completed | Failed | RollingBack | RolledBack | RollbackFailed
@@ -126,10 +131,26 @@ pub struct Run {
     pub snapshot: Option<String>,
     /// Why it failed or was rolled back.
     pub reason: Option<String>,
+    /// By which rules its row hashes are judged.
+    pub format: Format,
+    /// JSON: entity of the plan -> the number of the shape of the table that it went to; none in a ledger
+    /// of version 1.
+    pub tables: Option<String>,
 }
 
 const COLUMNS: &str = "seq, id, bundle, bundle_path, name, system, plan, lookups, counters, status, operator, \
-     environment, host, target, tool, batch_size, started, ended, counts, last_seq, undo_seq, kept, snapshot, reason";
+     environment, host, target, tool, batch_size, started, ended, counts, last_seq, undo_seq, kept, snapshot, reason, \
+     format, tables";
+
+/// The columns of a ledger of version 1, with what they would be in one of version 2.
+const COLUMNS_1: &str = "seq, id, bundle, bundle_path, name, system, plan, lookups, counters, status, operator, \
+     environment, host, target, tool, batch_size, started, ended, counts, last_seq, undo_seq, kept, snapshot, reason, \
+     1, NULL";
+
+fn columns(sql: &mut dyn Sql) -> Result<&'static str, StoreError> {
+    let old = super::version(sql)? == Some(1);
+    Ok(if old { COLUMNS_1 } else { COLUMNS })
+}
 
 fn from_row(row: Row) -> Result<Run, StoreError> {
     let mut cells = row.into_iter();
@@ -168,6 +189,11 @@ fn from_row(row: Row) -> Result<Run, StoreError> {
         kept: next().int().ok_or_else(damaged)?,
         snapshot: text(next()),
         reason: text(next()),
+        format: next()
+            .int()
+            .and_then(Format::from_int)
+            .ok_or_else(damaged)?,
+        tables: text(next()),
     })
 }
 
@@ -198,6 +224,8 @@ fn to_row(run: &Run) -> Row {
         run.kept.into(),
         text(&run.snapshot),
         text(&run.reason),
+        (run.format as i64).into(),
+        text(&run.tables),
     ]
 }
 
@@ -210,15 +238,9 @@ pub fn insert(sql: &mut dyn Sql, run: &mut Run) -> Result<(), StoreError> {
     let next = sql.query("SELECT COALESCE(MAX(seq), 0) + 1 FROM ledger.runs", &[])?;
     run.seq = next.first().and_then(|row| row[0].int()).unwrap_or(1);
     let row = to_row(run);
-    let places: Vec<String> = (1..=row.len()).map(|place| format!("?{place}")).collect();
-    sql.execute(
-        &format!(
-            "INSERT INTO ledger.runs ({COLUMNS}) VALUES ({})",
-            places.join(", ")
-        ),
-        &row,
-    )
-    .map(|_| ())
+    let statement = Statement::from("INSERT INTO ledger.runs (") + COLUMNS + ") VALUES (";
+    let statement = statement.places(1, row.len()) + ")";
+    sql.execute_made(&statement, &row).map(|_| ())
 }
 
 /// Writes what changes in a run while it lives.
@@ -228,7 +250,8 @@ pub fn insert(sql: &mut dyn Sql, run: &mut Run) -> Result<(), StoreError> {
 /// What the target said.
 pub fn update(sql: &mut dyn Sql, run: &Run) -> Result<(), StoreError> {
     let statement = "UPDATE ledger.runs SET status = ?2, ended = ?3, counts = ?4, last_seq = ?5, undo_seq = ?6, \
-                     kept = ?7, snapshot = ?8, reason = ?9, counters = ?10, bundle_path = ?11 WHERE seq = ?1";
+                     kept = ?7, snapshot = ?8, reason = ?9, counters = ?10, bundle_path = ?11, tables = ?12 \
+                     WHERE seq = ?1";
     let params = [
         run.seq.into(),
         run.status.word().into(),
@@ -238,9 +261,13 @@ pub fn update(sql: &mut dyn Sql, run: &Run) -> Result<(), StoreError> {
         run.undo_seq.into(),
         run.kept.into(),
         run.snapshot.as_deref().into(),
-        run.reason.as_deref().into(),
+        run.reason
+            .as_deref()
+            .map(|reason| ascii::words(sql, reason).into_owned())
+            .into(),
         run.counters.as_str().into(),
         run.bundle_path.as_deref().into(),
+        run.tables.as_deref().into(),
     ];
     sql.execute(statement, &params).map(|_| ())
 }
@@ -254,8 +281,8 @@ pub fn find(sql: &mut dyn Sql, id: &str) -> Result<Option<Run>, StoreError> {
     let Ok(id) = uuid::Uuid::parse_str(id) else {
         return Ok(None);
     };
-    let statement = format!("SELECT {COLUMNS} FROM ledger.runs WHERE id = ?1");
-    sql.query(&statement, &[id.hyphenated().to_string().into()])?
+    let statement = Statement::from("SELECT ") + columns(sql)? + " FROM ledger.runs WHERE id = ?1";
+    sql.query_made(&statement, &[id.hyphenated().to_string().into()])?
         .into_iter()
         .next()
         .map(from_row)
@@ -268,8 +295,9 @@ pub fn find(sql: &mut dyn Sql, id: &str) -> Result<Option<Run>, StoreError> {
 ///
 /// What the target said.
 pub fn latest(sql: &mut dyn Sql) -> Result<Option<Run>, StoreError> {
-    let statement = format!("SELECT {COLUMNS} FROM ledger.runs ORDER BY seq DESC LIMIT 1");
-    sql.query(&statement, &[])?
+    let statement =
+        Statement::from("SELECT ") + columns(sql)? + " FROM ledger.runs ORDER BY seq DESC LIMIT 1";
+    sql.query_made(&statement, &[])?
         .into_iter()
         .next()
         .map(from_row)
@@ -282,8 +310,9 @@ pub fn latest(sql: &mut dyn Sql) -> Result<Option<Run>, StoreError> {
 ///
 /// What the target said.
 pub fn list(sql: &mut dyn Sql) -> Result<Vec<Run>, StoreError> {
-    let statement = format!("SELECT {COLUMNS} FROM ledger.runs ORDER BY seq DESC");
-    sql.query(&statement, &[])?
+    let statement =
+        Statement::from("SELECT ") + columns(sql)? + " FROM ledger.runs ORDER BY seq DESC";
+    sql.query_made(&statement, &[])?
         .into_iter()
         .map(from_row)
         .collect()

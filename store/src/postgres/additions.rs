@@ -25,7 +25,7 @@ impl Postgres {
         } else {
             self.open.set(true);
             self.broken.set(false);
-            let settings = &self.settings;
+            let settings = self.begin_firing();
             self.batch(&format!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}"
             ))
@@ -37,8 +37,9 @@ impl Postgres {
             self.open.set(false);
             self.batch("ROLLBACK")
         };
+        self.unsettled();
         self.broken.set(ended.is_err());
-        self.tables.clear();
+        self.forget_tables();
         let planned = planned?;
         ended.map(|()| planned)
     }
@@ -70,8 +71,9 @@ impl Postgres {
     /// Changes the catalogue. What waits for the COMMIT is checked first, as the server changes no
     /// table that has some of it.
     pub(super) fn change_catalogue(&mut self, statement: &str) -> Result<(), StoreError> {
-        self.tables.clear();
+        self.forget_tables();
         self.settle()?;
+        self.unpin()?;
         let mut why = None;
         let done = self.with(|client| {
             let done = client.batch_execute(statement);
@@ -79,7 +81,7 @@ impl Postgres {
             done
         });
         match why {
-            Some(message) => Err(StoreError::Constraint { message }),
+            Some(message) => Err(StoreError::constraint(message)),
             None => done,
         }
     }
@@ -92,8 +94,13 @@ impl Postgres {
             .try_for_each(|statement| self.change_catalogue(statement));
         match done {
             Ok(()) => self.batch("RELEASE attempt").map(Ok),
-            Err(StoreError::Constraint { message } | StoreError::Refused { message }) => {
+            Err(
+                StoreError::Constraint { message, .. }
+                | StoreError::Statement { message, .. }
+                | StoreError::Refused { message },
+            ) => {
                 self.batch("ROLLBACK TO attempt; RELEASE attempt")?;
+                self.unsettled();
                 self.broken.set(false);
                 Ok(Err(message))
             }
@@ -163,6 +170,9 @@ impl Trial for Postgres {
         Ok(match (addition, table) {
             (Addition::Table(new), None) => {
                 self.learn_schema(&new.table)?;
+                for key in &new.foreign_keys {
+                    self.learn_parent(&key.table)?;
+                }
                 Found::Nothing
             }
             (Addition::Table(_), Some(table)) => {
@@ -186,7 +196,8 @@ impl Trial for Postgres {
         self.batch("SAVEPOINT sample")?;
         let words = self.sample(addition)?;
         self.batch("ROLLBACK TO sample; RELEASE sample")?;
-        self.tables.clear();
+        self.unsettled();
+        self.forget_tables();
         Ok(words.unwrap_or_else(|message| format!("nothing that PostgreSQL makes ({message})")))
     }
 
@@ -212,6 +223,20 @@ impl Trial for Postgres {
 }
 
 impl Postgres {
+    /// Learns how a table is called that a new one refers to: one that is there, or is made before it.
+    fn learn_parent(&mut self, name: &str) -> Result<(), StoreError> {
+        match self.table(name) {
+            Ok(Some(table)) => {
+                let spelled = self.quoted(&table.name);
+                self.names.insert(name.to_owned(), spelled);
+                Ok(())
+            }
+            // What can't be referred to is for the server to say.
+            Ok(None) | Err(StoreError::Refused { .. }) => self.learn_schema(name),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Learns how a table is called that is to be made in a schema which its name begins with.
     fn learn_schema(&mut self, table: &str) -> Result<(), StoreError> {
         let Some((schema, name)) = table.split_once('.') else {

@@ -1,11 +1,11 @@
 //! What the tables of a PostgreSQL database look like.
 
-use postgres::types::Type;
+use postgres::types::{ToSql, Type};
 
 use super::connect::{Postgres, quoted};
-use super::triggers::writes_elsewhere;
+use super::references;
 use super::values::{ColumnType, Kind};
-use crate::catalogue::{Column, ForeignKey, Table, Trigger};
+use crate::catalogue::{Column, Table, TableName, Trigger};
 use crate::{Row, StoreError};
 
 /// Tables of other people: the name as it is given here, schema first where the search path does not
@@ -19,18 +19,46 @@ pub(super) const TABLES: &str = "SELECT CASE WHEN pg_table_is_visible(c.oid) THE
     ORDER BY name";
 
 const FIND: &str = "SELECT c.oid::int8, c.relname::text, n.nspname::text, c.relkind::text, \
-    pg_table_is_visible(c.oid), EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid) \
+    pg_table_is_visible(c.oid), EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid), \
+    c.relkind = 'r' AND c.relhassubclass, \
+    (SELECT count(*) FROM pg_class o JOIN pg_namespace m ON m.oid = o.relnamespace \
+      WHERE o.relkind IN ('r', 'p') AND CASE WHEN pg_table_is_visible(o.oid) THEN o.relname::text \
+      ELSE m.nspname || '.' || o.relname END = CASE WHEN pg_table_is_visible(c.oid) THEN c.relname::text \
+      ELSE n.nspname || '.' || c.relname END), \
+    (SELECT string_agg(h.inhrelid::regclass::text, chr(31) ORDER BY h.inhrelid::regclass::text) FROM pg_inherits h \
+      WHERE h.inhparent = c.oid AND c.relkind = 'r') \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'switchback' \
-    AND ((c.relname = $1 AND pg_table_is_visible(c.oid)) OR n.nspname || '.' || c.relname = $1) \
+    AND CASE WHEN $2 > 0 THEN c.oid = $2::int8::oid WHEN $3 <> '' THEN n.nspname = $3 AND c.relname = $1 \
+    ELSE (c.relname = $1 AND pg_table_is_visible(c.oid)) OR n.nspname || '.' || c.relname = $1 END \
     ORDER BY pg_table_is_visible(c.oid) AND c.relname = $1 DESC LIMIT 1";
+
+const HOMES: &str = "SELECT n.nspname::text, c.relname::text \
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('switchback', 'pg_catalog', 'information_schema') \
+    AND (c.relname = $1 OR n.nspname || '.' || c.relname = $1) ORDER BY 1, 2";
+
+const NAME: &str = "SELECT n.nspname::text, c.relname::text \
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.oid = $1::int8::oid AND c.relkind IN ('r', 'p') \
+    AND n.nspname NOT IN ('switchback', 'pg_catalog', 'information_schema')";
 
 const COLUMNS: &str = "SELECT a.attnum::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
     a.attidentity <> '' OR (a.atthasdef AND a.attgenerated = ''), a.attgenerated <> '', \
     b.typname::text, b.typcategory::text, b.typtype::text, format_type(b.oid, -1), \
-    pg_get_serial_sequence($2, a.attname) \
+    pg_get_serial_sequence($2, a.attname), \
+    COALESCE(e.typcategory, b.typcategory) IN ('C', 'D', 'R') AND COALESCE(e.typname, b.typname) NOT IN \
+    ('time', 'timetz', 'int4range', 'int8range', 'numrange', 'int4multirange', 'int8multirange', 'nummultirange') \
+    AND NOT (e.oid IS NULL AND b.typname IN ('date', 'timestamp', 'timestamptz')), \
+    b.typcategory IN ('A', 'C') AND EXISTS (WITH RECURSIVE part (oid) AS (SELECT b.oid UNION \
+      SELECT x.oid FROM part JOIN pg_type y ON y.oid = part.oid CROSS JOIN LATERAL (SELECT y.typelem UNION ALL \
+      SELECT y.typbasetype UNION ALL SELECT z.atttypid FROM pg_attribute z WHERE y.typrelid <> 0 \
+      AND z.attrelid = y.typrelid AND z.attnum > 0 AND NOT z.attisdropped) x (oid) WHERE x.oid <> 0) \
+      SELECT 1 FROM part JOIN pg_type y ON y.oid = part.oid WHERE y.typname IN ('regclass', 'regtype', 'regproc', \
+      'regprocedure', 'regoper', 'regoperator', 'regconfig', 'regdictionary', 'regcollation')) \
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
     JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END \
+    LEFT JOIN pg_type e ON b.typcategory = 'A' AND e.oid = b.typelem \
     WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 const INDEXES: &str = "SELECT i.indisprimary, i.indisunique, i.indkey::text, i.indnkeyatts::int8 \
@@ -38,22 +66,20 @@ const INDEXES: &str = "SELECT i.indisprimary, i.indisunique, i.indkey::text, i.i
     WHERE i.indrelid = $1::int8::oid AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL \
     AND m.amname IN ('btree', 'hash') ORDER BY i.indisprimary DESC, c.relname";
 
-const FOREIGN_KEYS: &str = "SELECT c.oid::int8, k.own::int8, CASE WHEN pg_table_is_visible(p.oid) THEN p.relname::text \
-    ELSE n.nspname || '.' || p.relname END, a.attname::text, c.confdeltype::text, c.confupdtype::text \
-    FROM pg_constraint c JOIN pg_class p ON p.oid = c.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace, \
-    unnest(c.conkey, c.confkey) WITH ORDINALITY AS k (own, other, place) JOIN pg_attribute a ON a.attnum = k.other \
-    WHERE c.conrelid = $1::int8::oid AND c.contype = 'f' AND c.conparentid = 0 AND a.attrelid = p.oid \
-    ORDER BY c.conname, k.place";
-
 const DEFERRED: &str = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.conname) \
     FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace \
     WHERE c.conrelid = $1::int8::oid AND c.condeferred";
 
-// tgtype: 1 is ROW, 2 is BEFORE, 64 is INSTEAD OF (PostgreSQL: src/include/catalog/pg_trigger.h).
-const TRIGGERS: &str = "SELECT DISTINCT t.tgname::text, t.tgtype & 67 = 3, l.lanname::text, p.prosrc \
-    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang \
+/// Triggers that fire, of the table and of its partitions; and unique indexes (and exclusions) that
+/// [`INDEXES`] leaves out, by what they are or because only a partition has them.
+const TRAPS: &str = "SELECT DISTINCT true, t.tgname::text FROM pg_trigger t \
     WHERE (t.tgrelid = $1::int8::oid OR t.tgrelid IN (SELECT relid FROM pg_partition_tree($1::int8::oid::regclass))) \
-    AND NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY 1";
+    AND NOT t.tgisinternal AND t.tgenabled <> 'D' \
+    UNION SELECT false, c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+    WHERE (i.indrelid = $1::int8::oid OR i.indrelid IN (SELECT relid FROM pg_partition_tree($1::int8::oid::regclass))) \
+    AND (i.indisunique OR i.indisexclusion) AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL OR i.indisexclusion \
+    OR to_jsonb(i) ->> 'indnullsnotdistinct' = 'true' OR (i.indrelid <> $1::int8::oid \
+    AND NOT EXISTS (SELECT 1 FROM pg_inherits h WHERE h.inhrelid = i.indexrelid))) ORDER BY 1, 2";
 
 pub(super) fn tables(target: &Postgres) -> Result<Vec<String>, StoreError> {
     Ok(target
@@ -63,19 +89,69 @@ pub(super) fn tables(target: &Postgres) -> Result<Vec<String>, StoreError> {
         .collect())
 }
 
-pub(super) fn table(target: &mut Postgres, asked: &str) -> Result<Option<Table>, StoreError> {
-    let found = target.ask(FIND, &[(&asked, Type::TEXT)])?;
+/// Returns the full names of all tables that may be called so.
+pub(super) fn homes(target: &Postgres, name: &str) -> Result<Vec<TableName>, StoreError> {
+    let rows = target.ask(HOMES, &[(&name, Type::TEXT)])?;
+    Ok(rows.iter().map(full).collect())
+}
+
+/// Returns the full name of the table of a number.
+pub(super) fn table_name(target: &Postgres, oid: i64) -> Result<Option<TableName>, StoreError> {
+    let rows = target.ask(NAME, &[(&oid, Type::INT8)])?;
+    Ok(rows.first().map(full))
+}
+
+fn full(row: &Row) -> TableName {
+    TableName {
+        schema: text(row, 0),
+        table: text(row, 1),
+    }
+}
+
+/// Which table is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked<'a> {
+    /// By its name, to be written.
+    Written(&'a str),
+    /// By its name, to be read alone.
+    Read(&'a str),
+    /// By its full name, to be written.
+    At(&'a TableName),
+    /// By the number that the server gave it, to be read alone.
+    Number(i64),
+}
+
+pub(super) fn table(target: &mut Postgres, wish: Asked<'_>) -> Result<Option<Table>, StoreError> {
+    let (asked, number, schema) = match wish {
+        Asked::Written(name) | Asked::Read(name) => (name, 0, ""),
+        Asked::At(name) => (name.table.as_str(), 0, name.schema.as_str()),
+        Asked::Number(number) => ("", number, ""),
+    };
+    let params: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&asked, Type::TEXT),
+        (&number, Type::INT8),
+        (&schema, Type::TEXT),
+    ];
+    let found = target.ask(FIND, &params)?;
     let Some(row) = found.first() else {
         return Ok(None);
     };
     let (relation, schema) = (text(row, 1), text(row, 2));
     let rules = row[5].int() == Some(1);
     match text(row, 3).as_str() {
-        "r" | "p" if rules => {
+        "r" | "p" if rules && matches!(wish, Asked::Written(_) | Asked::At(_)) => {
             let message = format!(
                 "{asked} has rules, which rewrite what is written to it: it can't be written safely"
             );
             return Err(StoreError::refused(message));
+        }
+        "r" if matches!(wish, Asked::Written(_) | Asked::At(_)) => {
+            no_heirs(
+                target,
+                asked,
+                &text(row, 8),
+                matches!(wish, Asked::Written(_)),
+            )?;
         }
         "r" | "p" => {}
         _ => {
@@ -89,22 +165,52 @@ pub(super) fn table(target: &mut Postgres, asked: &str) -> Result<Option<Table>,
     } else {
         format!("{schema}.{relation}")
     };
+    if row[7].int().is_some_and(|called| called > 1) {
+        return Err(StoreError::refused(format!(
+            "two tables are called {name} here: one of that name, and one in the schema before the dot; say the schema in \
+             the URL (`?schema=…`), so that the table is called by its own name, or rename one"
+        )));
+    }
     let spelled = format!("{}.{}", quoted(&schema), quoted(&relation));
     let oid = row[0].int().unwrap_or_default();
-    let (numbers, columns) = columns(target, &name, &spelled, oid)?;
+    let (numbers, columns) = columns_of(target, &name, &spelled, oid)?;
+    let mixed = columns.iter().find(|column| target.type_of(column).names);
+    if let Some(column) = mixed.filter(|_| matches!(wish, Asked::Written(_) | Asked::At(_))) {
+        return Err(StoreError::refused(format!(
+            "column {name}.{} of type {} holds names of objects of the database inside of a list or a row; the server \
+             writes them by the search path of each login, so it can't be kept what they are",
+            column.name, column.declared
+        )));
+    }
+    let (foreign_keys, unresolved) = references::own(target, oid, &numbers, &name)?;
     let mut table = Table {
+        id: TableName {
+            schema,
+            table: relation,
+        },
+        oid: Some(oid),
         name,
         columns,
         primary_key: vec![],
         uniques: vec![],
         indexes: vec![],
-        foreign_keys: foreign_keys(target, oid, &numbers)?,
-        triggers: triggers(target, oid)?,
+        foreign_keys,
+        unresolved,
+        kin: references::kin(target, oid)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect(),
+        alone: row[6].int() == Some(1),
+        hidden_uniques: vec![],
+        triggers: vec![],
+        conflict_clause: false,
         // A sequence does not go back: nothing of it is to be restored.
         counted: false,
         deferred: false,
+        rowid: None,
     };
     indexes(target, oid, &numbers, &mut table)?;
+    traps(target, oid, &mut table)?;
     for row in target.ask(DEFERRED, &[(&oid, Type::INT8)])? {
         target.deferred.insert(text(&row, 0));
         table.deferred = true;
@@ -113,7 +219,7 @@ pub(super) fn table(target: &mut Postgres, asked: &str) -> Result<Option<Table>,
     Ok(Some(table))
 }
 
-fn columns(
+pub(super) fn columns_of(
     target: &mut Postgres,
     table: &str,
     spelled: &str,
@@ -130,6 +236,8 @@ fn columns(
             ColumnType {
                 kind,
                 cast: text(row, 9),
+                unsteady: yes(11),
+                names: yes(12),
             },
         );
         if let Some(sequence) = row[10].text() {
@@ -178,57 +286,46 @@ fn indexes(
     Ok(())
 }
 
-fn foreign_keys(
-    target: &Postgres,
-    oid: i64,
-    numbers: &[i64],
-) -> Result<Vec<ForeignKey>, StoreError> {
-    let mut keys: Vec<(i64, ForeignKey)> = Vec::new();
-    for row in target.ask(FOREIGN_KEYS, &[(&oid, Type::INT8)])? {
-        let id = row[0].int().unwrap_or_default();
-        if keys.last().is_none_or(|(last, _)| *last != id) {
-            let key = ForeignKey {
-                columns: vec![],
-                parent: text(&row, 2),
-                parent_columns: vec![],
-                on_delete: action(&text(&row, 4)),
-                on_update: action(&text(&row, 5)),
-            };
-            keys.push((id, key));
-        }
-        let own = row[1].int().and_then(|number| place(numbers, number));
-        if let (Some((_, key)), Some(own)) = (keys.last_mut(), own) {
-            key.columns.push(own);
-            key.parent_columns.push(text(&row, 3));
+fn traps(target: &Postgres, oid: i64, table: &mut Table) -> Result<(), StoreError> {
+    for row in target.ask(TRAPS, &[(&oid, Type::INT8)])? {
+        let name = text(&row, 1);
+        if row[0].int() == Some(1) {
+            table.triggers.push(Trigger { name });
+        } else {
+            table.hidden_uniques.push(name);
         }
     }
-    Ok(keys.into_iter().map(|(_, key)| key).collect())
+    Ok(())
 }
 
-fn triggers(target: &Postgres, oid: i64) -> Result<Vec<Trigger>, StoreError> {
-    let rows = target.ask(TRIGGERS, &[(&oid, Type::INT8)])?;
-    let trigger = |row: &Row| Trigger {
-        name: text(row, 0),
-        writes_elsewhere: writes_elsewhere(row[1].int() == Some(1), &text(row, 2), &text(row, 3)),
-    };
-    Ok(rows.iter().map(trigger).collect())
-}
-
-fn action(letter: &str) -> String {
-    match letter {
-        "r" => "RESTRICT",
-        "c" => "CASCADE",
-        "n" => "SET NULL",
-        "d" => "SET DEFAULT",
-        _ => "NO ACTION",
-    }
-    .into()
-}
-
-fn place(numbers: &[i64], number: i64) -> Option<usize> {
+pub(super) fn place(numbers: &[i64], number: i64) -> Option<usize> {
     numbers.iter().position(|other| *other == number)
 }
 
-fn text(row: &Row, place: usize) -> String {
+/// Refuses a table from which others inherit: all of these where it is to be written, else those that hold rows.
+/// A row of an heir is seen through its parent, without the columns that the heir alone has.
+fn no_heirs(target: &Postgres, table: &str, heirs: &str, all: bool) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    for heir in heirs.split('\u{1f}').filter(|heir| !heir.is_empty()) {
+        if all || holds_rows(target, heir)? {
+            found.push(heir);
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::refused(format!(
+        "other tables inherit from {table}: {}; their rows can't be told from its own, so it can't be written safely",
+        found.join(", ")
+    )))
+}
+
+/// Tells whether a table, or one that inherits from it, holds a row; its name as a statement spells it.
+fn holds_rows(target: &Postgres, table: &str) -> Result<bool, StoreError> {
+    let found = target.ask(&format!("SELECT EXISTS (SELECT 1 FROM {table})"), &[])?;
+    Ok(found.first().is_some_and(|row| row[0].int() == Some(1)))
+}
+
+pub(super) fn text(row: &Row, place: usize) -> String {
     row[place].text().unwrap_or_default().to_owned()
 }

@@ -2,6 +2,7 @@
 
 use postgres::types::{FromSql, IsNull, ToSql, Type};
 
+use super::moments;
 use crate::Cell;
 
 /// Returns the type under which a cell is sent to the ledger; the server finds NULL's by itself.
@@ -10,7 +11,7 @@ pub(super) fn type_of(cell: &Cell) -> Type {
         Cell::Null => Type::UNKNOWN,
         Cell::Int(_) => Type::INT8,
         Cell::Real(_) => Type::FLOAT8,
-        Cell::Text(_) => Type::TEXT,
+        Cell::Text(_) | Cell::Raw(_) => Type::TEXT,
         Cell::Blob(_) => Type::BYTEA,
     }
 }
@@ -31,7 +32,16 @@ impl<'a> FromSql<'a> for Cell {
             },
             Type::BYTEA => Self::Blob(raw.to_vec()),
             Type::BOOL => Self::Int(bool::from_sql(ty, raw)?.into()),
-            _ => Self::Text(String::from_sql(ty, raw)?),
+            Type::DATE => Self::Text(moments::date(i32::from_be_bytes(raw.try_into()?))),
+            Type::TIMESTAMP | Type::TIMESTAMPTZ => {
+                let zone = if *ty == Type::TIMESTAMP { "" } else { "+00" };
+                Self::Text(moments::instant(i64::from_be_bytes(raw.try_into()?), zone))
+            }
+            // Of a database without an encoding (SQL_ASCII) it may be anything.
+            _ => match String::from_sql(ty, raw) {
+                Ok(text) => Self::Text(text),
+                Err(_) => Self::Raw(raw.to_vec()),
+            },
         })
     }
 
@@ -42,7 +52,15 @@ impl<'a> FromSql<'a> for Cell {
     fn accepts(ty: &Type) -> bool {
         matches!(
             *ty,
-            Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT8 | Type::BYTEA | Type::BOOL
+            Type::INT2
+                | Type::INT4
+                | Type::INT8
+                | Type::FLOAT8
+                | Type::BYTEA
+                | Type::BOOL
+                | Type::DATE
+                | Type::TIMESTAMP
+                | Type::TIMESTAMPTZ
         ) || <String as FromSql>::accepts(ty)
     }
 }
@@ -59,6 +77,10 @@ impl ToSql for Cell {
             Self::Real(number) => number.to_sql(ty, out),
             Self::Text(text) => text.to_sql(ty, out),
             Self::Blob(bytes) => bytes.to_sql(ty, out),
+            Self::Raw(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(IsNull::No)
+            }
         }
     }
 

@@ -12,48 +12,38 @@ use postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::config::config;
-use super::error::{is_refusal, sorted};
+use super::error::{is_refusal, sorted, sorted_of};
+use super::settings::Settings;
 use super::tls::{self, Mode};
 use super::url::PostgresUrl;
 use super::values::ColumnType;
-use crate::{Row, StoreError, Table};
+use super::watch::Watching;
+use crate::{Row, StoreError, Table, TableName};
 
 /// How long the answer to COMMIT may take, unless the URL says otherwise. A server that waits for a
 /// standby waits for ever, and `statement_timeout` does not end that.
 const COMMIT: Duration = Duration::from_secs(60);
 
-/// What makes texts of values the same everywhere, plans steady, and a lost client's transaction end.
-/// One that the server does not know is left out.
-const SETTINGS: [(&str, &str); 15] = [
-    ("DateStyle", "ISO, YMD"),
-    ("TimeZone", "UTC"),
-    ("IntervalStyle", "postgres"),
-    ("extra_float_digits", "1"),
-    ("bytea_output", "hex"),
-    ("lc_monetary", "C"),
-    ("jit", "off"),
-    ("enable_seqscan", "off"),
-    // A page is read in the order of the index, not sorted out of all that lies before it.
-    ("enable_bitmapscan", "off"),
-    // A batch goes by the index: whoever knows how many keys it holds would read all of a table.
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-    ("idle_in_transaction_session_timeout", "10min"),
-    ("client_connection_check_interval", "5s"),
-    // Rows that a policy would hide make an error instead.
-    ("row_security", "off"),
-    ("lock_timeout", "5s"),
-];
+/// How far a transaction is that is never committed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Held {
+    /// Whether it is open.
+    pub begun: bool,
+    /// Whether one that would be committed is under way in it, as a savepoint.
+    pub inside: bool,
+}
 
 /// An open PostgreSQL database.
 pub struct Postgres {
     /// None once it was given up.
     client: RefCell<Option<Client>>,
-    url: PostgresUrl,
+    pub(super) url: PostgresUrl,
     /// What is known of the types of columns, by the type as it is declared.
     pub(super) types: HashMap<String, ColumnType>,
     /// Tables that were read, by the name they were asked by.
     pub(super) tables: HashMap<String, Option<Table>>,
+    /// The same, by their full name.
+    pub(super) tables_at: HashMap<TableName, Option<Table>>,
     /// How a table is called in a statement, by its name.
     pub(super) names: HashMap<String, String>,
     /// The sequence behind a column, by table and position.
@@ -62,10 +52,10 @@ pub struct Postgres {
     pub(super) deferred: BTreeSet<String>,
     /// The highest id that was given to a sequence's column in this transaction.
     pub(super) given: BTreeMap<String, i64>,
-    /// The statements that make the settings of a transaction.
-    pub(super) settings: String,
-    /// Whether the ledger was seen.
-    pub(super) ledger: Flag<bool>,
+    /// What its statements run under.
+    pub(super) settings: Settings,
+    /// The version of the ledger, once one was seen.
+    pub(super) ledger: Flag<Option<i64>>,
     /// How many temporary tables were made.
     pub(super) stages: Flag<u64>,
     /// Whether a transaction is open, and whether it writes.
@@ -73,6 +63,10 @@ pub struct Postgres {
     pub(super) writes: bool,
     /// Whether what is asked outside of transactions is asked under the settings too.
     sets: bool,
+    /// Where all that is done is one transaction that is never committed.
+    pub(super) held: Option<Held>,
+    /// The table that is watched.
+    pub(super) watching: Option<Watching>,
     /// Whether a statement of the transaction failed, so that the server takes no other.
     pub(super) broken: Flag<bool>,
 }
@@ -94,7 +88,21 @@ impl Postgres {
             let message = format!("{} is read-only: a standby, or set so", this.describe());
             return Err(StoreError::Unreachable { message });
         }
+        if let Some(why) = this.fires_nothing() {
+            return Err(StoreError::refused(why));
+        }
         this.writes = true;
+        Ok(this)
+    }
+
+    /// Opens a database for writing, but commits nothing: all goes when this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::open`].
+    pub fn open_held(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let mut this = Self::open(url)?;
+        this.held = Some(Held::default());
         Ok(this)
     }
 
@@ -107,7 +115,7 @@ impl Postgres {
         let this = Self::connect(url)?;
         this.batch(&format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}",
-            this.settings
+            this.begin_reading()
         ))?;
         this.open.set(true);
         Ok(this)
@@ -132,7 +140,9 @@ impl Postgres {
         };
         let client = client.map_err(|error| match sorted(&url.to_string(), &error) {
             // A refused login is no refused statement.
-            StoreError::Refused { message } | StoreError::Constraint { message } => failed(message),
+            StoreError::Statement { message, .. } | StoreError::Constraint { message, .. } => {
+                failed(message)
+            }
             other => other,
         })?;
         let mut this = Self {
@@ -140,59 +150,38 @@ impl Postgres {
             url: url.clone(),
             types: HashMap::new(),
             tables: HashMap::new(),
+            tables_at: HashMap::new(),
             names: HashMap::new(),
             sequences: HashMap::new(),
             deferred: BTreeSet::new(),
             given: BTreeMap::new(),
-            settings: String::new(),
-            ledger: Flag::new(false),
+            settings: Settings::default(),
+            ledger: Flag::new(None),
             stages: Flag::new(0),
             open: Flag::new(false),
             writes: false,
             sets: false,
+            held: None,
+            watching: None,
             broken: Flag::new(false),
         };
         this.learn_settings()?;
         Ok(this)
     }
 
-    /// Finds the settings that the server knows, and makes the statements of them.
-    fn learn_settings(&mut self) -> Result<(), StoreError> {
-        let names: Vec<&str> = SETTINGS.iter().map(|(name, _)| *name).collect();
-        let sql = "SELECT name FROM unnest($1) AS s (name) WHERE current_setting(name, true) IS NOT NULL \
-                   UNION ALL SELECT 'synchronous_commit' WHERE current_setting('synchronous_commit') = 'off'";
-        let known = self.ask(sql, &[(&names, Type::TEXT_ARRAY)])?;
-        let is_known = |name: &str| known.iter().any(|row| row[0].text() == Some(name));
-        let asked = |name: &'static str| Some((name, self.url.option(name)?));
-        let fixed = SETTINGS
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()));
-        let fixed = fixed.chain([("synchronous_commit", "on".to_owned())]);
-        let mut settings: Vec<(&str, String)> = fixed.filter(|(name, _)| is_known(name)).collect();
-        settings.extend(
-            ["lock_timeout", "statement_timeout"]
-                .into_iter()
-                .filter_map(asked),
-        );
-        settings.extend(
-            self.url
-                .option("schema")
-                .map(|schema| ("search_path", schema)),
-        );
-        let set = |(name, value): &(&str, String)| {
-            format!("SET LOCAL {name} = '{}';", value.replace('\'', "''"))
-        };
-        self.settings = settings.iter().map(set).collect();
-        Ok(())
-    }
-
     /// Does what belongs to no transaction in one of its own, where the settings hold. A pooler may give
     /// the session to others afterwards: nothing is set in it.
-    fn alone<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn alone<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         if self.open.get() || !self.sets {
             return work();
         }
-        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", self.settings);
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; {}",
+            self.begin_reading()
+        );
         self.with(|client| client.batch_execute(&begin))?;
         self.open.set(true);
         let done = work();
@@ -209,7 +198,7 @@ impl Postgres {
 
     /// Makes the settings again that [`Postgres::settle_down`] left.
     pub(super) fn usual(&self) -> Result<(), StoreError> {
-        self.batch(&format!("RESET search_path; {}", self.settings))
+        self.batch(&format!("RESET search_path; {}", self.begin_reading()))
     }
 
     /// Asks what no index serves: the plan may read whole tables, once.
@@ -227,6 +216,12 @@ impl Postgres {
             self.batch(&joins("off"))?;
             Ok(found)
         })
+    }
+
+    /// Makes the next question about a table ask the server.
+    pub(super) fn forget_tables(&mut self) {
+        self.tables.clear();
+        self.tables_at.clear();
     }
 
     /// The login, for a statement.
@@ -247,9 +242,21 @@ impl Postgres {
         &self,
         work: impl FnOnce(&mut Client) -> Result<T, postgres::Error>,
     ) -> Result<T, StoreError> {
+        self.with_statement(None, work)
+    }
+
+    /// Does something with the connection; an error names the statement, where it may be at fault.
+    fn with_statement<T>(
+        &self,
+        statement: Option<&str>,
+        work: impl FnOnce(&mut Client) -> Result<T, postgres::Error>,
+    ) -> Result<T, StoreError> {
         let mut client = self.client.borrow_mut();
         let client = client.as_mut().ok_or_else(|| self.given_up())?;
-        work(client).map_err(|error| self.error(&error))
+        work(client).map_err(|error| {
+            self.broken.set(true);
+            sorted_of(&self.describe(), &error, statement)
+        })
     }
 
     /// What a crash point that fails says: as if the connection was lost.
@@ -271,21 +278,23 @@ impl Postgres {
             &format!("postgres.{}", sql.split(' ').next().unwrap_or(sql)),
             |error| self.injected(&error)
         );
-        self.with(|client| client.batch_execute(sql))
+        self.with_statement(Some(sql), |client| client.batch_execute(sql))
     }
 
     /// Commits. Waits for the answer until the deadline, then gives the connection up.
-    pub(super) fn try_commit(&self) -> Result<(), StoreError> {
+    /// `login`: what sets the login's settings for what waits for it.
+    pub(super) fn try_commit(&self, login: &str) -> Result<(), StoreError> {
         let seconds = self
             .url
             .option("commit_timeout")
             .and_then(|text| text.parse().ok());
         crash_point!("postgres.COMMIT", |error| self.injected(&error));
+        let commit = format!("{login}COMMIT");
         let deadline = seconds.map_or(COMMIT, Duration::from_secs);
         let mut client = self.client.take().ok_or_else(|| self.given_up())?;
         let (tell, told) = mpsc::channel();
         let asked = std::thread::Builder::new().spawn(move || {
-            let done = client.batch_execute("COMMIT");
+            let done = client.batch_execute(&commit);
             // Nobody listens any more after the deadline: the connection ends here.
             tell.send((client, done)).ok();
         });
@@ -319,7 +328,8 @@ impl Postgres {
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
         crash_point!("postgres.ask", |error| self.injected(&error));
-        let found = self.alone(|| self.with(|client| client.query_typed(sql, params)))?;
+        let found = self
+            .alone(|| self.with_statement(Some(sql), |client| client.query_typed(sql, params)))?;
         found.iter().map(|row| self.row(row)).collect()
     }
 
@@ -330,7 +340,7 @@ impl Postgres {
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<u64, StoreError> {
         crash_point!("postgres.run", |error| self.injected(&error));
-        self.alone(|| self.with(|client| client.execute_typed(sql, params)))
+        self.alone(|| self.with_statement(Some(sql), |client| client.execute_typed(sql, params)))
     }
 
     /// Sends data for a COPY.
@@ -342,15 +352,17 @@ impl Postgres {
         crash_point!("postgres.COPY", |error| self.injected(&error));
         let mut client = self.client.borrow_mut();
         let client = client.as_mut().ok_or_else(|| self.given_up())?;
-        let mut copy = client.copy_in(sql).map_err(|error| self.error(&error))?;
+        let failed = |error: postgres::Error| {
+            self.broken.set(true);
+            sorted_of(&self.describe(), &error, Some(sql))
+        };
+        let mut copy = client.copy_in(sql).map_err(failed)?;
         write(&mut copy).map_err(|error| {
             self.broken.set(true);
             let message = format!("{}: {error}", self.describe());
             StoreError::Unreachable { message }
         })?;
-        copy.finish()
-            .map(|_| ())
-            .map_err(|error| self.error(&error))
+        copy.finish().map(|_| ()).map_err(failed)
     }
 
     fn row(&self, row: &postgres::Row) -> Result<Row, StoreError> {

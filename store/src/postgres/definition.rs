@@ -33,7 +33,7 @@ const DEFINITION: &str = "SELECT string_agg(l.text, E'\\n' ORDER BY l.part, l.pl
     UNION ALL SELECT 9, 0, concat_ws(' ', 'comment on', (SELECT quote_ident(attname) FROM pg_attribute \
       WHERE attrelid = c.oid AND attnum = objsubid AND objsubid > 0), description) \
       FROM pg_description WHERE classoid = 'pg_class'::regclass AND objoid = c.oid \
-    ) AS l (part, place, text) WHERE c.oid = to_regclass($1)";
+    ) AS l (part, place, text) WHERE c.oid = $1::oid";
 
 /// A sequence of its own is called after the table, and is no difference.
 const COLUMNS: &str = "SELECT a.attname::text, concat_ws(' ', format_type(a.atttypid, a.atttypmod), \
@@ -43,10 +43,10 @@ const COLUMNS: &str = "SELECT a.attname::text, concat_ws(' ', format_type(a.attt
     regexp_replace(pg_get_expr(d.adbin, d.adrelid), '^nextval[(].*[)]$', 'nextval(…)'), CASE WHEN a.attidentity <> '' THEN 'GENERATED AS IDENTITY' END) \
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
-    WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+    WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 const CONSTRAINTS: &str = "SELECT pg_get_constraintdef(oid) AS words FROM pg_constraint \
-    WHERE conrelid = to_regclass($1) AND contype NOT IN ('f', 'n') ORDER BY contype <> 'p', words";
+    WHERE conrelid = $1::oid AND contype NOT IN ('f', 'n') ORDER BY contype <> 'p', words";
 
 /// What a table refers to, in words.
 #[derive(Debug, Default)]
@@ -70,25 +70,77 @@ fn listed(columns: &[String]) -> String {
 }
 
 impl Postgres {
-    /// Returns all that the server says of a table that is called so in a statement.
+    /// The number of the table that is called so in a statement.
+    fn number_of(&self, spelled: &str) -> Result<Option<i64>, StoreError> {
+        let found = self.ask(
+            "SELECT to_regclass($1)::oid::int8",
+            &[(&spelled, Type::TEXT)],
+        )?;
+        Ok(found.first().and_then(|row| row[0].int()))
+    }
+
+    /// Returns all that the server says of a table that is called so in a statement, with full names:
+    /// the same for every login.
     pub(super) fn define(&self, spelled: &str) -> Result<Option<String>, StoreError> {
-        let found = self.ask(DEFINITION, &[(&spelled, Type::TEXT)])?;
+        let number = self.number_of(spelled)?;
+        self.without_a_path(|| self.defined(number))
+    }
+
+    /// Tells whether a text is what the server says of a table: with full names, or as builds of before
+    /// noted it, with the names that the login sees.
+    pub(super) fn is_defined_so(&self, spelled: &str, noted: &str) -> Result<bool, StoreError> {
+        let is_so = |said: Option<String>| said.as_deref() == Some(noted);
+        Ok(is_so(self.define(spelled)?) || is_so(self.defined(self.number_of(spelled)?)?))
+    }
+
+    fn defined(&self, number: Option<i64>) -> Result<Option<String>, StoreError> {
+        self.pin()?;
+        let found = self.ask(DEFINITION, &[(&number, Type::INT8)])?;
         Ok(found
             .first()
             .and_then(|row| row[0].text().map(str::to_owned)))
     }
 
+    /// Returns what a column looks like, with full names; none where there is no such column.
+    pub(super) fn define_column(
+        &self,
+        spelled: &str,
+        column: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let number = self.number_of(spelled)?;
+        let words = self.without_a_path(|| self.words_of(number, column))?;
+        Ok(Some(words).filter(|words| !words.is_empty()))
+    }
+
+    /// The same of a column as [`Postgres::is_defined_so`] of a table.
+    pub(super) fn is_column_so(
+        &self,
+        spelled: &str,
+        column: &str,
+        noted: &str,
+    ) -> Result<bool, StoreError> {
+        let full = self.define_column(spelled, column)?;
+        Ok(full.as_deref() == Some(noted) || self.column_words(spelled, column)? == noted)
+    }
+
     /// What a column looks like.
     pub(super) fn column_words(&self, spelled: &str, column: &str) -> Result<String, StoreError> {
-        let found = self.ask(COLUMNS, &[(&spelled, Type::TEXT)])?;
+        self.words_of(self.number_of(spelled)?, column)
+    }
+
+    fn words_of(&self, number: Option<i64>, column: &str) -> Result<String, StoreError> {
+        self.pin()?;
+        let found = self.ask(COLUMNS, &[(&number, Type::INT8)])?;
         let found = found.iter().find(|row| row[0].text() == Some(column));
         Ok(found.map(|row| text(row, 1)).unwrap_or_default())
     }
 
     /// What a table looks like: columns, keys and what it refers to.
     pub(super) fn table_words(&self, spelled: &str, keys: &Keys) -> Result<String, StoreError> {
-        let columns = self.ask(COLUMNS, &[(&spelled, Type::TEXT)])?;
-        let constraints = self.ask(CONSTRAINTS, &[(&spelled, Type::TEXT)])?;
+        let number = self.number_of(spelled)?;
+        self.pin()?;
+        let columns = self.ask(COLUMNS, &[(&number, Type::INT8)])?;
+        let constraints = self.ask(CONSTRAINTS, &[(&number, Type::INT8)])?;
         let column = |row: &Row| format!("{} {}", quoted(&text(row, 0)), text(row, 1));
         let mut parts: Vec<String> = columns.iter().map(column).collect();
         parts.extend(constraints.iter().map(|row| text(row, 0)));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::arrays;
 use super::connect::Postgres;
-use super::values::Kind;
+use super::values::{ColumnType, Kind};
 use crate::catalogue::Column;
 use crate::plain::{plain, shortest};
 use crate::{Cell, Row, StoreError};
@@ -33,10 +33,11 @@ impl Postgres {
                 Err(message) => Err(message),
             });
         }
-        for (place, text) in places
-            .into_iter()
-            .zip(self.canonical_texts(&kind.cast, &texts)?)
-        {
+        let dated = matches!(kind.kind, Kind::Timestamp | Kind::Timestamptz | Kind::Date);
+        if !texts.is_empty() && (kind.unsteady || dated) {
+            self.pin()?;
+        }
+        for (place, text) in places.into_iter().zip(self.canonical_texts(&kind, &texts)?) {
             cells[place] = text.map(|text| kind.kind.received(Cell::Text(text)));
         }
         Ok(cells)
@@ -45,26 +46,44 @@ impl Postgres {
     /// The server's own texts of values: all at once, or by halves where it refuses one.
     fn canonical_texts(
         &self,
-        cast: &str,
+        found: &ColumnType,
         texts: &[String],
     ) -> Result<Vec<Result<String, String>>, StoreError> {
-        if texts.is_empty() || cast == "text[]" {
+        if texts.is_empty() || found.cast == "text[]" {
             return Ok(texts.iter().cloned().map(Ok).collect());
         }
-        match self.ask_texts_of(cast, texts) {
+        match self.ask_texts_of(found, texts) {
             Ok(texts) => Ok(texts.into_iter().map(Ok).collect()),
-            Err(StoreError::Constraint { message }) if texts.len() == 1 => Ok(vec![Err(message)]),
-            Err(StoreError::Constraint { .. }) => {
+            Err(StoreError::Constraint { message, .. } | StoreError::Statement { message, .. })
+                if texts.len() == 1 =>
+            {
+                Ok(vec![Err(message)])
+            }
+            Err(StoreError::Constraint { .. } | StoreError::Statement { .. }) => {
                 let (first, second) = texts.split_at(texts.len() / 2);
-                let mut all = self.canonical_texts(cast, first)?;
-                all.extend(self.canonical_texts(cast, second)?);
+                let mut all = self.canonical_texts(found, first)?;
+                all.extend(self.canonical_texts(found, second)?);
                 Ok(all)
             }
             Err(error) => Err(error),
         }
     }
 
-    fn ask_texts_of(&self, cast: &str, texts: &[String]) -> Result<Vec<String>, StoreError> {
+    /// The server's own text of one value, or what it has against it.
+    pub(super) fn text_of(
+        &self,
+        found: &ColumnType,
+        text: &str,
+    ) -> Result<Result<String, String>, StoreError> {
+        let text = self.canonical_texts(found, &[text.to_owned()])?.pop();
+        text.ok_or_else(|| StoreError::damaged("a value has no text"))
+    }
+
+    fn ask_texts_of(
+        &self,
+        found: &ColumnType,
+        texts: &[String],
+    ) -> Result<Vec<String>, StoreError> {
         let inside = self.open.get();
         if inside {
             self.batch("SAVEPOINT value")?;
@@ -73,10 +92,12 @@ impl Postgres {
         let answer = self
             .source(vec![(postgres::types::Type::TEXT, cells)])
             .and_then(|source| {
-                let sql = format!(
-                    "SELECT k.c0::{cast}::text FROM {} ORDER BY k.n",
-                    source.from
-                );
+                let value = format!("k.c0::{}", found.cast);
+                let text = match found.kind {
+                    Kind::Named(named) => named.read(&value),
+                    _ => format!("{value}::text"),
+                };
+                let sql = format!("SELECT {text} FROM {} ORDER BY k.n", source.from);
                 self.ask(&sql, &source.params())
             });
         if inside {
@@ -114,11 +135,18 @@ fn encode(kind: Kind, field: &Field, column: &Column, value: &Value) -> Result<E
             column.name, column.declared
         ))
     };
-    if matches!(value, Value::String(text) if text.contains('\0')) {
+    // JSON text escapes it; whether its type takes that, the server says.
+    let json = field.kind == Type::Json;
+    if matches!(value, Value::String(text) if text.contains('\0') && !json) {
         return Err("PostgreSQL can't hold the character U+0000".into());
     }
     Ok(Encoded::Cell(match (kind, value) {
         (_, Value::Null) => Cell::Null,
+        // JSON is JSON text wherever it is kept: a string keeps its quotes.
+        (Kind::Text, value) if json => Cell::Text(value.to_string()),
+        (Kind::Other | Kind::Named(_), value) if json => {
+            return Ok(Encoded::Text(value.to_string()));
+        }
         (Kind::Int, Value::Number(number)) => match number.to_string().parse() {
             Ok(number) => Cell::Int(number),
             Err(_) => return unfit(),
@@ -139,7 +167,7 @@ fn encode(kind: Kind, field: &Field, column: &Column, value: &Value) -> Result<E
         (Kind::Json, value) => Cell::Text(value.to_string()),
         (Kind::Text, Value::Array(items)) => separated(field, items, value)?,
         (Kind::Text, Value::Object(_)) => Cell::Text(value.to_string()),
-        (Kind::Text, Value::String(text)) => Cell::Text(text.clone()),
+        (Kind::Text | Kind::Date, Value::String(text)) => Cell::Text(text.clone()),
         (Kind::Uuid, Value::String(text)) => Cell::Text(text.to_ascii_lowercase()),
         (Kind::Timestamp | Kind::Timestamptz, Value::String(text)) => match moment(text, kind) {
             Some(text) => Cell::Text(text),
@@ -160,7 +188,9 @@ fn encode(kind: Kind, field: &Field, column: &Column, value: &Value) -> Result<E
         (Kind::Array, Value::Array(items)) => {
             return Ok(Encoded::Text(arrays::from_list(items)));
         }
-        (Kind::Other, Value::String(text)) => return Ok(Encoded::Text(text.clone())),
+        (Kind::Other | Kind::Named(_), Value::String(text)) => {
+            return Ok(Encoded::Text(text.clone()));
+        }
         (Kind::Other, Value::Array(_) | Value::Number(_)) => {
             return Ok(Encoded::Text(value.to_string()));
         }
@@ -208,7 +238,8 @@ fn moment(text: &str, kind: Kind) -> Option<String> {
     Some(format!("{date} {time}{zone}"))
 }
 
-fn bytes(text: &str) -> Option<Vec<u8>> {
+/// Reads `\x` and two digits a byte.
+pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
     let digits = text
         .strip_prefix("\\x")
         .filter(|digits| digits.len() % 2 == 0 && digits.is_ascii())?;

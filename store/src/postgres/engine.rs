@@ -5,10 +5,13 @@ use std::time::Duration;
 use postgres::types::Type;
 
 use super::connect::{Postgres, quoted};
+use super::error::is_there_already;
 use super::sql::spelled;
+use super::watch::Event;
 use crate::catalogue::Table;
 use crate::engine::Engine;
 use crate::ledger::{Change, Mapping, statements};
+use crate::watch::Stray;
 use crate::{Cell, Key, Row, Sql, StoreError};
 
 /// Waits for other writers of ours, by the row that is their lock, and tells the server's
@@ -22,17 +25,24 @@ impl Engine for Postgres {
 
     fn begin(&mut self) -> Result<(), StoreError> {
         // What somebody did to a table meanwhile is seen.
-        self.tables.clear();
+        self.forget_tables();
         self.given.clear();
+        if self.held.is_some_and(|held| held.begun) {
+            return self.begin_held();
+        }
         let alone = if self.has_ledger()? { EXCLUDE } else { "" };
         self.open.set(true);
         self.broken.set(false);
         let begun = self.batch(&format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}{alone}",
-            self.settings
+            self.begin_firing()
         ));
         if begun.is_err() {
             self.rollback().ok();
+            return begun;
+        }
+        if self.held.is_some() {
+            return self.begin_held();
         }
         begun
     }
@@ -42,26 +52,33 @@ impl Engine for Postgres {
         if self.broken.get() {
             self.rollback()?;
             let message = format!(
-                "{}: a statement failed, nothing of the transaction stands",
+                "{}: a statement failed, nothing of the transaction was committed",
                 self.describe()
             );
             return Err(StoreError::Unreachable { message });
         }
+        if self.held.is_some() {
+            return self.end_held();
+        }
         self.move_sequences()?;
+        let login = self.unpinning();
         self.open.set(false);
-        self.try_commit()
+        self.try_commit(login)
     }
 
     fn rollback(&mut self) -> Result<(), StoreError> {
         // It may have been made in this transaction.
-        self.ledger.set(false);
+        self.ledger.set(None);
+        if self.held.is_some_and(|held| held.begun) {
+            return self.undo_held();
+        }
         if !self.open.replace(false) {
             return Ok(());
         }
         self.batch("ROLLBACK")?;
         self.broken.set(false);
         // A column that was dropped is there again.
-        self.tables.clear();
+        self.forget_tables();
         Ok(())
     }
 
@@ -76,15 +93,36 @@ impl Engine for Postgres {
 
     fn undo_to(&mut self, name: &str) -> Result<(), StoreError> {
         self.batch(&format!("ROLLBACK TO {name}; RELEASE {name}"))?;
+        self.unsettled();
         self.broken.set(false);
         Ok(())
     }
 
+    fn keep(&mut self, name: &str) -> Result<(), StoreError> {
+        self.batch(&format!("RELEASE {name}"))
+    }
+
+    fn settle_all(&mut self) -> Result<(), StoreError> {
+        self.batch(&format!(
+            "{}SET CONSTRAINTS ALL IMMEDIATE",
+            self.unpinning()
+        ))?;
+        if self.deferred.is_empty() {
+            return Ok(());
+        }
+        // Those that waited, and no others, wait again.
+        let names: Vec<&str> = self.deferred.iter().map(String::as_str).collect();
+        self.batch(&format!("SET CONSTRAINTS {} DEFERRED", names.join(", ")))
+    }
+
     fn create_ledger(&mut self) -> Result<(), StoreError> {
-        self.make_ledger().map_err(|error| match error {
-            // Somebody made it at the same time, and it is there now.
-            StoreError::Constraint { message } => StoreError::Again { message },
-            other => other,
+        self.make_ledger().map_err(|error| {
+            // Another program made it at the same time, and it is there now.
+            if is_there_already(&error) {
+                let message = error.to_string();
+                return StoreError::Again { message };
+            }
+            error
         })?;
         self.batch(EXCLUDE)
     }
@@ -107,9 +145,14 @@ impl Engine for Postgres {
             .iter()
             .map(|place| quoted(&table.columns[*place].name))
             .collect();
+        self.unpin()?;
         let name = self.quoted(&table.name);
-        let returned = self.reads(table, 0..table.columns.len());
-        let found = if columns.is_empty() {
+        let mut returned = self.reads(table, 0..table.columns.len());
+        let versions = self.version_columns(table);
+        if !versions.is_empty() {
+            returned = format!("{returned}, {versions}");
+        }
+        let mut found = if columns.is_empty() {
             let sql = format!("INSERT INTO {name} AS t DEFAULT VALUES RETURNING {returned}");
             let each = rows.iter().map(|_| self.ask(&sql, &[]));
             each.collect::<Result<Vec<_>, _>>()?.concat()
@@ -125,8 +168,9 @@ impl Engine for Postgres {
         };
         if found.len() != rows.len() {
             let message = format!("a trigger of {} kept a row from being inserted", table.name);
-            return Err(StoreError::Constraint { message });
+            return Err(StoreError::constraint(message));
         }
+        self.sent_rows(table, Event::Insert, rows.len(), &mut found);
         for (at, place) in columns.iter().enumerate() {
             if let Some(sequence) = self.sequences.get(&(table.name.clone(), *place)) {
                 let given = rows.iter().filter_map(|row| row[at].int()).max();
@@ -134,10 +178,11 @@ impl Engine for Postgres {
                 *highest = given.unwrap_or(0).max(*highest);
             }
         }
+        let whole = table.triggers.is_empty() && !self.returns_unsteady(table);
         let told = |row: Row| {
             let key = Key(key.iter().map(|place| row[*place].clone()).collect());
             // What a trigger does after the statement is not in what it returned.
-            (key, Some(row).filter(|_| table.triggers.is_empty()))
+            (key, Some(row).filter(|_| whole))
         };
         Ok(self.whole(table, found).into_iter().map(told).collect())
     }
@@ -152,6 +197,7 @@ impl Engine for Postgres {
         if changes.is_empty() {
             return Ok(());
         }
+        self.unpin()?;
         let loud = if quietly { self.silence(table)? } else { None };
         // Neighbours that set the same columns go in one statement.
         let same = |a: &(Key, Vec<(usize, Cell)>), b: &(Key, Vec<(usize, Cell)>)| {
@@ -169,6 +215,7 @@ impl Engine for Postgres {
         if keys.is_empty() {
             return Ok(());
         }
+        self.unpin()?;
         let source = self.source(self.sent(table, key, keys.iter().map(|key| key.0.as_slice())))?;
         let sql = format!(
             "DELETE FROM {} AS t USING {} WHERE {}",
@@ -177,7 +224,28 @@ impl Engine for Postgres {
             self.matches(table, key, 0)
         );
         let count = self.run(&sql, &source.params())?;
+        self.sent_rows(table, Event::Delete, keys.len(), &mut []);
         touched(table, count, keys)
+    }
+
+    fn columns_of(&mut self, table: &Table, constraint: &str) -> Result<Vec<usize>, StoreError> {
+        self.constrained(table, constraint)
+    }
+
+    fn first_refused(
+        &mut self,
+        table: &Table,
+        cells: &[(usize, Cell)],
+    ) -> Result<Option<usize>, StoreError> {
+        self.refused(table, cells)
+    }
+
+    fn watch(&mut self, table: &Table) -> Result<(), StoreError> {
+        self.start_watch(table)
+    }
+
+    fn strays(&mut self, accepted: &[String]) -> Result<Vec<Stray>, StoreError> {
+        self.end_watch(accepted)
     }
 
     fn put_changes(&mut self, run: i64, changes: &[Change]) -> Result<(), StoreError> {
@@ -210,17 +278,14 @@ impl Postgres {
         let names: Vec<&str> = self.deferred.iter().map(String::as_str).collect();
         let names = names.join(", ");
         self.batch(&format!(
-            "SET CONSTRAINTS {names} IMMEDIATE; SET CONSTRAINTS {names} DEFERRED"
+            "{}SET CONSTRAINTS {names} IMMEDIATE; SET CONSTRAINTS {names} DEFERRED",
+            self.unpinning()
         ))
     }
 
     fn make_ledger(&self) -> Result<(), StoreError> {
         self.batch("CREATE SCHEMA IF NOT EXISTS switchback")?;
-        for sql in statements("BYTEA", "BYTEA", "") {
-            // An index lies in the schema of its table, and keys are ordered by their bytes.
-            let sql = sql
-                .replace("INDEX ledger.", "INDEX ")
-                .replace("source TEXT", "source TEXT COLLATE \"C\"");
+        for sql in statements(&self.dialect()) {
             self.batch(&spelled(&sql))?;
         }
         Ok(())
@@ -240,7 +305,7 @@ impl Postgres {
     }
 
     fn update_alike(
-        &self,
+        &mut self,
         table: &Table,
         key: &[usize],
         group: &[(Key, Vec<(usize, Cell)>)],
@@ -272,7 +337,15 @@ impl Postgres {
             source.from,
             self.matches(table, key, columns.len())
         );
-        let count = self.run(&sql, &source.params())?;
+        let versions = self.version_columns(table);
+        let count = if versions.is_empty() {
+            self.run(&sql, &source.params())?
+        } else {
+            let sql = format!("{sql} RETURNING {versions}");
+            let mut updated = self.ask(&sql, &source.params())?;
+            self.sent_rows(table, Event::Update, group.len(), &mut updated);
+            updated.len() as u64
+        };
         let keys: Vec<Key> = group.iter().map(|(key, _)| key.clone()).collect();
         touched(table, count, &keys)
     }
@@ -285,7 +358,7 @@ impl Postgres {
         }
         if self.may_silence()? {
             self.batch("SET LOCAL session_replication_role = replica")?;
-            return Ok(Some("SET LOCAL session_replication_role = origin".into()));
+            return Ok(Some("SET LOCAL session_replication_role TO DEFAULT".into()));
         }
         let name = self.quoted(&table.name);
         let all = |verb: &str| -> String {
@@ -310,12 +383,10 @@ fn touched(table: &Table, count: u64, keys: &[Key]) -> Result<(), StoreError> {
         .first()
         .filter(|_| keys.len() == 1)
         .map(|key| format!(" with key {key}"));
-    Err(StoreError::Constraint {
-        message: format!(
-            "{count} rows of {}{} were there, not {}",
-            table.name,
-            named.unwrap_or_default(),
-            keys.len()
-        ),
-    })
+    Err(StoreError::constraint(format!(
+        "{count} rows of {}{} were there, not {}",
+        table.name,
+        named.unwrap_or_default(),
+        keys.len()
+    )))
 }

@@ -1,11 +1,24 @@
 //! What PostgreSQL's errors mean to a writer.
 
-use postgres::error::{DbError, SqlState};
+use postgres::error::{DbError, Severity, SqlState};
 
-use crate::StoreError;
+use crate::{About, StoreError};
 
-/// Sorts an error by its SQLSTATE.
+/// A longer statement is cut where it is named in a message.
+const SHOWN: usize = 300;
+
+/// Sorts an error by its SQLSTATE, where no statement is at hand.
 pub(super) fn sorted(target: &str, error: &postgres::Error) -> StoreError {
+    sorted_of(target, error, None)
+}
+
+/// Sorts an error by its SQLSTATE: what is about the connection, the server's resources, its locks or
+/// other transactions is no record's fault; of all else a value may be the cause.
+pub(super) fn sorted_of(
+    target: &str,
+    error: &postgres::Error,
+    statement: Option<&str>,
+) -> StoreError {
     let Some(db) = error.as_db_error() else {
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
         return StoreError::Unreachable {
@@ -13,23 +26,66 @@ pub(super) fn sorted(target: &str, error: &postgres::Error) -> StoreError {
         };
     };
     let message = said(db);
+    let unreachable = |message: &str| StoreError::Unreachable {
+        message: format!("{target}: {message}"),
+    };
+    if is_fatal(db) {
+        return unreachable(&message);
+    }
     let code = db.code();
-    match (code.code().get(..2).unwrap_or_default(), code) {
-        // Data, integrity, a trigger's RAISE, a view's CHECK OPTION, a type that does not fit.
-        ("22" | "23" | "44" | "P0", _) => StoreError::Constraint { message },
-        (_, code) if *code == SqlState::DATATYPE_MISMATCH => StoreError::Constraint { message },
-        ("40", _) => StoreError::Again { message },
-        // Somebody made the ledger at the same time, and it is there now.
-        (_, code) if [SqlState::DUPLICATE_SCHEMA, SqlState::DUPLICATE_TABLE].contains(code) => {
-            StoreError::Again { message }
-        }
-        (_, code) if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) => {
-            StoreError::Busy { message }
-        }
-        (_, code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => StoreError::Refused { message },
-        _ => StoreError::Unreachable {
-            message: format!("{target}: {message}"),
+    if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) {
+        return StoreError::Busy { message };
+    }
+    match code.code().get(..2).unwrap_or_default() {
+        "40" => StoreError::Again { message },
+        // Connection, resources, intervention, the system, the server itself.
+        "08" | "53" | "57" | "58" | "XX" => unreachable(&message),
+        // Features, transactions, names, syntax, rights: either the statement or a value in it.
+        "0A" | "25" | "26" | "3D" | "3F" | "42" => StoreError::Statement {
+            message,
+            about: Box::new(about(db, statement)),
         },
+        // Data, integrity, limits, what a trigger raises, with whatever code.
+        _ => StoreError::Constraint {
+            message,
+            about: Box::new(about(db, statement)),
+        },
+    }
+}
+
+fn about(db: &DbError, statement: Option<&str>) -> About {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let statement = statement.map(|sql| match sql.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{} …", &sql[..end]),
+        None => sql.to_owned(),
+    });
+    About {
+        code: db.code().code().to_owned(),
+        table: text(db.table()),
+        column: text(db.column()),
+        constraint: text(db.constraint()),
+        statement,
+    }
+}
+
+/// Tells whether the server ended the session with it.
+fn is_fatal(db: &DbError) -> bool {
+    match db.parsed_severity() {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        None => matches!(db.severity(), "FATAL" | "PANIC"),
+    }
+}
+
+/// Tells whether the ledger or a part of it was made by another program meanwhile.
+pub(super) fn is_there_already(error: &StoreError) -> bool {
+    match error {
+        StoreError::Constraint { .. } => true,
+        StoreError::Statement { about, .. } => {
+            [SqlState::DUPLICATE_SCHEMA, SqlState::DUPLICATE_TABLE]
+                .iter()
+                .any(|code| code.code() == about.code)
+        }
+        _ => false,
     }
 }
 
@@ -60,10 +116,11 @@ fn said(db: &DbError) -> String {
 }
 
 /// Tells whether the server said that a COMMIT was not carried out; without such a word it may have
-/// been.
+/// been. An error that leaves the session alive is such a word, whichever trigger raised it.
 pub(super) fn is_refusal(error: &postgres::Error) -> bool {
-    let class = error
-        .code()
-        .map(|code| code.code().get(..2).unwrap_or_default());
-    matches!(class, Some("22" | "23" | "25" | "40" | "44" | "P0"))
+    let Some(db) = error.as_db_error() else {
+        return false;
+    };
+    let class = db.code().code().get(..2).unwrap_or_default();
+    !is_fatal(db) && !["08", "53", "57", "58", "XX"].contains(&class)
 }

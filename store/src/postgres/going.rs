@@ -60,7 +60,7 @@ impl Going {
 impl Postgres {
     /// Returns what this run and later ones added, is there, and was not at the snapshot: the last first.
     pub(super) fn going(&mut self, first: i64, part: &Part) -> Result<Vec<Going>, StoreError> {
-        self.tables.clear();
+        self.forget_tables();
         let mut found = Vec::new();
         for run in ledger::list_runs(self)? {
             // A plan that this build does not read is of one that added nothing by it.

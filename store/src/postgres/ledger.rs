@@ -5,10 +5,10 @@ use postgres::types::Type;
 use super::connect::Postgres;
 use super::sql::target_bytes;
 use super::stage::Columns;
-use crate::ledger::{Change, Entry, Mapping};
+use crate::ledger::{Change, Entry, Mapping, stored_source};
 use crate::{Row, StoreError};
 
-const ENTRY: [Type; 9] = [
+const ENTRY: [Type; 10] = [
     Type::INT8,
     Type::TEXT,
     Type::INT8,
@@ -18,6 +18,7 @@ const ENTRY: [Type; 9] = [
     Type::BYTEA,
     Type::INT8,
     Type::INT8,
+    Type::TEXT,
 ];
 
 const CHANGE: [Type; 14] = [
@@ -72,7 +73,7 @@ impl Postgres {
 
     pub(super) fn write_entries(&self, entries: &[Mapping]) -> Result<(), StoreError> {
         let row = |entry: &Entry| {
-            let mut row = entry.to_row();
+            let mut row = entry.to_ledger();
             // Of Entry::COLUMNS the fourth.
             row[3] = target_bytes(&entry.target);
             row
@@ -88,12 +89,15 @@ impl Postgres {
             rows(false),
             "ON CONFLICT (entity, source) DO UPDATE SET \
              claim = excluded.claim, target = excluded.target, gone = excluded.gone, digest = excluded.digest, \
-             sums = excluded.sums, run = excluded.run, seq = excluded.seq",
+             sums = excluded.sums, run = excluded.run, seq = excluded.seq, long = excluded.long",
         )?;
         let gone: Vec<Row> = entries
             .iter()
             .filter(|mapping| mapping.entry.is_none())
-            .map(|mapping| vec![mapping.entity.into(), mapping.source.as_str().into()])
+            .map(|mapping| {
+                let source = stored_source(&mapping.source).into_owned();
+                vec![mapping.entity.into(), source.into()]
+            })
             .collect();
         if gone.is_empty() {
             return Ok(());

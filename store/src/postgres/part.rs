@@ -8,14 +8,21 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::connect::Postgres;
+use crate::ledger::LEDGER;
 use crate::temporary::failed;
 use crate::{Row, Sql as _, StoreError};
 
 /// The end of the file: where the part begins (8 bytes, the highest first), and this.
 const MARK: &[u8; 8] = b"SWBKPART";
 
-/// The columns of the id map, in the order in which they are kept.
-const IDS: &str = "entity, source, claim, target, gone, digest, sums, run, seq";
+/// The columns of the id map, in the order in which they are kept: a part's format is the version of the
+/// ledger that it is of.
+fn ids(format: i64) -> &'static str {
+    match format {
+        1 => "entity, source, claim, target, gone, digest, sums, run, seq",
+        _ => "entity, source, claim, target, gone, digest, sums, run, seq, long, alias",
+    }
+}
 
 const TABLES: &str = "SELECT c.oid::int8, format('%I.%I', n.nspname, c.relname), c.relkind = 'r', \
     (SELECT json_agg(quote_ident(a.attname) ORDER BY a.attnum)::text FROM pg_attribute a \
@@ -55,7 +62,7 @@ pub(super) type Counter = (String, i64, bool);
 /// The part's first line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Part {
-    format: u32,
+    format: i64,
     /// Which database it is of; earlier builds did not say.
     #[serde(default)]
     pub(super) target: String,
@@ -70,6 +77,7 @@ pub(super) struct Part {
 impl Postgres {
     /// Makes names and texts the same for everybody, and lets this wait for other programs.
     pub(super) fn settle_down(&self) -> Result<(), StoreError> {
+        self.pin()?;
         self.batch(
             "SET LOCAL search_path = ''; SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0; \
              SET LOCAL idle_in_transaction_session_timeout = 0",
@@ -92,11 +100,13 @@ impl Postgres {
     /// Returns how many rows a table holds, and their sum.
     pub(super) fn content(&self, table: &Content) -> Result<(u64, String), StoreError> {
         let sql = format!(
-            "SELECT count(*), COALESCE(sum(('x' || encode(substr(sha256(convert_to(ROW({})::text, 'UTF8')), 1, 8), 'hex')) \
+            "SELECT count(*), COALESCE(sum(('x' || encode(substr(sha256(convert_to(ROW({})::text, '{}')), 1, 8), 'hex')) \
              ::bit(64)::int8::numeric), 0)::text FROM ONLY {}",
             table.columns.join(", "),
+            self.encoding(),
             table.name
         );
+        self.pin()?;
         let rows = self.ask(&sql, &[])?;
         let row = rows
             .first()
@@ -122,7 +132,8 @@ impl Postgres {
         for table in tables.iter_mut().filter(|table| table.rows_own) {
             (table.rows, table.sum) = self.content(table)?;
         }
-        let ledger = self.has_ledger()?;
+        let version = self.ledger_version()?;
+        let ledger = version.is_some();
         let runs = if ledger {
             self.ask(
                 "SELECT seq, status, last_seq FROM switchback.runs ORDER BY seq",
@@ -139,7 +150,7 @@ impl Postgres {
             )
         };
         let part = Part {
-            format: 1,
+            format: version.unwrap_or(LEDGER),
             target: self.describe(),
             tables,
             sequences: self.counters()?,
@@ -154,7 +165,8 @@ impl Postgres {
         writeln!(out, "{json}").map_err(failed(file))?;
         if ledger {
             let kept = "COPY (SELECT run, seq, reason, detail FROM switchback.kept ORDER BY 1, 2) TO STDOUT";
-            let ids = format!("COPY (SELECT {IDS} FROM switchback.ids ORDER BY 1, 2) TO STDOUT");
+            let ids = ids(part.format);
+            let ids = format!("COPY (SELECT {ids} FROM switchback.ids ORDER BY 1, 2) TO STDOUT");
             for sql in [kept, &ids] {
                 self.copy_to(sql, &mut out).map_err(failed(file))?;
                 out.write_all(b"\\.\n").map_err(failed(file))?;
@@ -191,7 +203,7 @@ impl Postgres {
                 &mut lines,
             )?;
             self.copy_lines(
-                &format!("COPY switchback.ids ({IDS}) FROM STDIN"),
+                &format!("COPY switchback.ids ({}) FROM STDIN", ids(part.format)),
                 &mut lines,
             )?;
         }
@@ -235,8 +247,11 @@ impl Part {
             let mut line = String::new();
             lines.read_line(&mut line)?;
             let part: Self = serde_json::from_str(&line)?;
-            if part.format != 1 {
-                let message = format!("its format is {}, this build knows 1", part.format);
+            if !(1..=LEDGER).contains(&part.format) {
+                let message = format!(
+                    "its format is {}, this build knows 1 to {LEDGER}",
+                    part.format
+                );
                 return Err(io::Error::other(message));
             }
             Ok((part, lines))

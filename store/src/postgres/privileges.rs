@@ -15,6 +15,10 @@ const TABLE: &str = "SELECT p.need, row_security_active(t.id) FROM (SELECT to_re
     AND a.attname = ANY (CASE WHEN p.need = 'SELECT' THEN $2 ELSE $3 END) \
     AND NOT has_column_privilege(t.id, a.attnum, p.need))))) ORDER BY p.n";
 
+/// Who owns those of the ledger's tables that the login may not change.
+const OWNERS: &str = "SELECT string_agg(DISTINCT quote_ident(r.rolname), ', ') FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner \
+    WHERE c.relnamespace = to_regnamespace('switchback') AND c.relkind = 'r' AND NOT pg_has_role(c.relowner, 'USAGE')";
+
 /// What the login lacks to make the ledger, or to write to it.
 const LEDGER: &str = "SELECT CASE WHEN to_regnamespace('switchback') IS NULL THEN \
     CASE WHEN has_database_privilege(current_database(), 'CREATE') THEN NULL \
@@ -113,6 +117,20 @@ impl Postgres {
             triggers.join(", "),
             self.login()
         )))
+    }
+
+    /// Says who alone may give the ledger the tables of this build's version.
+    pub(super) fn no_upgrade(&self) -> Result<Option<String>, StoreError> {
+        let found = self.ask(OWNERS, &[])?;
+        let owners = found.first().and_then(|row| row[0].text());
+        Ok(owners.map(|owners| {
+            format!(
+                "the ledger is one of version 1, and only the owner of its tables ({owners}) can give it those of version \
+                 2: run this command, or any that writes to the target, once as {owners}, or GRANT {owners} TO {}; \
+                 nothing was written",
+                self.login()
+            )
+        }))
     }
 
     /// Says what the login lacks for the ledger.

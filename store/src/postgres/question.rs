@@ -7,7 +7,7 @@ use crate::StoreError;
 
 impl Postgres {
     pub(super) fn answer(&self, question: &str) -> Result<bool, StoreError> {
-        self.batch(&format!("BEGIN READ ONLY; {}", self.settings))?;
+        self.batch(&format!("BEGIN READ ONLY; {}", self.begin_firing()))?;
         let found = self.with(|client| client.query_typed(question, &[]));
         self.batch("ROLLBACK")?;
         self.broken.set(false);

@@ -86,6 +86,7 @@ impl Postgres {
         {
             return Err(held.locked(false));
         }
+        ledger::upgrade(self, wish.by)?;
         let going = self.going(wish.run.seq, part)?;
         self.settle_down()?;
         let (now, _) = self.fits(part, &going)?;
@@ -234,6 +235,7 @@ impl Postgres {
             self.ask(set, &params)?;
         }
         crash_point!("restore.emptied", failed(file));
+        self.unpin()?;
         self.fill(tools, &filled, (file, list))?;
         crash_point!("restore.filled", failed(file));
         self.batch("SET CONSTRAINTS ALL IMMEDIATE")?;

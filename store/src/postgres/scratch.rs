@@ -81,7 +81,7 @@ impl Scratch {
         );
         target.batch(&made).map_err(|error| {
             StoreError::refused(format!(
-                "no copy can be made: {error}; mend that, {INSTEAD}"
+                "no copy can be made: {error}; correct that, {INSTEAD}"
             ))
         })?;
         scratch.name = Some(name.clone());
@@ -287,7 +287,8 @@ impl Postgres {
                 continue;
             };
             let sql = format!(
-                "SELECT count(*), {parts} FROM (SELECT encode(sha256(convert_to(ROW(t.*)::text, 'UTF8')), 'hex') AS h FROM {spelled} t) s"
+                "SELECT count(*), {parts} FROM (SELECT encode(sha256(convert_to(ROW(t.*)::text, '{}')), 'hex') AS h FROM {spelled} t) s",
+                self.encoding()
             );
             let found = self.ask(&sql, &[])?;
             let row = found

@@ -88,7 +88,7 @@ impl Postgres {
         let name = file.to_string_lossy();
         let args = [
             "--format=custom",
-            "--encoding=UTF8",
+            &format!("--encoding={}", self.encoding()),
             "--exclude-schema=switchback",
             "--no-password",
             "--lock-wait-timeout=60s",

@@ -66,7 +66,7 @@ impl Postgres {
         let mut sent: Columns = columns.iter().map(|_| (Type::TEXT, Vec::new())).collect();
         for row in rows {
             for (((_, texts), kind), cell) in sent.iter_mut().zip(&kinds).zip(row) {
-                texts.push(kind.sent(cell).into());
+                texts.push(kind.sent(cell));
             }
         }
         sent
@@ -91,7 +91,7 @@ impl Postgres {
         columns: &[usize],
         cells: &[Cell],
         first: usize,
-    ) -> (Vec<String>, Vec<Option<String>>) {
+    ) -> (Vec<String>, Vec<Cell>) {
         let place = |(at, (place, cell)): (usize, (&usize, &Cell))| {
             let found = self.type_of(&table.columns[*place]);
             (
@@ -102,11 +102,7 @@ impl Postgres {
         columns.iter().zip(cells).enumerate().map(place).unzip()
     }
 
-    pub(super) fn ask_texts(
-        &self,
-        sql: &str,
-        texts: &[Option<String>],
-    ) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn ask_texts(&self, sql: &str, texts: &[Cell]) -> Result<Vec<Row>, StoreError> {
         let params: Vec<Param<'_>> = texts
             .iter()
             .map(|text| (text as &(dyn ToSql + Sync), Type::TEXT))

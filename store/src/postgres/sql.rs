@@ -6,24 +6,29 @@ use contract::plan::{Add, Field};
 use postgres::types::{ToSql, Type};
 use serde_json::Value;
 
+use super::catalogue::Asked;
 use super::cells::type_of;
 use super::connect::{Postgres, quoted};
 use super::spelling::listed;
-use super::{catalogue, values};
+use super::watch::Event;
+use super::{catalogue, references, values};
 use crate::additions::{Addition, Planned};
-use crate::catalogue::{Column, ForeignKey, Table};
-use crate::ledger::Entry;
+use crate::catalogue::{Children, Column, ForeignKey, Table, TableName, counted, counting};
+use crate::ledger::{Action, Dialect, Entry, Statement, stored_source};
 use crate::{Cell, Key, Row, Sql, StoreError};
 
 /// The server's clock, in milliseconds since 1970.
 const NOW: &str = "floor(extract(epoch FROM clock_timestamp()) * 1000)::int8";
 
+/// The part of a row's key that the index of the id map holds: an entry of an index has a limit.
+const INDEXED: &str = "substr(target, 1, 1000)";
+
 /// A parameter with its type.
 pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// The ledger's tables are in a schema of their own, and parameters are `$1`, `$2`, ….
-pub(super) fn spelled(sql: &str) -> String {
-    sql.replace("ledger.", "switchback.").replace('?', "$")
+pub(super) fn spelled(sql: &Statement) -> String {
+    sql.spelled("switchback.", "$")
 }
 
 /// The parameters of a statement on the ledger.
@@ -43,11 +48,11 @@ pub(super) fn target_bytes(key: &Key) -> Cell {
 }
 
 impl Sql for Postgres {
-    fn query(&mut self, sql: &str, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
+    fn query_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
         self.ask(&spelled(sql), &typed(params))
     }
 
-    fn execute(&mut self, sql: &str, params: &[Cell]) -> Result<u64, StoreError> {
+    fn execute_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<u64, StoreError> {
         self.run(&spelled(sql), &typed(params))
     }
 
@@ -65,25 +70,89 @@ impl Sql for Postgres {
         Ok(self.ask(&sql, &[])?.first().and_then(|row| row[0].int()))
     }
 
+    fn no_upgrade(&mut self) -> Result<Option<String>, StoreError> {
+        Self::no_upgrade(self)
+    }
+
     fn is_true(&mut self, question: &str) -> Result<bool, StoreError> {
         self.answer(question)
     }
 
-    fn has_ledger(&mut self) -> Result<bool, StoreError> {
-        if !self.ledger.get() {
-            let sql = "SELECT 1 WHERE to_regclass('switchback.meta') IS NOT NULL";
-            self.ledger.set(!self.ask(sql, &[])?.is_empty());
+    fn ledger_version(&mut self) -> Result<Option<i64>, StoreError> {
+        if self.ledger.get().is_none() {
+            let meta = "SELECT 1 WHERE to_regclass('switchback.meta') IS NOT NULL";
+            if self.ask(meta, &[])?.is_empty() {
+                return Ok(None);
+            }
+            let rows = self.ask("SELECT max(version) FROM switchback.meta", &[])?;
+            let version = rows.first().and_then(|row| row[0].int());
+            let version = version.ok_or_else(|| StoreError::damaged("it names no version"))?;
+            self.ledger.set(Some(version));
         }
         Ok(self.ledger.get())
+    }
+
+    fn forget_ledger(&mut self) {
+        self.ledger.set(None);
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect {
+            blob: "BYTEA",
+            key: "BYTEA",
+            text: "TEXT COLLATE \"C\"",
+            clustered: "",
+            // An index lies in the schema of its table.
+            index: "",
+            indexed: INDEXED,
+        }
     }
 
     fn table(&mut self, name: &str) -> Result<Option<Table>, StoreError> {
         if let Some(known) = self.tables.get(name) {
             return Ok(known.clone());
         }
-        let table = catalogue::table(self, name)?;
+        let table = catalogue::table(self, Asked::Written(name))?;
         self.tables.insert(name.to_owned(), table.clone());
         Ok(table)
+    }
+
+    fn readable(&mut self, name: &str) -> Result<Option<Table>, StoreError> {
+        match self.tables.get(name) {
+            Some(known) => Ok(known.clone()),
+            None => catalogue::table(self, Asked::Read(name)),
+        }
+    }
+
+    fn children(&mut self, parent: &Table) -> Result<Children, StoreError> {
+        references::children(self, parent)
+    }
+
+    fn table_at(&mut self, name: &TableName) -> Result<Option<Table>, StoreError> {
+        if let Some(known) = self.tables_at.get(name) {
+            return Ok(known.clone());
+        }
+        let table = catalogue::table(self, Asked::At(name))?;
+        self.tables_at.insert(name.clone(), table.clone());
+        Ok(table)
+    }
+
+    fn table_name(&mut self, oid: i64) -> Result<Option<TableName>, StoreError> {
+        catalogue::table_name(self, oid)
+    }
+
+    fn called(&mut self, name: &TableName) -> Result<String, StoreError> {
+        let sql = "SELECT 1 WHERE $1 = ANY (current_schemas(false))";
+        let looked_at = !self.ask(sql, &[(&name.schema, Type::TEXT)])?.is_empty();
+        Ok(if looked_at {
+            name.table.clone()
+        } else {
+            name.to_string()
+        })
+    }
+
+    fn homes(&mut self, name: &str) -> Result<Vec<TableName>, StoreError> {
+        catalogue::homes(self, name)
     }
 
     fn tables(&mut self) -> Result<Vec<String>, StoreError> {
@@ -103,8 +172,23 @@ impl Sql for Postgres {
         table: &str,
         column: &str,
     ) -> Result<Option<String>, StoreError> {
-        let words = self.column_words(&self.quoted(table), column)?;
-        Ok(Some(words).filter(|words| !words.is_empty()))
+        self.define_column(&self.quoted(table), column)
+    }
+
+    fn is_defined(&mut self, table: &str, noted: &str) -> Result<bool, StoreError> {
+        match self.table(table)? {
+            Some(table) => self.is_defined_so(&self.quoted(&table.name), noted),
+            None => Ok(false),
+        }
+    }
+
+    fn is_column_defined(
+        &mut self,
+        table: &str,
+        column: &str,
+        noted: &str,
+    ) -> Result<bool, StoreError> {
+        self.is_column_so(&self.quoted(table), column, noted)
     }
 
     fn planned(&mut self, add: &Add, names: &[&str]) -> Result<Planned, StoreError> {
@@ -128,9 +212,10 @@ impl Sql for Postgres {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
+        self.pin_for(table)?;
         let Column { name, declared, .. } = &table.columns[column];
         let kind = self.type_of(&table.columns[column]).kind;
-        let mut texts: Vec<Option<String>> = values.iter().map(|cell| kind.sent(cell)).collect();
+        let mut texts: Vec<Cell> = values.iter().map(|cell| kind.sent(cell)).collect();
         // As texts: not every type can be compared.
         let unlike = |place: usize| {
             let name = quoted(name);
@@ -163,52 +248,30 @@ impl Sql for Postgres {
         by: &[usize],
         keys: &[Vec<Cell>],
     ) -> Result<Vec<Vec<Row>>, StoreError> {
-        if keys.is_empty() {
-            return Ok(vec![]);
-        }
-        // A writer keeps others from changing what it decides on.
-        let lock = if self.writes && self.open.get() {
-            "FOR UPDATE"
-        } else {
-            ""
-        };
-        let source = self.source(self.sent(table, by, keys.iter().map(Vec::as_slice)))?;
-        let (reads, name) = (
-            self.reads(table, 0..table.columns.len()),
-            self.quoted(&table.name),
-        );
-        let (from, same) = (&source.from, self.matches(table, by, 0));
-        // Key by key where an index serves, whatever the planner thinks of the table's size.
-        let served = table.serves(by);
-        let sql = if served {
-            format!(
-                "SELECT k.n, r.* FROM {from} CROSS JOIN LATERAL \
-                 (SELECT {reads} FROM {name} AS t WHERE {same} OFFSET 0 {lock}) AS r ORDER BY k.n"
-            )
-        } else {
-            let lock = if lock.is_empty() {
-                ""
-            } else {
-                "FOR UPDATE OF t"
-            };
-            format!(
-                "SELECT k.n, {reads} FROM {from} JOIN {name} AS t ON {same} ORDER BY k.n {lock}"
-            )
-        };
-        let mut rows = if served {
-            self.ask(&sql, &source.params())?
-        } else {
-            self.ask_widely(&sql, &source.params())?
-        };
-        let places: Vec<Cell> = rows.iter_mut().map(|row| row.remove(0)).collect();
-        let mut found: Vec<Vec<Row>> = vec![Vec::new(); keys.len()];
-        for (place, row) in places.iter().zip(self.whole(table, rows)) {
-            let at = place.int().and_then(|n| usize::try_from(n - 1).ok());
-            if let Some(rows) = at.and_then(|at| found.get_mut(at)) {
-                rows.push(row);
-            }
-        }
-        Ok(found)
+        self.fetch_like((table, by), (table, by), keys, false)
+    }
+
+    fn referring(
+        &mut self,
+        (child, key): (&Table, &ForeignKey),
+        parent: &Table,
+        order: &[usize],
+        values: &[(Vec<Cell>, Option<Key>)],
+        limit: usize,
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let like = parent.positions(&key.parent_columns)?;
+        let of = (child, &key.columns[..]);
+        self.page_like(of, (parent, &like), order, values, (limit, child.alone))
+    }
+
+    fn referred(
+        &mut self,
+        (child, key): (&Table, &ForeignKey),
+        parent: &Table,
+        values: &[Vec<Cell>],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let by = parent.positions(&key.parent_columns)?;
+        self.fetch_like((parent, &by), (child, &key.columns), values, parent.alone)
     }
 
     fn fetch_page(
@@ -219,30 +282,12 @@ impl Sql for Postgres {
         keys: &[(Vec<Cell>, Option<Key>)],
         limit: usize,
     ) -> Result<Vec<Vec<Row>>, StoreError> {
-        let (reads, name) = (
-            self.reads(table, 0..table.columns.len()),
-            self.quoted(&table.name),
-        );
-        let ordered = listed(table, order);
-        let find = |(key, after): &(Vec<Cell>, Option<Key>)| {
-            let (places, mut texts) = self.places(table, by, key, 1);
-            let equal = |(column, place): (&usize, String)| {
-                format!("{} = {place}", listed(table, &[*column]))
-            };
-            let same: Vec<String> = by.iter().zip(places).map(equal).collect();
-            let mut start = String::new();
-            if let Some(after) = after {
-                let (places, more) = self.places(table, order, &after.0, texts.len() + 1);
-                start = format!("AND ({ordered}) > ({})", places.join(", "));
-                texts.extend(more);
-            }
-            let sql = format!(
-                "SELECT {reads} FROM {name} AS t WHERE {} {start} ORDER BY {ordered} LIMIT {limit}",
-                same.join(" AND ")
-            );
-            Ok(self.whole(table, self.ask_texts(&sql, &texts)?))
-        };
-        keys.iter().map(find).collect()
+        self.page_like((table, by), (table, by), order, keys, (limit, false))
+    }
+
+    fn count(&mut self, table: &Table, most: Option<u64>) -> Result<u64, StoreError> {
+        let rows = self.ask_widely(&counting(&self.quoted(&table.name), most), &[])?;
+        counted(&rows)
     }
 
     fn page(
@@ -252,6 +297,7 @@ impl Sql for Postgres {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
+        self.pin_for(table)?;
         let ordered = listed(table, key);
         let (mut start, mut texts) = (String::new(), Vec::new());
         if let Some(after) = after {
@@ -273,7 +319,8 @@ impl Sql for Postgres {
         key: &ForeignKey,
         limit: usize,
     ) -> Result<(u64, Vec<Row>), StoreError> {
-        let parent = self.table(&key.parent)?;
+        self.pin_for(child)?;
+        let parent = self.readable(&key.parent)?;
         let parent = parent
             .ok_or_else(|| StoreError::refused(format!("there is no table `{}`", key.parent)))?;
         let own = |place: &usize| format!("t.{}", quoted(&child.columns[*place].name));
@@ -290,9 +337,9 @@ impl Sql for Postgres {
             .collect();
         let from = format!(
             "FROM {} AS t WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
-            self.quoted(&child.name),
+            self.named(child, child.alone),
             set.join(" AND "),
-            self.quoted(&parent.name),
+            self.named(&parent, parent.alone),
             same.join(" AND ")
         );
         let count = self.ask_widely(&format!("SELECT COUNT(*) {from}"), &[])?;
@@ -303,14 +350,22 @@ impl Sql for Postgres {
     }
 
     fn entries(&mut self, entity: i64, keys: &[&str]) -> Result<Vec<Option<Entry>>, StoreError> {
-        let cells = keys.iter().map(|key| Cell::from(*key)).collect();
+        let cells = keys
+            .iter()
+            .map(|key| Cell::from(stored_source(key).as_ref()))
+            .collect();
         let same = format!("i.entity = {entity} AND i.source = k.c0");
         self.entries_by((Type::TEXT, cells), &same)
     }
 
     fn claims(&mut self, claim: i64, targets: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
         let cells = targets.iter().map(target_bytes).collect();
-        let same = format!("i.claim = {claim} AND i.target = k.c0");
+        // A ledger of version 1 has an index of the whole key.
+        let part = match self.ledger_version()? {
+            Some(1) => "",
+            _ => " AND substr(i.target, 1, 1000) = substr(k.c0, 1, 1000)",
+        };
+        let same = format!("i.claim = {claim}{part} AND i.target = k.c0");
         self.entries_by((Type::BYTEA, cells), &same)
     }
 
@@ -345,8 +400,33 @@ impl Sql for Postgres {
         }
     }
 
+    fn trigger_faults(
+        &mut self,
+        table: &Table,
+        accepted: &[String],
+    ) -> Result<Vec<String>, StoreError> {
+        self.uncounted(table, accepted)
+    }
+
+    fn fired(&mut self, table: &Table, undone: Action) -> Result<Vec<String>, StoreError> {
+        let event = match undone {
+            Action::Insert => Event::Delete,
+            Action::Delete => Event::Insert,
+            _ => Event::Update,
+        };
+        self.fired_by(table, event)
+    }
+
     fn loud(&mut self, table: &Table) -> Result<Option<String>, StoreError> {
         Postgres::loud(self, table)
+    }
+
+    fn is_json(&self, column: &Column) -> bool {
+        self.type_of(column).kind == values::Kind::Json
+    }
+
+    fn spelled_key(&self, column: &Column, text: &str) -> Result<Result<Cell, String>, StoreError> {
+        self.spelled(column, text)
     }
 
     fn key_cell(&self, column: &Column, text: &str) -> Cell {
@@ -359,6 +439,14 @@ impl Sql for Postgres {
 
     fn portable(&self, column: &Column, cell: Cell) -> Cell {
         super::portable::portable(self.type_of(column).kind, cell)
+    }
+
+    fn has_all_characters(&self) -> bool {
+        self.is_unicode()
+    }
+
+    fn barred(&self) -> Option<String> {
+        self.fires_nothing()
     }
 
     fn describe(&self) -> String {
@@ -375,7 +463,7 @@ impl Postgres {
     /// Entries by the place of what they are asked by; the last of a place wins, which is not of a
     /// deleted row where there are several.
     fn entries_by(
-        &self,
+        &mut self,
         asked: (Type, Vec<Cell>),
         same: &str,
     ) -> Result<Vec<Option<Entry>>, StoreError> {
@@ -383,10 +471,11 @@ impl Postgres {
         if found.is_empty() {
             return Ok(found);
         }
+        let columns = Entry::read(self.ledger_version()?.unwrap_or_default());
         let source = self.source(vec![asked])?;
         let sql = format!(
-            "SELECT k.n, r.* FROM {} CROSS JOIN LATERAL (SELECT i.entity, i.source, i.claim, i.target, i.gone, \
-             i.digest, i.sums, i.run, i.seq FROM switchback.ids AS i WHERE {same} OFFSET 0) AS r ORDER BY r.gone DESC",
+            "SELECT k.n, r.* FROM {} CROSS JOIN LATERAL (SELECT {columns} FROM switchback.ids AS i WHERE {same} OFFSET 0) \
+             AS r ORDER BY r.gone DESC",
             source.from
         );
         for mut row in self.ask(&sql, &source.params())? {

@@ -150,16 +150,19 @@ fn write_field(out: &mut Vec<u8>, cell: &Cell) {
                 out.push(b"0123456789abcdef"[usize::from(byte & 15)]);
             }
         }
-        Cell::Text(text) => {
-            for byte in text.bytes() {
-                match byte {
-                    b'\\' => out.extend(b"\\\\"),
-                    b'\n' => out.extend(b"\\n"),
-                    b'\r' => out.extend(b"\\r"),
-                    b'\t' => out.extend(b"\\t"),
-                    other => out.push(other),
-                }
-            }
+        Cell::Text(text) => write_text(out, text.as_bytes()),
+        Cell::Raw(bytes) => write_text(out, bytes),
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, bytes: &[u8]) {
+    for byte in bytes {
+        match byte {
+            b'\\' => out.extend(b"\\\\"),
+            b'\n' => out.extend(b"\\n"),
+            b'\r' => out.extend(b"\\r"),
+            b'\t' => out.extend(b"\\t"),
+            other => out.push(*other),
         }
     }
 }
@@ -180,5 +183,8 @@ mod tests {
         assert_eq!(written("a\tb\nc\r\\.ü".into()), "a\\tb\\nc\\r\\\\.ü");
         assert_eq!(written(Cell::Blob(vec![0, 255])), "\\\\x00ff");
         assert_eq!(written(Cell::Int(-5)), "-5");
+        let mut out = Vec::new();
+        write_field(&mut out, &Cell::Raw(b"\xe9\\".to_vec()));
+        assert_eq!(out, b"\xe9\\\\");
     }
 }

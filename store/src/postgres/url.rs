@@ -252,6 +252,12 @@ impl PostgresUrl {
             .map(|(name, value)| format!("{name}={}", coded(value)));
         format!("postgres:///?{}", pairs.collect::<Vec<_>>().join("&"))
     }
+
+    /// What of it is secret.
+    pub(crate) fn passwords(&self) -> impl Iterator<Item = &str> {
+        let names = ["password", "sslpassword"].into_iter();
+        names.filter_map(|name| self.0.get(name).map(String::as_str))
+    }
 }
 
 impl fmt::Display for PostgresUrl {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::arrays;
 use super::connect::Postgres;
+use super::named::Named;
 use crate::Cell;
 use crate::catalogue::Column;
 use crate::plain::{json, plain, shortest};
@@ -21,11 +22,14 @@ pub(super) enum Kind {
     Bool,
     Bytes,
     Text,
+    Date,
     Timestamp,
     Timestamptz,
     Uuid,
     Json,
     Array,
+    /// What names an object of the database.
+    Named(Named),
     /// Text that the server alone can judge.
     Other,
 }
@@ -37,6 +41,10 @@ pub(super) struct ColumnType {
     /// What a text is cast to: the type without length or precision, by which a cast would cut in
     /// silence what an assignment refuses.
     pub cast: String,
+    /// Whether the server's text of a value depends on `TimeZone` or `DateStyle`.
+    pub unsteady: bool,
+    /// Whether it is a list or a row that holds values as [`Named`] reads them, which no expression reads.
+    pub names: bool,
 }
 
 impl Kind {
@@ -49,15 +57,14 @@ impl Kind {
             ("numeric", ..) => Self::Numeric,
             ("bool", ..) => Self::Bool,
             ("bytea", ..) => Self::Bytes,
+            ("date", ..) => Self::Date,
             ("timestamp", ..) => Self::Timestamp,
             ("timestamptz", ..) => Self::Timestamptz,
             ("uuid", ..) => Self::Uuid,
             ("json" | "jsonb", ..) => Self::Json,
-            ("text" | "varchar" | "bpchar" | "citext" | "name" | "date", ..) | (.., "e") => {
-                Self::Text
-            }
+            ("text" | "varchar" | "bpchar" | "citext" | "name", ..) | (.., "e") => Self::Text,
             (_, "A", _) => Self::Array,
-            _ => Self::Other,
+            _ => Named::of(name).map_or(Self::Other, Self::Named),
         }
     }
 
@@ -69,26 +76,31 @@ impl Kind {
             Self::Float4 => format!("{column}::text::float8"),
             Self::Float8 => format!("{column}::float8"),
             Self::Bytes => format!("{column}::bytea"),
+            // In binary: no setting changes that.
+            Self::Date => format!("{column}::date"),
+            Self::Timestamp => format!("{column}::timestamp"),
+            Self::Timestamptz => format!("{column}::timestamptz"),
+            Self::Named(named) => named.read(column),
             _ => format!("{column}::text"),
         }
     }
 
-    /// The text of a cell that the server reads.
-    pub fn sent(self, cell: &Cell) -> Option<String> {
-        match cell {
-            Cell::Null => None,
-            Cell::Int(number) => Some(number.to_string()),
-            Cell::Real(number) => Some(format!("{number:?}")),
+    /// The text of a cell that the server reads, or NULL.
+    pub fn sent(self, cell: &Cell) -> Cell {
+        Cell::Text(match cell {
+            Cell::Null | Cell::Raw(_) => return cell.clone(),
+            Cell::Int(number) => number.to_string(),
+            Cell::Real(number) => format!("{number:?}"),
             Cell::Blob(bytes) => {
                 let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
-                Some(format!("\\x{}", digits.collect::<String>()))
+                format!("\\x{}", digits.collect::<String>())
             }
             Cell::Text(text) if self == Self::Array => match serde_json::from_str(text) {
-                Ok(Value::Array(items)) => Some(arrays::from_list(&items)),
-                _ => Some(text.clone()),
+                Ok(Value::Array(items)) => arrays::from_list(&items),
+                _ => text.clone(),
             },
-            Cell::Text(text) => Some(text.clone()),
-        }
+            Cell::Text(text) => text.clone(),
+        })
     }
 
     /// The cell of what was read.
@@ -113,6 +125,8 @@ impl Postgres {
             .unwrap_or_else(|| ColumnType {
                 kind: Kind::Other,
                 cast: column.declared.clone(),
+                unsteady: true,
+                names: false,
             })
     }
 
@@ -163,6 +177,16 @@ impl Postgres {
             Type::Bytes if kind != Kind::Bytes => Some(format!(
                 "column `{name}` is {declared}, which is no place for bytes"
             )),
+            Type::Json
+                if matches!(
+                    kind,
+                    Kind::Timestamp | Kind::Timestamptz | Kind::Uuid | Kind::Bytes
+                ) =>
+            {
+                Some(format!(
+                    "column `{name}` is {declared}, which is no place for json"
+                ))
+            }
             Type::Json | Type::List | Type::Vector | Type::Uuid | Type::Date | Type::Timestamp
                 if number || kind == Kind::Bool =>
             {

@@ -5,8 +5,9 @@ use contract::plan::Add;
 use rusqlite::ErrorCode;
 
 use super::connect::{Sqlite, quoted};
+use super::references;
 use super::sql::names;
-use super::triggers::words;
+use super::words::mentions;
 use crate::additions::{Addition, Planned, drop_statement};
 use crate::catalogue::Table;
 use crate::trial::{Found, Trial, try_out};
@@ -15,15 +16,13 @@ use crate::{Cell, Key, Row, Sql, StoreError};
 /// An error of a statement on the catalogue: SQLite has no code of its own for what it refuses there.
 pub(super) fn refused(target: &Sqlite, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::Unknown) => StoreError::Constraint {
-            message: said(error),
-        },
+        Some(ErrorCode::Unknown) => StoreError::constraint(said(error)),
         _ => target.error(error),
     }
 }
 
 /// What SQLite said, without the statement.
-fn said(error: &rusqlite::Error) -> String {
+pub(super) fn said(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         other => other.to_string(),
@@ -40,7 +39,7 @@ pub(super) fn definition(target: &Sqlite, table: &str) -> Result<Option<String>,
 }
 
 /// Copies the schema, without rows. What this build can't make (a module that it lacks) is left out.
-fn copy(target: &Sqlite) -> Result<Sqlite, StoreError> {
+pub(super) fn copy(target: &Sqlite) -> Result<Sqlite, StoreError> {
     let scratch = target.scratch()?;
     let sql = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
                ORDER BY type <> 'table', rowid";
@@ -183,21 +182,12 @@ fn table_words(target: &Sqlite, name: &str) -> Result<String, StoreError> {
         .uniques
         .iter()
         .filter(|unique| **unique != table.primary_key);
-    let mut keys: Vec<String> = others
+    let mut also: Vec<String> = others
         .map(|unique| format!("UNIQUE ({})", named(unique)))
         .collect();
-    keys.extend(table.foreign_keys.iter().map(|key| {
-        let to: Vec<String> = key.parent_columns.iter().map(|name| quoted(name)).collect();
-        format!(
-            "FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {}",
-            named(&key.columns),
-            quoted(&key.parent),
-            to.join(", "),
-            key.on_delete
-        )
-    }));
-    keys.sort();
-    parts.extend(keys);
+    also.extend(references::words(target, name)?);
+    also.sort();
+    parts.extend(also);
     Ok(format!("({})", parts.join(", ")))
 }
 
@@ -258,11 +248,7 @@ fn on_table(target: &Sqlite, table: &str) -> Result<Vec<String>, StoreError> {
                     .is_some_and(|to| to.eq_ignore_ascii_case(table))
             })
         } else {
-            text(2).eq_ignore_ascii_case(table)
-                || (kind != "index"
-                    && words(text(3))
-                        .iter()
-                        .any(|word| word.split('.').any(|part| part == own)))
+            text(2).eq_ignore_ascii_case(table) || (kind != "index" && mentions(text(3), &own))
         };
         if built {
             found.push(format!("{kind} {name}"));
@@ -280,23 +266,23 @@ pub(super) fn unlike(
     limit: usize,
 ) -> Result<Vec<Row>, StoreError> {
     let name = quoted(&table.columns[column].name);
-    let mut terms: Vec<String> = (1..=values.len())
-        .map(|place| format!("{name} IS NOT ?{place}"))
+    let mut terms: Vec<String> = target
+        .slots(1, values)
+        .into_iter()
+        .map(|slot| format!("{name} IS NOT {slot}"))
         .collect();
     let mut params = values.to_vec();
     let order = names(key.iter().map(|place| &table.columns[*place]));
     if let Some(after) = after {
-        let places: Vec<String> = (params.len() + 1..=params.len() + key.len())
-            .map(|place| format!("?{place}"))
-            .collect();
+        let places = target.slots(params.len() + 1, &after.0);
         terms.push(format!("({order}) > ({})", places.join(", ")));
         params.extend(after.0.iter().cloned());
     }
     let sql = format!(
         "SELECT {} FROM {} WHERE {} ORDER BY {order} LIMIT {limit}",
-        names(table.columns.iter()),
+        target.whole(table),
         quoted(&table.name),
         terms.join(" AND ")
     );
-    target.rows(&sql, &params)
+    target.read(&table.name, &sql, &params)
 }

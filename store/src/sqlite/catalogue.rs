@@ -1,9 +1,13 @@
 //! What the tables of a SQLite file look like.
 
 use super::connect::{Sqlite, quoted};
-use super::triggers::writes_elsewhere;
-use crate::catalogue::{Column, ForeignKey, Table, Trigger};
-use crate::{Cell, Row, StoreError};
+use super::references;
+use super::words::has_conflict_clause;
+use crate::catalogue::{Column, Table, TableName, Trigger};
+use crate::{Cell, StoreError};
+
+/// The schema of every table.
+pub(super) const SCHEMA: &str = "main";
 
 pub(super) fn tables(target: &Sqlite) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
@@ -74,17 +78,51 @@ pub(super) fn table(target: &Sqlite, name: &str) -> Result<Option<Table>, StoreE
         } else {
             vec![primary_key.clone()]
         },
+        id: TableName {
+            schema: SCHEMA.to_owned(),
+            table: name.clone(),
+        },
+        oid: None,
         name,
         columns,
         primary_key,
         indexes: vec![],
         foreign_keys: vec![],
+        hidden_uniques: vec![],
+        unresolved: vec![],
+        kin: vec![],
+        alone: false,
         triggers: vec![],
+        conflict_clause: has_conflict_clause(&sql),
+        rowid: None,
     };
+    table.rowid = rowid(target, &table)?;
     read_indexes(target, &mut table)?;
-    read_foreign_keys(target, &mut table)?;
+    references::read(target, &mut table)?;
     read_triggers(target, &mut table)?;
     Ok(Some(table))
+}
+
+/// The name of the number that SQLite gives each row, unless a column is that number, the table has none,
+/// or its columns have all of the names.
+fn rowid(target: &Sqlite, table: &Table) -> Result<Option<&'static str>, StoreError> {
+    // table_list: schema, name, type, ncol, wr (WITHOUT ROWID), strict.
+    let pragma = format!("PRAGMA main.table_list({})", quoted(&table.name));
+    let listed = target.rows(&pragma, &[])?;
+    if listed.first().is_none_or(|row| row[4].int() != Some(0)) {
+        return Ok(None);
+    }
+    // index_list: seq, name, unique, origin (pk), partial. A primary key without an index is the number.
+    let indexes = target.rows(&format!("PRAGMA index_list({})", quoted(&table.name)), &[])?;
+    let has_own = indexes.iter().any(|index| index[3].text() == Some("pk"));
+    if !table.primary_key.is_empty() && !has_own {
+        return Ok(None);
+    }
+    let is_free = |name: &&str| {
+        let mut columns = table.columns.iter();
+        columns.all(|column| !column.name.eq_ignore_ascii_case(name))
+    };
+    Ok(["rowid", "_rowid_", "oid"].into_iter().find(is_free))
 }
 
 fn read_indexes(target: &Sqlite, table: &mut Table) -> Result<(), StoreError> {
@@ -96,10 +134,14 @@ fn read_indexes(target: &Sqlite, table: &mut Table) -> Result<(), StoreError> {
             .iter()
             .map(|row| row[1].int().and_then(|place| usize::try_from(place).ok()))
             .collect();
+        let unique = index[2].int() == Some(1);
         let (Some(columns), Some(0)) = (columns, index[4].int()) else {
+            if unique {
+                table.hidden_uniques.push(name);
+            }
             continue;
         };
-        if index[2].int() == Some(1) && !table.uniques.contains(&columns) {
+        if unique && !table.uniques.contains(&columns) {
             table.uniques.push(columns.clone());
         }
         table.indexes.push(columns);
@@ -107,55 +149,15 @@ fn read_indexes(target: &Sqlite, table: &mut Table) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn read_foreign_keys(target: &Sqlite, table: &mut Table) -> Result<(), StoreError> {
-    // foreign_key_list: id, seq, table, from, to, on_update, on_delete, match.
-    let rows = target.rows(
-        &format!("PRAGMA foreign_key_list({})", quoted(&table.name)),
-        &[],
-    )?;
-    let mut ids: Vec<i64> = rows.iter().filter_map(|row| row[0].int()).collect();
-    ids.dedup();
-    for id in ids {
-        let mut parts: Vec<&Row> = rows.iter().filter(|row| row[0].int() == Some(id)).collect();
-        parts.sort_by_key(|row| row[1].int());
-        let parent = text(&parts[0][2]).unwrap_or_default();
-        let columns = parts
-            .iter()
-            .filter_map(|row| table.position(row[3].text()?))
-            .collect();
-        let mut parent_columns: Vec<String> =
-            parts.iter().filter_map(|row| text(&row[4])).collect();
-        if parent_columns.is_empty() {
-            // Without columns the parent's primary key is meant.
-            let info = target.rows(&format!("PRAGMA table_info({})", quoted(&parent)), &[])?;
-            let mut key: Vec<_> = info.iter().filter(|row| row[5].int() > Some(0)).collect();
-            key.sort_by_key(|row| row[5].int());
-            parent_columns = key.iter().filter_map(|row| text(&row[1])).collect();
-        }
-        table.foreign_keys.push(ForeignKey {
-            columns,
-            parent,
-            parent_columns,
-            on_update: text(&parts[0][5]).unwrap_or_default(),
-            on_delete: text(&parts[0][6]).unwrap_or_default(),
-        });
-    }
-    Ok(())
-}
-
 fn read_triggers(target: &Sqlite, table: &mut Table) -> Result<(), StoreError> {
-    let sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY name";
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY name";
     for row in target.rows(sql, &[table.name.as_str().into()])? {
-        let body = text(&row[1]).unwrap_or_default();
         let name = text(&row[0]).unwrap_or_default();
-        table.triggers.push(Trigger {
-            name,
-            writes_elsewhere: writes_elsewhere(&body, &table.name),
-        });
+        table.triggers.push(Trigger { name });
     }
     Ok(())
 }
 
-fn text(cell: &Cell) -> Option<String> {
+pub(super) fn text(cell: &Cell) -> Option<String> {
     cell.text().map(str::to_owned)
 }

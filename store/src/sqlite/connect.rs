@@ -1,12 +1,19 @@
 //! Opening a SQLite file, and making sure that what it says is durable is durable.
 
+use std::cell::Cell as Flag;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
+use super::encoding::Encoding;
+use super::programs::Known;
+use super::trace::traced;
+use super::watch::Watching;
 use crate::{Cell, StoreError};
 
 /// How long a statement waits for somebody else's lock.
@@ -21,6 +28,24 @@ pub struct Sqlite {
     file: Option<(u64, u64)>,
     /// Whether triggers fire.
     pub(super) triggers: bool,
+    /// What statements bring about, by table, and the version of the catalogue that says so.
+    pub(super) known: HashMap<String, Rc<Known>>,
+    pub(super) version: Option<i64>,
+    /// The table that is watched.
+    pub(super) watching: Option<Watching>,
+    /// In which encoding the file keeps text.
+    pub(super) encoding: Encoding,
+    /// The version of the ledger.
+    pub(super) ledger: Flag<LedgerVersion>,
+}
+
+/// The version of the ledger, as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LedgerVersion {
+    /// The file was not asked yet.
+    NotAsked,
+    /// What the file says; none where it has no ledger.
+    Found(Option<i64>),
 }
 
 impl Sqlite {
@@ -106,8 +131,9 @@ impl Sqlite {
             }
             said(path, error)
         };
-        let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .map_err(|error| failed(&error))?;
+        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(path, flags).and_then(traced);
+        let conn = conn.map_err(|error| failed(&error))?;
         conn.busy_timeout(BUSY).map_err(|error| failed(&error))?;
         conn.set_prepared_statement_cache_capacity(256);
         // Without this a statement is prepared anew for each value it is bound to.
@@ -116,22 +142,34 @@ impl Sqlite {
         // The first read tells a database from any other file.
         conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
             .map_err(|error| failed(&error))?;
+        let encoding = Encoding::of(&conn).map_err(|error| failed(&error))?;
         Ok(Self {
             conn,
             path: path.to_owned(),
             file: identity(path),
             triggers: true,
+            known: HashMap::new(),
+            version: None,
+            watching: None,
+            encoding,
+            ledger: Flag::new(LedgerVersion::NotAsked),
         })
     }
 
     /// Makes an empty database in memory, to try statements in.
     pub(super) fn scratch(&self) -> Result<Self, StoreError> {
-        let conn = Connection::open_in_memory().map_err(|error| self.error(&error))?;
+        let conn = Connection::open_in_memory().and_then(traced);
+        let conn = conn.map_err(|error| self.error(&error))?;
         Ok(Self {
             conn,
             path: self.path.clone(),
             file: None,
             triggers: true,
+            known: HashMap::new(),
+            version: None,
+            watching: None,
+            encoding: Encoding::Utf8,
+            ledger: Flag::new(LedgerVersion::NotAsked),
         })
     }
 
@@ -152,6 +190,17 @@ impl Sqlite {
     pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
         said(&self.path, error)
     }
+
+    /// What an error of a statement means; `preparing`: before any value was bound to it.
+    pub(super) fn error_in(
+        &self,
+        error: &rusqlite::Error,
+        statement: &str,
+        preparing: bool,
+    ) -> StoreError {
+        super::error::of_statement(error, statement, preparing)
+            .unwrap_or_else(|| said(&self.path, error))
+    }
 }
 
 fn extended(error: &rusqlite::Error) -> Option<i32> {
@@ -163,7 +212,10 @@ fn said(path: &Path, error: &rusqlite::Error) -> StoreError {
     let message = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
-            StoreError::Constraint { message }
+            StoreError::Constraint {
+                message,
+                about: Box::new(super::error::about(error)),
+            }
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             let message = format!("{message}: another program writes to {}", path.display());
@@ -201,11 +253,13 @@ impl ToSql for Cell {
             Self::Real(number) => ToSqlOutput::Owned(Value::Real(*number)),
             Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Self::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            // As it is: SQLite looks at no byte of it. Of a file in UTF-16 see `Sqlite::slot`.
+            Self::Raw(bytes) => ToSqlOutput::Borrowed(ValueRef::Text(bytes)),
         })
     }
 }
 
-/// Reads a value. Text that is not UTF-8 is kept as bytes, so that it is neither lost nor changed.
+/// Reads a value. Text that is not UTF-8 is a kind of its own, so that it is neither lost nor changed.
 pub(super) fn cell(value: ValueRef<'_>) -> Cell {
     match value {
         ValueRef::Null => Cell::Null,
@@ -213,7 +267,7 @@ pub(super) fn cell(value: ValueRef<'_>) -> Cell {
         ValueRef::Real(number) => Cell::Real(number),
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => Cell::Text(text.to_owned()),
-            Err(_) => Cell::Blob(bytes.to_vec()),
+            Err(_) => Cell::Raw(bytes.to_vec()),
         },
         ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
     }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::connect::{Sqlite, cell, quoted};
+use super::trace::traced;
 use super::values;
 use crate::cell::encode_all;
 use crate::{Cell, Fingerprint, Row, StoreError};
@@ -23,7 +24,8 @@ impl Sqlite {
     ///
     /// There is no room for the copy, or the source can't be read.
     pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
-        let mut copy = Connection::open(path).map_err(|error| self.error(&error))?;
+        let copy = Connection::open(path).and_then(traced);
+        let mut copy = copy.map_err(|error| self.error(&error))?;
         let done = Backup::new(&self.conn, &mut copy)
             .and_then(|backup| backup.run_to_completion(PAGES, Duration::from_millis(50), None));
         done.map_err(|error| StoreError::Unreachable {
@@ -42,30 +44,34 @@ impl Sqlite {
         let mut contents = BTreeMap::new();
         for row in self.rows(names, &[])? {
             if let Some(Cell::Text(name)) = row.into_iter().next() {
-                let content = self.content(&name).map_err(|error| self.error(&error))?;
-                contents.insert(name, content);
+                contents.insert(name.clone(), self.content(&name)?);
             }
         }
         Ok(contents)
     }
 
-    fn content(&self, table: &str) -> rusqlite::Result<Fingerprint> {
-        let mut statement = self
-            .conn
-            .prepare(&format!("SELECT * FROM {}", quoted(table)))?;
+    fn content(&self, table: &str) -> Result<Fingerprint, StoreError> {
+        let failed = |error: rusqlite::Error| self.error(&error);
+        let all = format!("SELECT * FROM {}", quoted(table));
+        let statement = self.conn.prepare(&all).map_err(failed)?;
         let columns: Vec<rusqlite::Column<'_>> = statement.columns().collect();
         let declared =
             |column: &rusqlite::Column<'_>| column.decl_type().unwrap_or_default().to_owned();
         let declared: Vec<String> = columns.iter().map(declared).collect();
-        let mut rows = statement.query([])?;
+        let reads = self.reads(columns.iter().map(|column| quoted(column.name())));
+        let sql = format!("SELECT {reads} FROM {}", quoted(table));
+        let mut statement = self.conn.prepare(&sql).map_err(failed)?;
+        let width = statement.column_count();
+        let mut rows = statement.query([]).map_err(failed)?;
         let mut found = Fingerprint::default();
-        while let Some(row) = rows.next()? {
-            let read = |(place, declared): (usize, &String)| {
-                let cell = cell(row.get_ref(place)?);
-                Ok(values::portable(declared, cell))
-            };
-            let cells: rusqlite::Result<Row> = declared.iter().enumerate().map(read).collect();
-            found.add(Digest::of(&encode_all(&cells?)));
+        while let Some(row) = rows.next().map_err(failed)? {
+            let cells = (0..width).map(|place| row.get_ref(place).map(cell));
+            let cells: Row = cells.collect::<rusqlite::Result<_>>().map_err(failed)?;
+            let cells = self.narrow(table, cells)?.into_iter().zip(&declared);
+            let cells: Row = cells
+                .map(|(cell, declared)| values::portable(declared, cell))
+                .collect();
+            found.add(Digest::of(&encode_all(&cells)));
         }
         Ok(found)
     }

@@ -6,13 +6,55 @@ use rusqlite::config::DbConfig;
 
 use super::additions;
 use super::connect::{Sqlite, quoted};
-use super::sql::{equals, spelled};
+use super::programs::Event;
+use super::sql::spelled;
 use crate::catalogue::Table;
 use crate::engine::Engine;
-use crate::ledger::{Change, Mapping, statements};
-use crate::{Cell, Key, Row, StoreError};
+use crate::ledger::{Change, Mapping, statements, stored_source};
+use crate::watch::Stray;
+use crate::{Cell, Key, Row, Sql as _, StoreError};
 
 impl Sqlite {
+    /// Inserts a row and returns its key. `at`: the number it is to have, with the name of that.
+    fn insert_one(
+        &mut self,
+        table: &Table,
+        (columns, cells): (&[usize], &[Cell]),
+        key: &[usize],
+        at: Option<(&str, i64)>,
+    ) -> Result<Key, StoreError> {
+        let name = |column: &usize| quoted(&table.columns[*column].name);
+        let mut names: Vec<String> = columns.iter().map(name).collect();
+        let mut slots = self.slots(1, cells);
+        // A whole number is written as it is.
+        if let Some((rowid, number)) = at {
+            names.push(rowid.to_owned());
+            slots.push(number.to_string());
+        }
+        let values = if names.is_empty() {
+            "DEFAULT VALUES".to_owned()
+        } else {
+            format!("({}) VALUES ({})", names.join(", "), slots.join(", "))
+        };
+        let sql = format!(
+            "INSERT {}INTO {} {values} RETURNING {}",
+            or_abort(table),
+            quoted(&table.name),
+            self.reads(key.iter().map(name))
+        );
+        let inserted = self.counted(table, Event::Insert, |this| {
+            this.read(&table.name, &sql, cells)
+        })?;
+        let returned = inserted.into_iter().next();
+        returned.map(Key).ok_or_else(|| {
+            let message = format!(
+                "a trigger of {} kept the row from being inserted",
+                table.name
+            );
+            StoreError::constraint(message)
+        })
+    }
+
     fn batch(&self, sql: &str) -> Result<(), StoreError> {
         self.try_batch(sql).map_err(|error| self.error(&error))
     }
@@ -29,13 +71,24 @@ impl Sqlite {
     }
 }
 
+/// Makes a statement fail, where a constraint of the table would replace rows of others or leave its
+/// own out. Not said of other tables: it holds for what their triggers write, too.
+fn or_abort(table: &Table) -> &'static str {
+    if table.conflict_clause {
+        "OR ABORT "
+    } else {
+        ""
+    }
+}
+
 impl Engine for Sqlite {
     const WAVE: usize = 1;
     const GATHER: Duration = Duration::from_millis(200);
 
     fn begin(&mut self) -> Result<(), StoreError> {
         self.batch("BEGIN IMMEDIATE")?;
-        let same = self.check_identity();
+        self.forget_ledger();
+        let same = self.check_identity().and_then(|()| self.forget_programs());
         if same.is_err() {
             self.rollback()?;
         }
@@ -58,6 +111,8 @@ impl Engine for Sqlite {
     }
 
     fn rollback(&mut self) -> Result<(), StoreError> {
+        // It may have been made in this transaction.
+        self.forget_ledger();
         // SQLite undoes a transaction by itself after some errors (a full disk).
         if self.conn.is_autocommit() {
             Ok(())
@@ -84,9 +139,11 @@ impl Engine for Sqlite {
     }
 
     fn create_ledger(&mut self) -> Result<(), StoreError> {
-        statements("BLOB", "", " WITHOUT ROWID")
+        statements(&self.dialect())
             .iter()
-            .try_for_each(|sql| self.batch(&spelled(sql)))
+            .try_for_each(|sql| self.batch(&spelled(sql)))?;
+        self.forget_ledger();
+        Ok(())
     }
 
     fn alter(&mut self, statement: &str) -> Result<(), StoreError> {
@@ -105,34 +162,33 @@ impl Engine for Sqlite {
         rows: &[Vec<Cell>],
         key: &[usize],
     ) -> Result<Vec<(Key, Option<Row>)>, StoreError> {
-        let name = |column: &usize| quoted(&table.columns[*column].name);
-        let names: Vec<String> = columns.iter().map(name).collect();
-        let places: Vec<String> = (1..=columns.len())
-            .map(|place| format!("?{place}"))
-            .collect();
-        let values = if columns.is_empty() {
-            "DEFAULT VALUES".to_owned()
-        } else {
-            format!("({}) VALUES ({})", names.join(", "), places.join(", "))
-        };
-        let key: Vec<String> = key.iter().map(name).collect();
-        let sql = format!(
-            "INSERT INTO {} {values} RETURNING {}",
-            quoted(&table.name),
-            key.join(", ")
-        );
-        let mut keys = Vec::with_capacity(rows.len());
-        for row in rows {
-            let returned = self.rows(&sql, row)?.into_iter().next();
-            let key = returned.ok_or_else(|| StoreError::Constraint {
-                message: format!(
-                    "a trigger of {} kept the row from being inserted",
-                    table.name
-                ),
-            })?;
-            keys.push((Key(key), None));
+        let one = |row: &Vec<Cell>| Ok((self.insert_one(table, (columns, row), key, None)?, None));
+        rows.iter().map(one).collect()
+    }
+
+    fn insert_at(
+        &mut self,
+        table: &Table,
+        columns: &[usize],
+        rows: &[(Option<i64>, Vec<Cell>)],
+        key: &[usize],
+    ) -> Result<Vec<Key>, StoreError> {
+        let mut keys: Vec<Option<Key>> = rows.iter().map(|_| None).collect();
+        if let Some(rowid) = table.rowid {
+            let taken = format!("SELECT 1 FROM {} WHERE {rowid} = ?1", quoted(&table.name));
+            for (done, (number, cells)) in keys.iter_mut().zip(rows) {
+                let Some(number) = *number else { continue };
+                if self.rows(&taken, &[number.into()])?.is_empty() {
+                    let at = Some((rowid, number));
+                    *done = Some(self.insert_one(table, (columns, cells), key, at)?);
+                }
+            }
         }
-        Ok(keys)
+        // A number that SQLite chooses is one that none of the others needs.
+        let rest = keys.into_iter().zip(rows).map(|(done, (_, cells))| {
+            done.map_or_else(|| self.insert_one(table, (columns, cells), key, None), Ok)
+        });
+        rest.collect()
     }
 
     fn update(
@@ -144,26 +200,32 @@ impl Engine for Sqlite {
     ) -> Result<(), StoreError> {
         self.fire_triggers(!quietly)?;
         let done = changes.iter().try_for_each(|(row, cells)| {
-            let set = |(place, (column, _)): (usize, &(usize, Cell))| {
-                format!("{} = ?{}", quoted(&table.columns[*column].name), place + 1)
+            let set = |(place, (column, cell)): (usize, &(usize, Cell))| {
+                format!(
+                    "{} = {}",
+                    quoted(&table.columns[*column].name),
+                    self.slot(place + 1, cell)
+                )
             };
             let sets: Vec<String> = cells.iter().enumerate().map(set).collect();
             let sql = format!(
-                "UPDATE {} SET {} WHERE {}",
+                "UPDATE {}{} SET {} WHERE {}",
+                or_abort(table),
                 quoted(&table.name),
                 sets.join(", "),
-                equals(table, key, cells.len() + 1)
+                self.equals(table, key, cells.len() + 1, &row.0)
             );
             let params: Vec<Cell> = cells
                 .iter()
                 .map(|(_, cell)| cell.clone())
                 .chain(row.0.iter().cloned())
                 .collect();
-            match self.run(&sql, &params)? {
+            match self.counted(table, Event::Update, |this| this.run(&sql, &params))? {
                 1 => Ok(()),
-                count => Err(StoreError::Constraint {
-                    message: format!("{count} rows of {} have key {row}", table.name),
-                }),
+                count => Err(StoreError::constraint(format!(
+                    "{count} rows of {} have key {row}",
+                    table.name
+                ))),
             }
         });
         self.fire_triggers(true)?;
@@ -171,18 +233,32 @@ impl Engine for Sqlite {
     }
 
     fn delete(&mut self, table: &Table, key: &[usize], keys: &[Key]) -> Result<(), StoreError> {
-        let sql = format!(
-            "DELETE FROM {} WHERE {}",
-            quoted(&table.name),
-            equals(table, key, 1)
-        );
-        keys.iter()
-            .try_for_each(|row| match self.run(&sql, &row.0)? {
+        keys.iter().try_for_each(|row| {
+            let sql = format!(
+                "DELETE FROM {} WHERE {}",
+                quoted(&table.name),
+                self.equals(table, key, 1, &row.0)
+            );
+            match self.counted(table, Event::Delete, |this| this.run(&sql, &row.0))? {
                 1 => Ok(()),
-                count => Err(StoreError::Constraint {
-                    message: format!("{count} rows of {} have key {row}", table.name),
-                }),
-            })
+                count => Err(StoreError::constraint(format!(
+                    "{count} rows of {} have key {row}",
+                    table.name
+                ))),
+            }
+        })
+    }
+
+    fn watch(&mut self, table: &Table) -> Result<(), StoreError> {
+        self.start_watch(table)
+    }
+
+    fn strays(&mut self, accepted: &[String]) -> Result<Vec<Stray>, StoreError> {
+        self.end_watch(accepted)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.conn.is_autocommit()
     }
 
     fn put_changes(&mut self, run: i64, changes: &[Change]) -> Result<(), StoreError> {
@@ -206,15 +282,16 @@ impl Engine for Sqlite {
 
     fn put_entries(&mut self, entries: &[Mapping]) -> Result<(), StoreError> {
         const PUT: &str = "INSERT OR REPLACE INTO switchback_ids \
-                           (entity, source, claim, target, gone, digest, sums, run, seq) \
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+                           (entity, source, claim, target, gone, digest, sums, run, seq, long) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         const DELETE: &str = "DELETE FROM switchback_ids WHERE entity = ?1 AND source = ?2";
         entries.iter().try_for_each(|mapping| {
             let Some(entry) = &mapping.entry else {
-                let identity = [mapping.entity.into(), mapping.source.as_str().into()];
+                let source = stored_source(&mapping.source);
+                let identity = [mapping.entity.into(), source.as_ref().into()];
                 return self.run(DELETE, &identity).map(|_| ());
             };
-            self.run(PUT, &entry.to_row()).map(|_| ())
+            self.run(PUT, &entry.to_ledger()).map(|_| ())
         })
     }
 

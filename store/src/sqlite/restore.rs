@@ -19,6 +19,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connect::Sqlite;
 use super::snapshot::{real, usual_folder, whole};
+use super::trace::traced;
+use crate::ledger;
 use crate::restore::{Restore, Restored, Then, present, safety_name};
 use crate::temporary::{Temporary, beside, failed, make_folder};
 use crate::{Cell, Engine as _, Sql as _, StoreError};
@@ -93,7 +95,7 @@ fn hold(path: &Path) -> Result<(Connection, bool), StoreError> {
     };
     let held = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let held = Connection::open_with_flags(path, flags)?;
+        let held = Connection::open_with_flags(path, flags).and_then(traced)?;
         held.busy_timeout(Duration::from_secs(5))?;
         // Closing removes the log by its name, which is somebody else's by then.
         held.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -113,7 +115,7 @@ fn keep(held: &Connection, path: &Path, name: &str, now: i64) -> Result<PathBuf,
     let temporary = Temporary::beside(&place)?;
     crash_point!("restore.keep", failed(&place));
     let copied = || {
-        let mut copy = Connection::open(&temporary.path)?;
+        let mut copy = Connection::open(&temporary.path).and_then(traced)?;
         Backup::new(held, &mut copy)?.run_to_completion(10_000, Duration::ZERO, None)?;
         copy.pragma_update(None, "journal_mode", "DELETE")
     };
@@ -183,6 +185,15 @@ fn history(mut new: Sqlite, safety: &Path, wish: &Restore<'_>) -> Result<Restore
         new.run(kept, &[])?;
     }
     tables(&new, had)?;
+    new.forget_ledger();
+    ledger::upgrade(&mut new, wish.by)?;
+    // The id map may be of before the ledger had its version.
+    let columns = "SELECT 1 FROM pragma_table_info('switchback_ids') WHERE name = 'long'";
+    if new.rows(columns, &[])?.is_empty() {
+        for statement in ledger::upgrades_of_ids(&new.dialect()) {
+            new.execute_made(&statement, &[])?;
+        }
+    }
     let restored = present(&mut new, &then, safety, wish)?;
     new.commit()?;
     Ok(restored)

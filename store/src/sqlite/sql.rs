@@ -4,47 +4,36 @@ use std::borrow::Cow;
 
 use contract::crash_point;
 use contract::plan::{Add, Field};
-use rusqlite::params_from_iter;
+use rusqlite::{CachedStatement, params_from_iter};
 use serde_json::Value;
 
-use super::connect::{Sqlite, cell, quoted};
-use super::{additions, catalogue, values};
+use super::connect::{LedgerVersion, Sqlite, cell, quoted};
+use super::programs::Event;
+use super::{additions, catalogue, keys, references, values};
 use crate::additions::{Addition, Planned};
-use crate::catalogue::{Column, ForeignKey, Table};
-use crate::ledger::Entry;
+use crate::catalogue::{Children, Column, ForeignKey, Table, TableName, counted, counting};
+use crate::ledger::{Action, Dialect, Entry, Statement, stored_source};
 use crate::{Cell, Key, Row, Sql, StoreError};
 
 impl Sqlite {
     pub(super) fn rows(&self, sql: &str, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
-        self.try_rows(sql, params)
-            .map_err(|error| self.error(&error))
-    }
-
-    fn try_rows(&self, sql: &str, params: &[Cell]) -> rusqlite::Result<Vec<Row>> {
-        crash_point!("sqlite.rows", injected);
-        let mut statement = self.conn.prepare_cached(sql)?;
-        let width = statement.column_count();
-        let mut found = statement.query(params_from_iter(params))?;
-        let mut rows = Vec::new();
-        while let Some(row) = found.next()? {
-            rows.push(
-                (0..width)
-                    .map(|place| row.get_ref(place).map(cell))
-                    .collect::<Result<_, _>>()?,
-            );
-        }
-        Ok(rows)
+        crash_point!("sqlite.rows", |error| self.error(&injected(error)));
+        let mut statement = self.prepared(sql)?;
+        read(&mut statement, params).map_err(|error| self.error_in(&error, sql, false))
     }
 
     pub(super) fn run(&self, sql: &str, params: &[Cell]) -> Result<u64, StoreError> {
-        self.try_run(sql, params)
-            .map_err(|error| self.error(&error))
+        crash_point!("sqlite.run", |error| self.error(&injected(error)));
+        let mut statement = self.prepared(sql)?;
+        let count = statement.execute(params_from_iter(params));
+        count
+            .map(|count| count as u64)
+            .map_err(|error| self.error_in(&error, sql, false))
     }
 
-    fn try_run(&self, sql: &str, params: &[Cell]) -> rusqlite::Result<u64> {
-        crash_point!("sqlite.run", injected);
-        let mut statement = self.conn.prepare_cached(sql)?;
-        Ok(statement.execute(params_from_iter(params))? as u64)
+    fn prepared(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
+        let statement = self.conn.prepare_cached(sql);
+        statement.map_err(|error| self.error_in(&error, sql, true))
     }
 
     pub(super) fn try_batch(&self, sql: &str) -> rusqlite::Result<()> {
@@ -59,6 +48,20 @@ impl Sqlite {
     }
 }
 
+fn read(statement: &mut CachedStatement<'_>, params: &[Cell]) -> rusqlite::Result<Vec<Row>> {
+    let width = statement.column_count();
+    let mut found = statement.query(params_from_iter(params))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(
+            (0..width)
+                .map(|place| row.get_ref(place).map(cell))
+                .collect::<Result<_, _>>()?,
+        );
+    }
+    Ok(rows)
+}
+
 /// What a crash point that fails says.
 #[cfg(feature = "crash")]
 fn injected(error: std::io::Error) -> rusqlite::Error {
@@ -66,8 +69,8 @@ fn injected(error: std::io::Error) -> rusqlite::Error {
 }
 
 /// The ledger's tables are `switchback_…` in the same file.
-pub(super) fn spelled(sql: &str) -> String {
-    sql.replace("ledger.", "switchback_")
+pub(super) fn spelled(sql: &Statement) -> String {
+    sql.spelled("switchback_", "?")
 }
 
 /// `a, b, c` of a table's columns.
@@ -78,29 +81,38 @@ pub(super) fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
         .join(", ")
 }
 
-/// `a = ?1 AND b = ?2` of some columns, the first place being `first`.
-pub(super) fn equals(table: &Table, columns: &[usize], first: usize) -> String {
-    let term = |(place, column): (usize, &usize)| {
-        format!(
-            "{} = ?{}",
-            quoted(&table.columns[*column].name),
-            first + place
-        )
-    };
-    columns
-        .iter()
-        .enumerate()
-        .map(term)
-        .collect::<Vec<_>>()
-        .join(" AND ")
+impl Sqlite {
+    /// `a = ?1 AND b = ?2` of some columns, the first place being `first`.
+    pub(super) fn equals(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        first: usize,
+        cells: &[Cell],
+    ) -> String {
+        let term = |(column, slot): (&usize, String)| {
+            format!("{} = {slot}", quoted(&table.columns[*column].name))
+        };
+        columns
+            .iter()
+            .zip(self.slots(first, cells))
+            .map(term)
+            .collect::<Vec<_>>()
+            .join(" AND ")
+    }
+
+    /// What a statement reads of whole rows.
+    pub(super) fn whole(&self, table: &Table) -> String {
+        self.reads(table.columns.iter().map(|column| quoted(&column.name)))
+    }
 }
 
 impl Sql for Sqlite {
-    fn query(&mut self, sql: &str, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
+    fn query_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
         self.rows(&spelled(sql), params)
     }
 
-    fn execute(&mut self, sql: &str, params: &[Cell]) -> Result<u64, StoreError> {
+    fn execute_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<u64, StoreError> {
         self.run(&spelled(sql), params)
     }
 
@@ -114,21 +126,60 @@ impl Sql for Sqlite {
         self.answer(question)
     }
 
-    fn has_ledger(&mut self) -> Result<bool, StoreError> {
-        Ok(!self
-            .rows(
-                "SELECT 1 FROM sqlite_master WHERE name = 'switchback_meta'",
-                &[],
-            )?
-            .is_empty())
+    fn ledger_version(&mut self) -> Result<Option<i64>, StoreError> {
+        if let LedgerVersion::Found(known) = self.ledger.get() {
+            return Ok(known);
+        }
+        let meta = "SELECT 1 FROM sqlite_master WHERE name = 'switchback_meta'";
+        let version = if self.rows(meta, &[])?.is_empty() {
+            None
+        } else {
+            let rows = self.rows("SELECT MAX(version) FROM switchback_meta", &[])?;
+            let version = rows.first().and_then(|row| row[0].int());
+            Some(version.ok_or_else(|| StoreError::damaged("it names no version"))?)
+        };
+        self.ledger.set(LedgerVersion::Found(version));
+        Ok(version)
+    }
+
+    fn forget_ledger(&mut self) {
+        self.ledger.set(LedgerVersion::NotAsked);
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect {
+            blob: "BLOB",
+            key: "",
+            text: "TEXT",
+            clustered: " WITHOUT ROWID",
+            index: "ledger.",
+            indexed: "target",
+        }
     }
 
     fn table(&mut self, name: &str) -> Result<Option<Table>, StoreError> {
         catalogue::table(self, name)
     }
 
+    fn table_at(&mut self, name: &TableName) -> Result<Option<Table>, StoreError> {
+        if name.schema == catalogue::SCHEMA {
+            catalogue::table(self, &name.table)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn homes(&mut self, name: &str) -> Result<Vec<TableName>, StoreError> {
+        let table = catalogue::table(self, name)?;
+        Ok(table.into_iter().map(|table| table.id).collect())
+    }
+
     fn tables(&mut self) -> Result<Vec<String>, StoreError> {
         catalogue::tables(self)
+    }
+
+    fn children(&mut self, parent: &Table) -> Result<Children, StoreError> {
+        references::children(self, parent)
     }
 
     fn definition(&mut self, table: &str) -> Result<Option<String>, StoreError> {
@@ -174,13 +225,16 @@ impl Sql for Sqlite {
         by: &[usize],
         keys: &[Vec<Cell>],
     ) -> Result<Vec<Vec<Row>>, StoreError> {
-        let columns = names(table.columns.iter());
-        let sql = format!(
-            "SELECT {columns} FROM {} WHERE {}",
-            quoted(&table.name),
-            equals(table, by, 1)
-        );
-        keys.iter().map(|key| self.rows(&sql, key)).collect()
+        let columns = self.whole(table);
+        let find = |key: &Vec<Cell>| {
+            let sql = format!(
+                "SELECT {columns} FROM {} WHERE {}",
+                quoted(&table.name),
+                self.equals(table, by, 1, key)
+            );
+            self.read(&table.name, &sql, key)
+        };
+        keys.iter().map(find).collect()
     }
 
     fn fetch_page(
@@ -191,27 +245,51 @@ impl Sql for Sqlite {
         keys: &[(Vec<Cell>, Option<Key>)],
         limit: usize,
     ) -> Result<Vec<Vec<Row>>, StoreError> {
-        let columns = names(table.columns.iter());
+        let columns = self.whole(table);
         let ordered = names(order.iter().map(|column| &table.columns[*column]));
         let find = |(key, after): &(Vec<Cell>, Option<Key>)| {
             let mut params = key.clone();
             let mut start = String::new();
             if let Some(after) = after {
-                let first = params.len() + 1;
-                let places: Vec<String> = (first..first + order.len())
-                    .map(|place| format!("?{place}"))
-                    .collect();
+                let places = self.slots(params.len() + 1, &after.0);
                 start = format!("AND ({ordered}) > ({})", places.join(", "));
                 params.extend(after.0.iter().cloned());
             }
             let sql = format!(
                 "SELECT {columns} FROM {} WHERE {} {start} ORDER BY {ordered} LIMIT {limit}",
                 quoted(&table.name),
-                equals(table, by, 1)
+                self.equals(table, by, 1, key)
             );
-            self.rows(&sql, &params)
+            self.read(&table.name, &sql, &params)
         };
         keys.iter().map(find).collect()
+    }
+
+    fn referring(
+        &mut self,
+        child: (&Table, &ForeignKey),
+        parent: &Table,
+        order: &[usize],
+        values: &[(Vec<Cell>, Option<Key>)],
+        limit: usize,
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let find = |asked| references::referring(self, child, parent, order, asked, limit);
+        values.iter().map(find).collect()
+    }
+
+    fn referred(
+        &mut self,
+        (_, key): (&Table, &ForeignKey),
+        parent: &Table,
+        values: &[Vec<Cell>],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        // The parent's columns decide by which collation they are compared, as for the key itself.
+        self.fetch(parent, &parent.positions(&key.parent_columns)?, values)
+    }
+
+    fn count(&mut self, table: &Table, most: Option<u64>) -> Result<u64, StoreError> {
+        let rows = self.rows(&counting(&quoted(&table.name), most), &[])?;
+        counted(&rows)
     }
 
     fn page(
@@ -221,19 +299,19 @@ impl Sql for Sqlite {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let columns = names(table.columns.iter());
+        let columns = self.whole(table);
         let order = names(key.iter().map(|column| &table.columns[*column]));
-        let places: Vec<String> = (1..=key.len()).map(|place| format!("?{place}")).collect();
-        let start = if after.is_some() {
-            format!("WHERE ({order}) > ({})", places.join(", "))
-        } else {
+        let after = after.map_or(&[][..], |key| &key.0);
+        let start = if after.is_empty() {
             String::new()
+        } else {
+            format!("WHERE ({order}) > ({})", self.slots(1, after).join(", "))
         };
         let sql = format!(
             "SELECT {columns} FROM {} {start} ORDER BY {order} LIMIT {limit}",
             quoted(&table.name)
         );
-        self.rows(&sql, after.map_or(&[][..], |key| &key.0))
+        self.read(&table.name, &sql, after)
     }
 
     fn orphans(
@@ -262,22 +340,26 @@ impl Sql for Sqlite {
             quoted(&key.parent),
             same.join(" AND ")
         );
-        let columns: Vec<String> = (0..child.columns.len()).map(|place| own(&place)).collect();
+        let columns = self.reads((0..child.columns.len()).map(|place| own(&place)));
         let count = self.rows(&format!("SELECT COUNT(*) {from}"), &[])?;
         let count = count.first().and_then(|row| row[0].int()).unwrap_or(0);
-        let rows = self.rows(
-            &format!("SELECT {} {from} LIMIT {limit}", columns.join(", ")),
+        let rows = self.read(
+            &child.name,
+            &format!("SELECT {columns} {from} LIMIT {limit}"),
             &[],
         )?;
         Ok((count.unsigned_abs(), rows))
     }
 
     fn entries(&mut self, entity: i64, keys: &[&str]) -> Result<Vec<Option<Entry>>, StoreError> {
-        const SQL: &str = "SELECT entity, source, claim, target, gone, digest, sums, run, seq FROM switchback_ids \
-                           WHERE entity = ?1 AND source = ?2";
+        let version = self.ledger_version()?.unwrap_or_default();
+        let sql = format!(
+            "SELECT {} FROM switchback_ids WHERE entity = ?1 AND source = ?2",
+            Entry::read(version)
+        );
         let find = |key: &&str| {
             let row = self
-                .rows(SQL, &[entity.into(), (*key).into()])?
+                .rows(&sql, &[entity.into(), stored_source(key).as_ref().into()])?
                 .into_iter()
                 .next();
             row.map(Entry::from_row).transpose()
@@ -286,11 +368,14 @@ impl Sql for Sqlite {
     }
 
     fn claims(&mut self, claim: i64, targets: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
-        const SQL: &str = "SELECT entity, source, claim, target, gone, digest, sums, run, seq FROM switchback_ids \
-                           WHERE claim = ?1 AND target = ?2 ORDER BY gone LIMIT 1";
+        let version = self.ledger_version()?.unwrap_or_default();
+        let sql = format!(
+            "SELECT {} FROM switchback_ids WHERE claim = ?1 AND target = ?2 ORDER BY gone LIMIT 1",
+            Entry::read(version)
+        );
         let find = |target: &Key| {
             let row = self
-                .rows(SQL, &[claim.into(), target.to_cell()])?
+                .rows(&sql, &[claim.into(), target.to_cell()])?
                 .into_iter()
                 .next();
             row.map(Entry::from_row).transpose()
@@ -317,8 +402,65 @@ impl Sql for Sqlite {
         Ok(vec![])
     }
 
+    fn rowids(
+        &mut self,
+        table: &Table,
+        key: &[usize],
+        keys: &[Key],
+    ) -> Result<Vec<Option<i64>>, StoreError> {
+        let Some(rowid) = table.rowid else {
+            return Ok(vec![None; keys.len()]);
+        };
+        let one = |row: &Key| {
+            let sql = format!(
+                "SELECT {rowid} FROM {} WHERE {}",
+                quoted(&table.name),
+                self.equals(table, key, 1, &row.0)
+            );
+            let found = self.rows(&sql, &row.0)?;
+            Ok(found.first().and_then(|row| row[0].int()))
+        };
+        keys.iter().map(one).collect()
+    }
+
+    fn trigger_faults(
+        &mut self,
+        table: &Table,
+        accepted: &[String],
+    ) -> Result<Vec<String>, StoreError> {
+        self.trigger_faults_of(table, accepted)
+    }
+
+    fn fired(&mut self, table: &Table, undone: Action) -> Result<Vec<String>, StoreError> {
+        let event = match undone {
+            Action::Insert => Event::Delete,
+            Action::Delete => Event::Insert,
+            _ => Event::Update,
+        };
+        self.fired_by(table, event)
+    }
+
     fn loud(&mut self, _: &Table) -> Result<Option<String>, StoreError> {
         Ok(None)
+    }
+
+    fn may_end_transactions(&mut self) -> Result<bool, StoreError> {
+        // The word is needed to say so, in a table's or a trigger's own text.
+        let sql = "SELECT 1 FROM sqlite_master WHERE sql LIKE '%rollback%' \
+                   AND tbl_name NOT LIKE 'switchback\\_%' ESCAPE '\\' LIMIT 1";
+        Ok(!self.rows(sql, &[])?.is_empty())
+    }
+
+    fn odd_text(&mut self, table: &Table) -> Result<Vec<String>, StoreError> {
+        Self::odd_text(self, table)
+    }
+
+    fn is_json(&self, column: &Column) -> bool {
+        values::is_json(column)
+    }
+
+    fn spelled_key(&self, column: &Column, text: &str) -> Result<Result<Cell, String>, StoreError> {
+        Ok(keys::spelled(column, text))
     }
 
     fn key_cell(&self, column: &Column, text: &str) -> Cell {

@@ -42,7 +42,11 @@ pub(super) fn encode(field: &Field, column: &Column, value: &Value) -> Result<Ce
             integer(&number.to_string(), affinity, column)
         }
         (Type::Decimal, Value::Number(number)) => decimal(&number.to_string(), affinity, column),
+        (Type::Boolean, Value::Bool(value)) if is_json(column) => Ok(Cell::Text(value.to_string())),
         (Type::Boolean | Type::Text, Value::Bool(value)) => Ok(Cell::Int(i64::from(*value))),
+        (Type::Json, Value::Number(number)) if affinity == Affinity::Numeric => {
+            json_number(&number.to_string(), column)
+        }
         (Type::Json, value) => Ok(Cell::Text(value.to_string())),
         (Type::List, Value::Array(items)) => list(items, field.store.as_ref()),
         (Type::Vector, Value::Array(_)) => Ok(Cell::Text(value.to_string())),
@@ -107,6 +111,40 @@ pub(super) fn key_cell(column: &Column, text: &str) -> Cell {
         }
         _ => Cell::Text(text.to_owned()),
     }
+}
+
+/// Tells whether a column holds JSON: its declared type contains the word.
+pub(super) fn is_json(column: &Column) -> bool {
+    column.declared.to_ascii_uppercase().contains("JSON")
+}
+
+/// A number as JSON in a column of numeric affinity (a declared type of `JSON` has it), which makes a
+/// number of every text that looks like one: written as the number that it would become, or refused
+/// where that is another.
+fn json_number(digits: &str, column: &Column) -> Result<Cell, String> {
+    let value = plain(digits);
+    if let Some(whole) = whole(&value) {
+        return Ok(Cell::Int(whole));
+    }
+    match digits.parse::<f64>() {
+        Ok(number) if number.is_finite() && plain(&shortest(number)) == value => {
+            Ok(Cell::Real(number))
+        }
+        _ => Err(format!(
+            "{digits} does not fit column {} of type {}: it would lose digits",
+            column.name, column.declared
+        )),
+    }
+}
+
+/// The whole number that a decimal in the form of [`plain`] is, if it is one of 64 bits.
+fn whole(plain: &str) -> Option<i64> {
+    let (digits, power) = plain.split_once('e').unwrap_or((plain, "0"));
+    let power: u32 = power.parse().ok()?;
+    digits
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(10_i64.checked_pow(power)?)
 }
 
 fn integer(digits: &str, affinity: Affinity, column: &Column) -> Result<Cell, String> {

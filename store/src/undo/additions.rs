@@ -7,7 +7,7 @@ use super::scene::Scene;
 use super::ties::{Fate, fates};
 use super::verdict::{Finding, Values, Verdict};
 use crate::additions::{drop_statement, resting};
-use crate::ledger::{self, Action, Added, Change, Shape};
+use crate::ledger::{self, Action, Added, Change, Shape, Statement};
 use crate::{Cell, Engine, Key, Row, Sql, StoreError, Table};
 
 /// How many rows are read at a time.
@@ -44,6 +44,8 @@ pub(super) fn judge(
         action: change.action,
         record: None,
         verdict,
+        overwritten: vec![],
+        detached: vec![],
     })
 }
 
@@ -51,11 +53,11 @@ fn verdict(sql: &mut dyn Sql, scene: &mut Scene, added: &Added) -> Result<Verdic
     if !added.is_there(sql)? {
         return Ok(Verdict::Gone);
     }
-    let Some(table) = sql.table(&added.table)? else {
+    let Some(table) = added.live(sql)? else {
         return Ok(Verdict::Gone);
     };
     if scene.later
-        && let Some(run) = later_run(sql, scene, &added.table)?
+        && let Some(run) = later_run(sql, scene, &table)?
     {
         return Ok(Verdict::LaterRun(run));
     }
@@ -108,14 +110,17 @@ fn verdict(sql: &mut dyn Sql, scene: &mut Scene, added: &Added) -> Result<Verdic
 }
 
 /// The newest later run that wrote to the table: to take it back, its columns are needed.
-fn later_run(sql: &mut dyn Sql, scene: &Scene, table: &str) -> Result<Option<String>, StoreError> {
-    let shapes: Vec<String> = scene.shapes_of(table).map(|id| id.to_string()).collect();
-    let statement = format!(
+fn later_run(
+    sql: &mut dyn Sql,
+    scene: &Scene,
+    table: &Table,
+) -> Result<Option<String>, StoreError> {
+    let statement = Statement::from(
         "SELECT MAX(c.run) FROM ledger.changes c JOIN ledger.runs r ON r.seq = c.run \
-         WHERE c.run > ?1 AND c.shape IN ({}) AND r.status <> 'rolled-back'",
-        shapes.join(", ")
+         WHERE c.run > ?1 AND c.shape IN (",
     );
-    let rows = sql.query(&statement, &[scene.run.seq.into()])?;
+    let statement = statement.list(scene.shapes_of(table)) + ") AND r.status <> 'rolled-back'";
+    let rows = sql.query_made(&statement, &[scene.run.seq.into()])?;
     let run = rows.first().and_then(|row| row[0].int());
     run.map(|run| run_id(sql, run)).transpose()
 }
@@ -242,7 +247,7 @@ impl Described {
             let place = table.position(name);
             place.is_some_and(|place| row[place] == *cell)
         };
-        self.shape.table == table.name && self.shape.key.iter().zip(&self.target.0).all(holds)
+        self.shape.is_of(table) && self.shape.key.iter().zip(&self.target.0).all(holds)
     }
 }
 
@@ -260,12 +265,12 @@ pub(super) fn take_away<E: Engine>(
     engine.savepoint("away")?;
     match engine.alter(&statement) {
         Ok(()) => engine.release("away")?,
-        Err(StoreError::Constraint { message }) => {
+        Err(StoreError::Constraint { message, .. } | StoreError::Statement { message, .. }) => {
             engine.undo_to("away")?;
             return Ok(Some(message));
         }
         Err(error) => return Err(error),
     }
-    scene.look_again(engine)?;
+    scene.look_again();
     Ok(None)
 }

@@ -91,6 +91,16 @@ impl Chain {
         cells
     }
 
+    /// The same, each with what the run left in it where that is known.
+    pub fn images(&self) -> impl Iterator<Item = (usize, &Cell, Option<&Cell>)> {
+        let left = |place| match self.left(place) {
+            Left::Is(cell) => Some(cell),
+            Left::Sum(_) | Left::Unknown => None,
+        };
+        let before = self.before().into_iter();
+        before.map(move |(place, cell)| (place, cell, left(place)))
+    }
+
     /// The columns (by position in the shape) that the run wrote.
     pub fn written(&self) -> Vec<usize> {
         let mut places: Vec<usize> = Vec::new();

@@ -4,13 +4,15 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::chain::{Chain, Left};
+use super::chain::Chain;
+use super::detach::Child;
+use super::differences::changed;
 use super::layout::Layout;
 use super::places::{Obstacle, Restored, obstacles};
 use super::reverse::restored;
 use super::scene::Scene;
 use super::ties::{Tie, referring};
-use super::verdict::{Dependents, Differs, Finding, RunsValue, Verdict};
+use super::verdict::{Dependents, Finding, Verdict};
 use crate::ledger::{self, Action, Change};
 use crate::{Cell, Key, Row, Sql, StoreError};
 
@@ -21,6 +23,15 @@ pub(super) struct Judged {
     pub chain: Chain,
     pub layout: Rc<Layout>,
     pub present: Option<Row>,
+    /// Rows of others whose reference to it is set NULL when it goes.
+    pub children: Vec<Child>,
+}
+
+impl Judged {
+    fn detach(&mut self, children: Vec<Child>) {
+        self.finding.detached = children.iter().map(Child::detached).collect();
+        self.children = children;
+    }
 }
 
 /// Judges the rows whose last change (of those not undone yet) is among `ends`, newest first.
@@ -46,12 +57,15 @@ pub(super) fn judge(
             action: chain.first().unwrap_or(newest).action,
             record,
             verdict: Verdict::Reversible,
+            overwritten: vec![],
+            detached: vec![],
         };
         rows.push(Judged {
             finding,
             chain,
             layout,
             present: None,
+            children: vec![],
         });
     }
     let groups = groups(&rows);
@@ -70,10 +84,14 @@ pub(super) fn judge(
     })?;
     for (place, row) in rows.iter_mut().enumerate() {
         if scene.choice.takes(&row.finding.verdict) {
-            let ties = ties.remove(&place).unwrap_or_default();
+            let mut ties = ties.remove(&place).unwrap_or_default();
             let barriers = barriers.remove(&place).unwrap_or_default();
+            let children = ties.iter_mut().map(|tie| std::mem::take(&mut tie.children));
+            let children = children.flatten().collect();
             if let Some(verdict) = in_the_way(scene, ties, barriers) {
                 row.finding.verdict = verdict;
+            } else {
+                row.detach(children);
             }
         }
         let as_left = matches!(
@@ -186,7 +204,7 @@ fn touched(
             .iter()
             .map(|place| &rows[*place].finding.key)
             .collect();
-        let runs = ledger::later_touches(sql, scene.run.seq, &rows[*any].finding.table, &keys)?;
+        let runs = ledger::later_touches(sql, scene.run.seq, &rows[*any].layout.table, &keys)?;
         let found = places.into_iter().zip(runs);
         touched.extend(found.filter_map(|(place, run)| Some((place, run?))));
     }
@@ -200,14 +218,15 @@ pub(super) fn run_id(sql: &mut dyn Sql, run: i64) -> Result<String, StoreError> 
         .ok_or_else(|| StoreError::damaged(format!("run {run} is missing")))
 }
 
-/// The row itself against what the run left.
-fn columns(sql: &dyn Sql, row: &Judged) -> Result<Verdict, StoreError> {
+/// The row itself against what the run left, and against what it was before.
+fn columns(sql: &dyn Sql, row: &mut Judged) -> Result<Verdict, StoreError> {
     let Some(last) = row.chain.last() else {
         return Ok(Verdict::Reversible);
     };
     Ok(match (last.action, &row.present) {
         (Action::Delete, None) => Verdict::Reversible,
-        // Somebody put it back already.
+        // Others put it back.
+        (Action::Delete, Some(present)) if is_as_before(row, present) => Verdict::AsBefore,
         (Action::Delete, Some(present)) if row.layout.hash(present) == last.hash => {
             Verdict::Reversible
         }
@@ -223,65 +242,20 @@ fn columns(sql: &dyn Sql, row: &Judged) -> Result<Verdict, StoreError> {
         }
         (_, Some(present)) => {
             let changed = changed(sql, &row.chain, &row.layout, present)?;
-            if changed.is_empty() {
-                Verdict::Reversible
+            let updated = row
+                .chain
+                .first()
+                .is_some_and(|first| first.action == Action::Update);
+            row.finding.overwritten = changed.overwritten;
+            if !changed.conflicts.is_empty() {
+                Verdict::Changed(changed.conflicts)
+            } else if updated && to_write(row, Some(present))?.is_empty() {
+                Verdict::AsBefore
             } else {
-                Verdict::Changed(changed)
+                Verdict::Reversible
             }
         }
     })
-}
-
-/// The columns that the run wrote and that differ now.
-fn changed(
-    sql: &dyn Sql,
-    chain: &Chain,
-    layout: &Layout,
-    present: &Row,
-) -> Result<Vec<Differs>, StoreError> {
-    let mut found = Vec::new();
-    for of_shape in chain.written() {
-        let Some(place) = layout.place(of_shape)? else {
-            continue;
-        };
-        let left = chain.left(of_shape);
-        if layout.loose[place] || left == Left::Unknown {
-            continue;
-        }
-        let field = layout.fields[place].as_ref();
-        let now = &present[place];
-        let equals = |now: &Cell| match left {
-            Left::Is(cell) => sql.canonical(field, cell) == sql.canonical(field, now),
-            Left::Sum(sum) => sql.canonical(field, now).sum() >> 32 == u64::from(sum),
-            Left::Unknown => true,
-        };
-        let tag = layout.tag.as_ref().filter(|tag| tag.place == place);
-        let tagged = tag.is_some_and(|tag| match left {
-            Left::Is(cell) => {
-                let before = chain.before().into_iter().find(|(at, _)| *at == of_shape);
-                // Only the tag was added by the run: whatever others did to the list stays.
-                tag.same(cell, now)
-                    || before.is_some_and(|(_, before)| {
-                        tag.same(before, cell) && tag.others(now).is_some()
-                    })
-            }
-            Left::Sum(_) => tag.tagged(now).is_some_and(|now| equals(&now)),
-            Left::Unknown => true,
-        });
-        if !tagged && !equals(now) {
-            found.push(Differs {
-                column: layout.table.columns[place].name.clone(),
-                run: match left {
-                    Left::Is(cell) => RunsValue::Is(cell.clone()),
-                    Left::Sum(sum) => RunsValue::Sum(sum),
-                    Left::Unknown => continue,
-                },
-                now: now.clone(),
-                secret: field.is_some_and(|field| field.secret),
-            });
-        }
-    }
-    Ok(found)
 }
 
 type ByPlace<T> = HashMap<usize, Vec<T>>;
@@ -309,7 +283,7 @@ fn surroundings(
                     leaving.push(present);
                 }
                 (Action::Update | Action::Delete, present)
-                    if row.finding.verdict != Verdict::Gone =>
+                    if !matches!(row.finding.verdict, Verdict::Gone | Verdict::AsBefore) =>
                 {
                     coming.push(*place);
                     restored_rows.push(as_it_was(row, present.as_ref())?);
@@ -333,14 +307,23 @@ fn surroundings(
     Ok((ties, barriers))
 }
 
+/// Tells whether a row is as a whole what it was before the run.
+fn is_as_before(row: &Judged, present: &Row) -> bool {
+    let was_there = |first: &&Change| matches!(first.action, Action::Update | Action::Delete);
+    let first = row.chain.first().filter(was_there);
+    first.is_some_and(|first| row.layout.hash(present) == first.hash)
+}
+
+/// The cells to write so that the whole chain is undone.
+fn to_write(row: &Judged, present: Option<&Row>) -> Result<Vec<(usize, Cell)>, StoreError> {
+    let formers = row.layout.formers(row.chain.images())?;
+    Ok(restored(&row.layout, formers, present))
+}
+
 /// The row that undoing the whole chain gives.
 fn as_it_was(row: &Judged, present: Option<&Row>) -> Result<Restored, StoreError> {
     let layout = &row.layout;
-    let mut before = Vec::new();
-    for (place, cell) in row.chain.before() {
-        before.extend(layout.place(place)?.map(|place| (place, cell.clone())));
-    }
-    let cells = restored(layout, before, present);
+    let cells = to_write(row, present)?;
     let mut whole = present
         .cloned()
         .unwrap_or_else(|| vec![Cell::Null; layout.table.columns.len()]);

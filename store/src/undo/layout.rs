@@ -2,10 +2,20 @@
 
 use contract::plan::{Entity, Field};
 
-use super::tag::Tag;
+use super::tag::{Tag, Untagged};
 use crate::cell::row_hash;
-use crate::ledger::{Added, Shape};
+use crate::ledger::{Added, Format, Run, Shape};
 use crate::{Binding, Cell, Image, Key, Row, Sql, StoreError, Table};
+
+/// A column that undo may have to set back, by its position in the live table.
+#[derive(Debug)]
+pub(super) struct Former {
+    pub place: usize,
+    /// What it held before.
+    pub before: Cell,
+    /// What the run left in it, where that is known.
+    pub left: Option<Cell>,
+}
 
 /// A table as the run saw it, found again in the live one. Positions are those of the live table
 /// unless they are said to be of the shape.
@@ -23,6 +33,7 @@ pub(super) struct Layout {
     /// Columns that never conflict.
     pub loose: Vec<bool>,
     pub tag: Option<Tag>,
+    format: Format,
 }
 
 impl Layout {
@@ -32,9 +43,9 @@ impl Layout {
         sql: &mut dyn Sql,
         shape: &Shape,
         entity: Option<&Entity>,
-        (run, added): (&str, &[Added]),
+        (run, added): (&Run, &[Added]),
     ) -> Result<Self, StoreError> {
-        let table = sql.table(&shape.table)?.ok_or_else(|| {
+        let table = shape.live(sql)?.ok_or_else(|| {
             StoreError::refused(format!("table {} is missing since the run", shape.table))
         })?;
         let place = |name: &String| {
@@ -63,10 +74,11 @@ impl Layout {
             vec![]
         };
         let binding = match entity {
-            Some(entity) => Some(
-                Binding::new(sql, &Added::without(&gone, entity, &table))?
-                    .map_err(|problems| StoreError::refused(problems.join("; ")))?,
-            ),
+            Some(entity) => {
+                let entity = Added::without(&gone, entity, &table);
+                let bound = Binding::bind(&entity, table.clone());
+                Some(bound.map_err(|problems| StoreError::refused(problems.join("; ")))?)
+            }
             None => None,
         };
         let columns = 0..table.columns.len();
@@ -81,7 +93,7 @@ impl Layout {
             let place = binding.tag?;
             Some(Tag::new(
                 place,
-                binding.tag_text(run)?,
+                binding.tag_text(&run.id)?,
                 binding.field(place),
             ))
         });
@@ -94,6 +106,7 @@ impl Layout {
             loose: columns.map(loose).collect(),
             tag,
             table,
+            format: run.format,
         })
     }
 
@@ -101,14 +114,10 @@ impl Layout {
     pub fn hash(&self, row: &Row) -> [u8; 16] {
         let straight = |(at, place): (usize, &Option<usize>)| *place == Some(at);
         if self.places.len() == row.len() && self.places.iter().enumerate().all(straight) {
-            return row_hash(row);
+            return row_hash(self.format, row);
         }
-        row_hash(&Added::row_of_shape(
-            &self.gone,
-            &self.shape,
-            &self.places,
-            row,
-        ))
+        let row = Added::row_of_shape(&self.gone, &self.shape, &self.places, row);
+        row_hash(self.format, &row)
     }
 
     /// Returns an image with the positions of the live table, without what is gone.
@@ -118,6 +127,32 @@ impl Layout {
             cells.extend(self.place(*place)?.map(|place| (place, cell.clone())));
         }
         Ok(cells)
+    }
+
+    /// Returns the columns of before-images, with the positions of the live table, without what is gone.
+    pub fn formers<'a>(
+        &self,
+        images: impl IntoIterator<Item = (usize, &'a Cell, Option<&'a Cell>)>,
+    ) -> Result<Vec<Former>, StoreError> {
+        let mut formers = Vec::new();
+        for (of_shape, before, left) in images {
+            formers.extend(self.place(of_shape)?.map(|place| Former {
+                place,
+                before: before.clone(),
+                left: left.cloned(),
+            }));
+        }
+        Ok(formers)
+    }
+
+    /// Decides what becomes of a list that the run added its tag to; `None` of any other column.
+    pub fn untagged(&self, former: &Former, now: &Cell) -> Option<Untagged> {
+        let left = former.left.as_ref()?;
+        let tag = self
+            .tag
+            .as_ref()
+            .filter(|tag| tag.place == former.place && tag.is_added(&former.before, left))?;
+        Some(tag.undone(&former.before, left, now))
     }
 
     /// Returns the position of a column of the shape; none where the run added it and it is gone.

@@ -32,6 +32,11 @@ pub(super) fn obstacles(
     rows: &[Restored],
 ) -> Result<Vec<Vec<Obstacle>>, StoreError> {
     let mut found: Vec<Vec<Obstacle>> = rows.iter().map(|_| Vec::new()).collect();
+    if rows.is_empty() {
+        return Ok(found);
+    }
+    // Whatever can't be resolved is refused.
+    scene.children(sql, &layout.table)?;
     holders(sql, scene, layout, rows, &mut found)?;
     parents(sql, scene, layout, rows, &mut found)?;
     Ok(found)
@@ -118,29 +123,25 @@ fn parents(
     let table = &layout.table;
     for key in &table.foreign_keys {
         let wanted = values(rows, &key.columns);
-        let parent = scene
-            .tables
-            .iter()
-            .find(|other| other.name.eq_ignore_ascii_case(&key.parent))
-            .cloned();
-        let Some(parent) = parent.filter(|_| !wanted.is_empty()) else {
+        if wanted.is_empty() {
             continue;
-        };
-        let columns: Option<Vec<usize>> = key
-            .parent_columns
-            .iter()
-            .map(|name| parent.position(name))
-            .collect();
-        let Some(columns) = columns else { continue };
+        }
+        let parent = scene.other(sql, &key.parent)?.ok_or_else(|| {
+            StoreError::refused(format!(
+                "the foreign key from {} to {} can't be resolved: there is no such table",
+                table.name, key.parent
+            ))
+        })?;
+        let columns = parent.positions(&key.parent_columns)?;
         let keys: Vec<Vec<Cell>> = wanted.iter().map(|(_, cells)| cells.clone()).collect();
-        let present = sql.fetch(&parent, &columns, &keys)?;
+        let present = sql.referred((table, key), &parent, &keys)?;
         let mut missing: Vec<(usize, Vec<Cell>)> = Vec::new();
         for ((place, cells), present) in wanted.into_iter().zip(present) {
-            let own = parent.name == table.name
-                && columns
-                    .iter()
-                    .zip(&cells)
-                    .all(|(column, cell)| rows[place].row[*column] == *cell);
+            let own = parent.is_kin(table)
+                && columns.iter().zip(&cells).all(|(column, cell)| {
+                    let place_of = table.position(&parent.columns[*column].name);
+                    place_of.is_some_and(|at| rows[place].row[at] == *cell)
+                });
             if present.is_empty() && !own {
                 missing.push((place, cells));
             }

@@ -1,26 +1,36 @@
 //! Reversing changes: all of one kind in one table at a time.
 
 use super::judge::Judged;
-use super::layout::Layout;
+use super::layout::{Former, Layout};
+use super::tag::Untagged;
 use super::verdict::Verdict;
 use crate::ledger::{Action, Mapping};
 use crate::{Cell, Engine, Key, Row, StoreError};
 
-/// The cells to write so that a row gets these values back; those that it has are left out.
+/// The cells to write so that a row gets back what it was; those that it has are left out.
 pub(super) fn restored(
     layout: &Layout,
-    before: Vec<(usize, Cell)>,
+    formers: Vec<Former>,
     present: Option<&Row>,
 ) -> Vec<(usize, Cell)> {
-    let mut cells = before;
-    cells.retain(|(place, _)| !layout.table.columns[*place].generated);
-    if let Some(present) = present {
-        for (place, cell) in &mut cells {
-            if let Some(tag) = layout.tag.as_ref().filter(|tag| tag.place == *place) {
-                *cell = tag.undone(cell, &present[*place]);
-            }
+    let mut cells = Vec::with_capacity(formers.len());
+    for former in formers {
+        let place = former.place;
+        if layout.table.columns[place].generated {
+            continue;
         }
-        cells.retain(|(place, cell)| present[*place] != *cell);
+        let Some(now) = present.map(|row| &row[place]) else {
+            cells.push((place, former.before));
+            continue;
+        };
+        let cell = match layout.untagged(&former, now) {
+            Some(Untagged::Rest(rest)) => rest,
+            // What others changed too is either to be forced, or may change at any time.
+            Some(Untagged::Before | Untagged::Changed) | None => former.before,
+        };
+        if cell != *now {
+            cells.push((place, cell));
+        }
     }
     cells
 }
@@ -43,7 +53,7 @@ pub(super) fn reverse<E: Engine>(engine: &mut E, rows: &[&Judged]) -> Result<(),
         }
         Action::Update => update(engine, layout, &there)?,
         Action::Delete => insert(engine, layout, &there)?,
-        Action::Map | Action::Keep | Action::Column | Action::Table => {}
+        Action::Map | Action::Keep | Action::Column | Action::Table | Action::Detach => {}
     }
     let mut entries = Vec::new();
     for row in rows {
@@ -66,8 +76,9 @@ fn update<E: Engine>(engine: &mut E, layout: &Layout, rows: &[&Judged]) -> Resul
         let Some(present) = &row.present else {
             continue;
         };
-        let before = layout.image(&row.chain.newest().before)?;
-        let cells = restored(layout, before, Some(present));
+        let newest = row.chain.newest();
+        let formers = layout.formers(newest.images())?;
+        let cells = restored(layout, formers, Some(present));
         if cells.is_empty() {
             continue;
         }
@@ -84,20 +95,22 @@ fn update<E: Engine>(engine: &mut E, layout: &Layout, rows: &[&Judged]) -> Resul
 
 fn insert<E: Engine>(engine: &mut E, layout: &Layout, rows: &[&Judged]) -> Result<(), StoreError> {
     let (mut columns, mut values, mut expected) = (Vec::new(), Vec::new(), Vec::new());
-    for row in rows.iter().filter(|row| row.present.is_none()) {
-        let before = layout.image(&row.chain.newest().before)?;
-        let cells = restored(layout, before.clone(), None);
+    let missing = rows.iter().filter(|row| row.present.is_none());
+    let missing: Vec<&&Judged> = missing.collect();
+    for row in &missing {
+        let newest = row.chain.newest();
+        let cells = restored(layout, layout.formers(newest.images())?, None);
         columns = cells.iter().map(|(place, _)| *place).collect();
-        values.push(cells.into_iter().map(|(_, cell)| cell).collect());
-        expected.push(before);
+        let cells: Vec<Cell> = cells.into_iter().map(|(_, cell)| cell).collect();
+        values.push((newest.rowid, cells));
+        expected.push(layout.image(&newest.before)?);
     }
-    let inserted = engine.insert(&layout.table, &columns, &values, &layout.key)?;
+    let inserted = engine.insert_at(&layout.table, &columns, &values, &layout.key)?;
     if layout.table.triggers.is_empty() {
         return Ok(());
     }
-    let keys: Vec<Key> = inserted.into_iter().map(|(key, _)| key).collect();
     // Columns that were added since the run have their default.
-    let found = engine.fetch(&layout.table, &layout.key, &cells_of(&keys))?;
+    let found = engine.fetch(&layout.table, &layout.key, &cells_of(&inserted))?;
     let mut whole = Vec::new();
     for (row, before) in found
         .into_iter()
@@ -128,7 +141,7 @@ fn settle<E: Engine>(engine: &mut E, layout: &Layout, expected: &[Row]) -> Resul
     for ((key, row), found) in keys.into_iter().zip(expected).zip(found) {
         let Some(found) = found.into_iter().next() else {
             let message = format!("a trigger of {} took row {key} away", layout.table.name);
-            return Err(StoreError::Constraint { message });
+            return Err(StoreError::constraint(message));
         };
         let wrong =
             |place: &usize| !layout.table.columns[*place].generated && row[*place] != found[*place];

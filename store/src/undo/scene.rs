@@ -1,19 +1,22 @@
 //! What undo knows while it works: the run, its plan, the live tables, and what is left in place.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::rc::Rc;
 
 use contract::plan::{Entity, LoadedPlan, Metadata, Plan};
 
 use super::layout::Layout;
-use super::verdict::Verdict;
-use crate::binding::claim_name;
+use super::verdict::{Finding, Verdict};
+use crate::catalogue::Children;
 use crate::ledger::{self, Added, Change, Run, RunStatus, Shape};
 use crate::{Sql, StoreError, Table};
 
 /// How many kept rows are read at a time.
 const PAGE: usize = 1000;
+
+/// So many rows that were left in place are remembered.
+const LEFT: usize = 1000;
 
 /// What to do where a row can't simply be reversed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct Choice {
     pub skip: bool,
     /// The same, but reverse it where only columns that the run wrote were changed since.
     pub force: bool,
+    /// Set references of others to a row that goes NULL, where their foreign key says so itself.
+    pub detach: bool,
 }
 
 impl Choice {
@@ -60,11 +65,17 @@ pub struct Scene {
     pub(super) position: Option<i64>,
     /// Whether a later run wrote something that was not rolled back.
     pub(super) later: bool,
-    /// All tables that can hold references.
-    pub(super) tables: Vec<Table>,
+    /// What refers to a table, by its name.
+    children: HashMap<String, Rc<Children>>,
+    /// Tables that were looked at beside those of the run, by name.
+    others: HashMap<String, Option<Table>>,
     /// What the run added to the catalogue.
     pub(super) added: Vec<Added>,
-    shapes: Vec<(i64, Shape)>,
+    /// Rows whose undoing ended a whole transaction, by their change: why.
+    pub(super) refused: BTreeMap<i64, String>,
+    /// The first rows that were left in place while the work went on, and how many there were.
+    left: (Vec<Finding>, u64),
+    pub(super) shapes: Vec<(i64, Shape)>,
     layouts: HashMap<(i64, Option<i64>), Rc<Layout>>,
     entities: HashMap<i64, String>,
     claims: HashMap<String, Option<i64>>,
@@ -100,7 +111,8 @@ impl Scene {
         Ok(Self {
             shapes: ledger::shapes(sql)?,
             added: ledger::added(sql, run.seq, &plan)?,
-            tables: tables(sql)?,
+            children: HashMap::new(),
+            others: HashMap::new(),
             run,
             retries: 0,
             plan,
@@ -115,6 +127,8 @@ impl Scene {
             listed,
             position: None,
             later,
+            refused: BTreeMap::new(),
+            left: (vec![], 0),
             layouts: HashMap::new(),
             entities: HashMap::new(),
             claims: HashMap::new(),
@@ -152,32 +166,76 @@ impl Scene {
         u64::try_from(count).unwrap_or_default()
     }
 
+    /// Remembers a row that is left in place.
+    pub(super) fn leave(&mut self, finding: &Finding) {
+        self.left.1 += 1;
+        if self.left.0.len() < LEFT {
+            self.left.0.push(finding.clone());
+        }
+    }
+
+    /// The first rows that were left in place while the work went on, and how many there were. Rows of a
+    /// batch that was tried again are counted again.
+    #[must_use]
+    pub fn left_in_place(&self) -> (&[Finding], u64) {
+        (&self.left.0, self.left.1)
+    }
+
     /// Goes on with the run as it was when its rollback began, on the connection that writes: it reads
     /// the tables itself.
-    ///
-    /// # Errors
-    ///
-    /// What the target said.
-    pub fn begin(&mut self, sql: &mut dyn Sql, run: Run) -> Result<(), StoreError> {
+    pub fn begin(&mut self, run: Run) {
         self.run = run;
         self.position = None;
-        self.look_again(sql)
+        self.look_again();
     }
 
     /// Returns the shapes that a table has had.
-    pub(super) fn shapes_of(&self, table: &str) -> impl Iterator<Item = i64> {
+    pub(super) fn shapes_of(&self, table: &Table) -> impl Iterator<Item = i64> {
         let of = self
             .shapes
             .iter()
-            .filter(move |(_, shape)| shape.table == table);
+            .filter(move |(_, shape)| shape.is_of(table));
         of.map(|(id, _)| *id)
     }
 
     /// Reads the catalogue anew: the run's own part of it was taken away.
-    pub(super) fn look_again(&mut self, sql: &mut dyn Sql) -> Result<(), StoreError> {
+    pub(super) fn look_again(&mut self) {
         self.layouts.clear();
-        self.tables = tables(sql)?;
-        Ok(())
+        self.children.clear();
+        self.others.clear();
+    }
+
+    /// Returns what refers to a table; a foreign key from it, or to it, that can't be resolved is refused.
+    pub(super) fn children(
+        &mut self,
+        sql: &mut dyn Sql,
+        table: &Table,
+    ) -> Result<Rc<Children>, StoreError> {
+        if let Some(known) = self.children.get(&table.name) {
+            return Ok(Rc::clone(known));
+        }
+        let children = Rc::new(sql.children(table)?);
+        let mut unresolved = table.unresolved.iter().chain(&children.unresolved);
+        if let Some(key) = unresolved.next() {
+            return Err(StoreError::refused(key.to_string()));
+        }
+        self.children
+            .insert(table.name.clone(), Rc::clone(&children));
+        Ok(children)
+    }
+
+    /// Returns a table that is only read.
+    pub(super) fn other(
+        &mut self,
+        sql: &mut dyn Sql,
+        name: &str,
+    ) -> Result<Option<Table>, StoreError> {
+        if let Some(known) = self.others.get(name) {
+            return Ok(known.clone());
+        }
+        let table = sql.readable(name)?;
+        self.others.insert(name.to_owned(), table.clone());
+        Ok(table)
     }
 
     /// Tells whether a change is the last of its row that is not undone yet.
@@ -202,10 +260,7 @@ impl Scene {
         if let Some(layout) = self.layouts.get(&(change.shape, number)) {
             return Ok(Rc::clone(layout));
         }
-        let shape = self.shapes.iter().find(|(id, _)| *id == change.shape);
-        let (_, shape) = shape
-            .ok_or_else(|| StoreError::damaged(format!("shape {} is missing", change.shape)))?;
-        let shape = shape.clone();
+        let shape = ledger::shape_of(sql, change.shape)?;
         let entity: Option<Entity> = match number {
             Some(number) => {
                 let name = self.entity(sql, number)?;
@@ -217,7 +272,7 @@ impl Scene {
             sql,
             &shape,
             entity.as_ref(),
-            (&self.run.id, &self.added),
+            (&self.run, &self.added),
         )?);
         self.layouts
             .insert((change.shape, number), Rc::clone(&layout));
@@ -229,9 +284,7 @@ impl Scene {
         if let Some(name) = self.entities.get(&number) {
             return Ok(name.clone());
         }
-        let full = ledger::name_of(sql, number)?;
-        let prefix = format!("{}/", self.plan.system);
-        let name = full.strip_prefix(&prefix).unwrap_or(&full).to_owned();
+        let name = ledger::entity_of(sql, number, &self.plan.system)?;
         self.entities.insert(number, name.clone());
         Ok(name)
     }
@@ -245,8 +298,7 @@ impl Scene {
         let number = if let Some(number) = self.claims.get(&table.name) {
             *number
         } else {
-            let name = claim_name(&self.plan, &table.name);
-            let number = ledger::find_name(sql, "claim", &name)?;
+            let number = ledger::claim_id(sql, &self.plan.system, table)?;
             self.claims.insert(table.name.clone(), number);
             number
         };
@@ -257,7 +309,7 @@ impl Scene {
         for (_, shape) in &self.shapes {
             let key = shape.key.iter().map(|name| table.position(name)).collect();
             // What was added to the catalogue is no row, and has no key.
-            let rows = shape.table == table.name && !shape.key.is_empty();
+            let rows = shape.is_of(table) && !shape.key.is_empty();
             if let (true, Some(key)) = (rows, key)
                 && !keys.contains(&key)
             {
@@ -266,20 +318,6 @@ impl Scene {
         }
         Ok(Some(Claim { number, keys }))
     }
-}
-
-/// Reads all tables that can hold references.
-fn tables(sql: &mut dyn Sql) -> Result<Vec<Table>, StoreError> {
-    let mut tables = Vec::new();
-    for name in sql.tables()? {
-        match sql.table(&name) {
-            Ok(table) => tables.extend(table),
-            // A virtual table refers to nothing.
-            Err(StoreError::Refused { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(tables)
 }
 
 /// How the id map knows the rows of a table.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::work::Undo;
 use crate::StoreError;
-use crate::ledger::{self, Holder, Lease, Run, RunStatus};
+use crate::ledger::{self, Holder, Lease, Part, Run, RunStatus};
 
 /// Says that the rollback of a run stopped for good: nothing is applied to the target, and nothing
 /// else is rolled back, until that is settled.
@@ -32,7 +32,10 @@ pub fn give_up(
             ledger::note_hooks_of(sql, &run, HookEvent::Failed)?;
             let by = (holder.operator.as_str(), holder.host.as_str());
             let left = run.undo_seq.unwrap_or(1) - 1;
-            let detail = json!({"error": why, "left": left});
+            let detail = ledger::with(
+                ledger::figures(sql, &run)?,
+                json!({"error": why, "left": left}),
+            );
             ledger::append_audit(sql, now, "migration:rollback:failed", Some(id), by, &detail)?;
         }
         ledger::release(sql, lease)
@@ -53,6 +56,7 @@ pub fn resolve(
 ) -> Result<Run, StoreError> {
     let mut settled = None;
     target.note(&mut |sql| {
+        ledger::upgrade(sql, (&holder.operator, &holder.host))?;
         let (lease, _) = ledger::take(sql, holder, false)?;
         let run = ledger::find_run(sql, id)?;
         let mut run =
@@ -77,7 +81,11 @@ pub fn resolve(
         run.reason = Some(note.to_owned());
         ledger::update_run(sql, &run)?;
         let by = (holder.operator.as_str(), holder.host.as_str());
-        let detail = json!({"note": note, "kept": run.kept});
+        let kept = ledger::digest_of(sql, Part::Kept, run.seq)?;
+        let detail = ledger::with(
+            ledger::figures(sql, &run)?,
+            json!({"note": note, "kept": run.kept, "kept_rows": kept}),
+        );
         ledger::append_audit(
             sql,
             now,

@@ -1,6 +1,7 @@
 //! Rows that are tied to a row that undo touches: what will this same undo make of them?
 
 use super::chain::Chain;
+use super::detach::{Child, Link};
 use super::layout::Layout;
 use super::scene::Scene;
 use crate::ledger::Action;
@@ -31,10 +32,37 @@ pub(super) fn fates(
     if rows.is_empty() {
         return Ok(fates);
     }
-    let Some(claim) = scene.claim(sql, table)? else {
-        return Ok(fates);
+    fates_by(sql, scene, table, table, rows, &mut fates)?;
+    // A run may have written the row by the name of another table that it is a row of too.
+    for name in &table.kin {
+        if let Some(kin) = scene.other(sql, name)? {
+            fates_by(sql, scene, table, &kin, rows, &mut fates)?;
+        }
+    }
+    Ok(fates)
+}
+
+/// Finds the fate of rows of a table that a run wrote by the name of another one, or by its own.
+fn fates_by(
+    sql: &mut dyn Sql,
+    scene: &mut Scene,
+    table: &Table,
+    written: &Table,
+    rows: &[Row],
+    fates: &mut [Fate],
+) -> Result<(), StoreError> {
+    let Some(claim) = scene.claim(sql, written)? else {
+        return Ok(());
     };
+    let here = |place: usize| table.position(&written.columns[place].name);
     for key in claim.keys {
+        let Some(key) = key.into_iter().map(here).collect::<Option<Vec<usize>>>() else {
+            continue;
+        };
+        // What is unique in a partition alone may be the key of a row of another one.
+        if table.name != written.name && !table.is_unique(&key) {
+            continue;
+        }
         let of = |row: &Row| Key(key.iter().map(|place| row[*place].clone()).collect());
         let targets: Vec<Key> = rows.iter().map(of).collect();
         for (place, chain) in chains(sql, scene, claim.number, &targets, false)? {
@@ -47,7 +75,8 @@ pub(super) fn fates(
                     let layout = scene.layout(sql, first)?;
                     let mut cells = Vec::new();
                     for (place, cell) in chain.before() {
-                        cells.extend(layout.place(place)?.map(|place| (place, cell.clone())));
+                        let place = layout.place(place)?.and_then(here);
+                        cells.extend(place.map(|place| (place, cell.clone())));
                     }
                     Fate::Becomes(seq, cells)
                 }
@@ -55,7 +84,7 @@ pub(super) fn fates(
             };
         }
     }
-    Ok(fates)
+    Ok(())
 }
 
 /// Returns the chains of this run that end in the rows with these keys, each with its place.
@@ -95,6 +124,8 @@ pub(super) struct Tie {
     pub on_delete: String,
     /// How many stay whatever happens.
     pub stays: u64,
+    /// Those whose reference may be set NULL instead.
+    pub children: Vec<Child>,
     /// Changes whose undoing takes the reference away.
     pub unless_kept: Vec<i64>,
 }
@@ -107,13 +138,12 @@ pub(super) fn referring(
     rows: &[&Row],
 ) -> Result<Vec<Vec<Tie>>, StoreError> {
     let mut ties: Vec<Vec<Tie>> = rows.iter().map(|_| Vec::new()).collect();
-    for child in scene.tables.clone() {
-        for key in &child.foreign_keys {
-            if key.parent.eq_ignore_ascii_case(&layout.table.name) {
-                for (place, tie) in by_key(sql, scene, layout, rows, &child, key)? {
-                    ties[place].push(tie);
-                }
-            }
+    if rows.is_empty() {
+        return Ok(ties);
+    }
+    for (child, key) in &scene.children(sql, &layout.table)?.keys {
+        for (place, tie) in by_key(sql, scene, layout, rows, child, key)? {
+            ties[place].push(tie);
         }
     }
     Ok(ties)
@@ -129,20 +159,14 @@ fn by_key(
     key: &ForeignKey,
 ) -> Result<Vec<(usize, Tie)>, StoreError> {
     let parent = &layout.table;
-    let columns: Option<Vec<usize>> = key
-        .parent_columns
-        .iter()
-        .map(|name| parent.position(name))
-        .collect();
-    let Some(columns) = columns else {
-        return Ok(vec![]);
-    };
+    let columns = parent.positions(&key.parent_columns)?;
     let names: Vec<&str> = key
         .columns
         .iter()
         .map(|column| child.columns[*column].name.as_str())
         .collect();
-    let order = order(child);
+    let order = child.order();
+    let link = Link::new(sql, scene, child, key)?;
     let (mut ties, mut wanted) = (Vec::new(), Vec::new());
     for (place, row) in rows.iter().enumerate() {
         let values: Vec<Cell> = columns.iter().map(|column| row[*column].clone()).collect();
@@ -152,6 +176,7 @@ fn by_key(
                 columns: names.join(", "),
                 on_delete: key.on_delete.clone(),
                 stays: 0,
+                children: Vec::new(),
                 unless_kept: Vec::new(),
             };
             wanted.push((ties.len(), values, None));
@@ -163,20 +188,29 @@ fn by_key(
             .iter()
             .map(|(_, values, after)| (values.clone(), after.clone()))
             .collect();
-        let pages = sql.fetch_page(child, &key.columns, &order, &keys, PAGE)?;
+        let pages = sql.referring((child, key), parent, &order, &keys, PAGE)?;
         let mut next = Vec::new();
         for ((at, values, _), page) in wanted.into_iter().zip(pages) {
             let (place, tie) = &mut ties[at];
-            let own = layout.key_of(rows[*place]);
             let last = page.last().filter(|_| page.len() == PAGE);
             let after =
                 last.map(|last| Key(order.iter().map(|column| last[*column].clone()).collect()));
             let others: Vec<Row> = page
                 .into_iter()
-                .filter(|row| child.name != parent.name || layout.key_of(row) != own)
+                .filter(|row| !is_itself(child, row, layout, rows[*place]))
                 .collect();
-            for fate in fates(sql, scene, child, &others)? {
+            let fates = fates(sql, scene, child, &others)?;
+            if let Some(link) = &link {
+                let staying = others.iter().zip(&fates);
+                let staying = staying.filter(|(_, fate)| **fate == Fate::Stays);
+                let staying: Vec<&Row> = staying.map(|(row, _)| row).collect();
+                let (children, rest) = link.children(sql, scene, &staying)?;
+                tie.children.extend(children);
+                tie.stays += rest;
+            }
+            for fate in fates {
                 match fate {
+                    Fate::Stays if link.is_some() => {}
                     Fate::Goes(seq) => tie.unless_kept.push(seq),
                     Fate::Becomes(seq, cells) if differs(&cells, &key.columns, &values) => {
                         tie.unless_kept.push(seq);
@@ -193,6 +227,15 @@ fn by_key(
     Ok(ties)
 }
 
+/// Tells whether a row that refers to a row is the same one. Of tables whose rows are one another's too, all
+/// that they hold tells, as a key may be unique in one of them alone.
+fn is_itself(child: &Table, other: &Row, layout: &Layout, row: &Row) -> bool {
+    if child.name == layout.table.name {
+        return layout.key_of(other) == layout.key_of(row);
+    }
+    child.is_kin(&layout.table) && layout.table.row_of(child, other).as_ref() == Some(row)
+}
+
 /// Tells whether getting these cells back changes one of the columns from its value.
 pub(super) fn differs(cells: &[(usize, Cell)], columns: &[usize], values: &[Cell]) -> bool {
     columns.iter().zip(values).any(|(column, value)| {
@@ -200,13 +243,4 @@ pub(super) fn differs(cells: &[(usize, Cell)], columns: &[usize], values: &[Cell
             .iter()
             .any(|(place, cell)| place == column && cell != value)
     })
-}
-
-/// The columns by which the rows of a table are put in order.
-fn order(table: &Table) -> Vec<usize> {
-    table
-        .uniques
-        .first()
-        .cloned()
-        .unwrap_or_else(|| (0..table.columns.len()).collect())
 }

@@ -10,6 +10,8 @@ use crate::{Cell, Key};
 pub enum Verdict {
     /// It can be reversed.
     Reversible,
+    /// It already is what it was before the run: only the id map is set back.
+    AsBefore,
     /// The row is gone already: only the id map is set back.
     Gone,
     /// It stays, marked as rolled back, as the plan says.
@@ -63,6 +65,17 @@ pub enum RunsValue {
     Sum(u32),
 }
 
+/// A row of others whose reference is set NULL, as the row goes that it refers to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detached {
+    /// Its table.
+    pub table: String,
+    /// Its key.
+    pub key: Key,
+    /// The columns of the reference, each with what it holds.
+    pub columns: Vec<(String, Cell)>,
+}
+
 /// Rows that depend on a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependents {
@@ -82,6 +95,7 @@ impl Verdict {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Reversible => "reversible",
+            Self::AsBefore => "as-before",
             Self::Gone => "gone",
             Self::Marked => "marked",
             Self::Changed(_) | Self::Values(_) => "changed",
@@ -95,7 +109,10 @@ impl Verdict {
     /// Tells whether nothing is in the way.
     #[must_use]
     pub fn is_clear(&self) -> bool {
-        matches!(self, Self::Reversible | Self::Gone | Self::Marked)
+        matches!(
+            self,
+            Self::Reversible | Self::AsBefore | Self::Gone | Self::Marked
+        )
     }
 }
 
@@ -114,9 +131,13 @@ pub struct Finding {
     pub record: Option<(String, String)>,
     /// What was found.
     pub verdict: Verdict,
+    /// Columns that never conflict, which others changed since: their values go with the rollback.
+    pub overwritten: Vec<Differs>,
+    /// Rows of others whose reference goes with the row.
+    pub detached: Vec<Detached>,
 }
 
-/// A value as JSON keeps it for people and programs: bytes are counted, not shown.
+/// A value as JSON keeps it for people and programs: bytes are counted, not shown; of text that is not Unicode its bytes.
 fn value(cell: &Cell) -> Value {
     match cell {
         Cell::Null => Value::Null,
@@ -124,6 +145,22 @@ fn value(cell: &Cell) -> Value {
         Cell::Real(number) => json!(number),
         Cell::Text(text) => json!(text),
         Cell::Blob(bytes) => json!({"bytes": bytes.len()}),
+        Cell::Raw(bytes) => {
+            let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            json!({"text_hex": hex.concat()})
+        }
+    }
+}
+
+impl Detached {
+    /// Returns it as a JSON object: what `--json` prints.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let columns = self.columns.iter();
+        let columns: serde_json::Map<String, Value> = columns
+            .map(|(name, cell)| (name.clone(), value(cell)))
+            .collect();
+        json!({"table": self.table, "key": self.key.to_string(), "columns": columns})
     }
 }
 
@@ -155,6 +192,7 @@ impl Finding {
                 Action::Keep => "keep",
                 Action::Column => "add-column",
                 Action::Table => "add-table",
+                Action::Detach => "detach",
             },
             "verdict": self.verdict.word(),
         });
@@ -185,7 +223,13 @@ impl Finding {
             }
             Verdict::BuiltOn(what) => out["built_on"] = json!(what),
             Verdict::PlaceTaken(why) | Verdict::Failed(why) => out["why"] = json!(why),
-            Verdict::Reversible | Verdict::Gone | Verdict::Marked => {}
+            Verdict::Reversible | Verdict::AsBefore | Verdict::Gone | Verdict::Marked => {}
+        }
+        if !self.detached.is_empty() {
+            out["detached"] = self.detached.iter().map(Detached::to_json).collect();
+        }
+        if !self.overwritten.is_empty() {
+            out["overwritten"] = self.overwritten.iter().map(Differs::to_json).collect();
         }
         out
     }

@@ -6,9 +6,9 @@ use super::additions;
 use super::check::page;
 use super::finish::finish;
 use super::judge::{Judged, judge};
-use super::reverse::reverse;
 use super::scene::Scene;
 use super::verdict::{Finding, Verdict};
+use super::watched::{attempt, reverse_watched, settle_watched, waiting};
 use crate::error::again;
 use crate::ledger::{self, Change, Holder, Kept, Lease, Run, RunStatus};
 use crate::{Engine, Sql, StoreError};
@@ -173,6 +173,7 @@ fn start<E: Engine>(
     take_over: bool,
 ) -> Result<Begun, StoreError> {
     whole(engine, |engine| {
+        ledger::upgrade(engine, (&holder.operator, &holder.host))?;
         // Read under the lock of the transaction: somebody may have been faster.
         let run = ledger::find_run(engine, id)?;
         let mut run =
@@ -183,11 +184,15 @@ fn start<E: Engine>(
         let (lease, taken_from) = ledger::take(engine, holder, take_over)?;
         if let Some(old) = taken_from {
             let why = format!("given up: the rollback of run {id} took over");
-            ledger::give_up_run(engine, &old, why)?;
+            ledger::give_up_run(engine, &old, &why, holder)?;
         }
         if !run.status.may_become(RunStatus::RollingBack) {
             let message = format!("run {id} is {}: it can't be rolled back", run.status);
             return Err(StoreError::refused(message));
+        }
+        for renamed in ledger::renamed_of(engine, &run)? {
+            let by = (holder.operator.as_str(), holder.host.as_str());
+            ledger::follow(engine, &renamed, id, by)?;
         }
         run.status = RunStatus::RollingBack;
         run.undo_seq = run.undo_seq.or(Some(run.last_seq + 1));
@@ -209,6 +214,7 @@ fn step<E: Engine>(
     let (run, kept, position) = (scene.run.clone(), scene.kept.clone(), scene.position);
     let (mut most, mut careful) = (usize::MAX, false);
     loop {
+        let refused = scene.refused.len();
         engine.begin()?;
         let how = (pace, most, careful);
         let (done, batches) = gather(engine, scene, lease, how, stop);
@@ -229,15 +235,24 @@ fn step<E: Engine>(
         scene.position = position;
         if !scene.added.is_empty() {
             // What was taken away is there again.
-            scene.look_again(engine).ok();
+            scene.look_again();
         }
         match done {
             // The batches before the one at fault are undone first.
-            Err(StoreError::Constraint { .. }) | Ok(Step::Conflict(_)) if batches > 0 => {
+            Err(StoreError::Constraint { .. } | StoreError::Statement { .. })
+            | Ok(Step::Conflict(_))
+                if batches > 0 =>
+            {
                 most = batches;
             }
+            // A row that ends the whole transaction is left alone the next time.
+            Err(StoreError::Constraint { .. } | StoreError::Statement { .. })
+                if scene.refused.len() > refused =>
+            {
+                scene.retries += 1;
+            }
             // Some row of the batch is at fault: the next attempt goes row by row and names it.
-            Err(StoreError::Constraint { .. }) if !careful => {
+            Err(StoreError::Constraint { .. } | StoreError::Statement { .. }) if !careful => {
                 (most, careful) = (1, true);
                 scene.retries += 1;
             }
@@ -289,6 +304,7 @@ fn batch<E: Engine>(
         return Ok(Step::End);
     };
     let count = changes.len() as u64;
+    let mut waits = None;
     for wave in waves(changes, if careful { 1 } else { limit }) {
         if stop() {
             return Ok(Step::Stopped);
@@ -301,12 +317,16 @@ fn batch<E: Engine>(
             Some(change) if additions::is_one(change) => take_away(engine, scene, change)?,
             _ => {
                 let judged = judge(engine, scene, wave)?;
+                waits = waits.or_else(|| waiting(&judged));
                 undo(engine, scene, judged, careful)?
             }
         };
         if !conflicts.is_empty() {
             return Ok(Step::Conflict(conflicts));
         }
+    }
+    if let Some(layout) = waits {
+        settle_watched(engine, scene, &layout)?;
     }
     if !scene.again {
         scene.run.undo_seq = Some(oldest);
@@ -317,7 +337,7 @@ fn batch<E: Engine>(
 }
 
 /// Parts changes so that all of a part are of one kind, and no row is in it twice.
-fn waves(changes: Vec<Change>, limit: usize) -> Vec<Vec<Change>> {
+pub(super) fn waves(changes: Vec<Change>, limit: usize) -> Vec<Vec<Change>> {
     let mut waves: Vec<Vec<Change>> = Vec::new();
     for change in changes {
         let entity = |change: &Change| change.identity.as_ref().map(|(entity, _)| *entity);
@@ -381,7 +401,7 @@ fn undo<E: Engine>(
     for mut row in judged {
         let verdict = &row.finding.verdict;
         if scene.choice.takes(verdict) {
-            if careful && let Some(message) = attempt(engine, &row)? {
+            if careful && let Some(message) = attempt(engine, scene, &row)? {
                 row.finding.verdict = Verdict::Failed(message);
                 scene.kept.extend(row.chain.seqs());
             } else {
@@ -390,6 +410,7 @@ fn undo<E: Engine>(
             }
         }
         if scene.choice.leaves(&row.finding.verdict) {
+            scene.leave(&row.finding);
             for seq in row.chain.seqs() {
                 note(engine, run, seq, &row.finding)?;
             }
@@ -401,7 +422,7 @@ fn undo<E: Engine>(
         return Ok(conflicts);
     }
     if !careful {
-        reverse(engine, &reversible.iter().collect::<Vec<_>>())?;
+        reverse_watched(engine, scene, &reversible.iter().collect::<Vec<_>>())?;
     }
     for row in &reversible {
         let seq = row.chain.newest().seq;
@@ -414,20 +435,8 @@ fn undo<E: Engine>(
     Ok(conflicts)
 }
 
-/// Reverses one row, and says why if the target refuses.
-fn attempt<E: Engine>(engine: &mut E, row: &Judged) -> Result<Option<String>, StoreError> {
-    engine.savepoint("attempt")?;
-    match reverse(engine, &[row]) {
-        Ok(()) => engine.release("attempt").map(|()| None),
-        Err(StoreError::Constraint { message }) => {
-            engine.undo_to("attempt")?;
-            Ok(Some(message))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn note<E: Engine>(
+/// Notes in the ledger that a change stays in place, or had nothing left to reverse.
+pub(super) fn note<E: Engine>(
     engine: &mut E,
     run: i64,
     seq: i64,

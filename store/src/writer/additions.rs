@@ -11,7 +11,7 @@ impl<E: Engine> Writer<E> {
         for addition in missing {
             let added = self.add_one(addition);
             added.map_err(|error| match error {
-                StoreError::Constraint { message } => {
+                StoreError::Constraint { message, .. } | StoreError::Statement { message, .. } => {
                     let name = called(addition.table(), addition.column());
                     StoreError::refused(format!("{name} can't be added: {message}"))
                 }
@@ -28,6 +28,10 @@ impl<E: Engine> Writer<E> {
     fn add_one(&mut self, addition: &Addition) -> Result<(), StoreError> {
         let name = addition.table();
         let before = self.engine.definition(name)?;
+        let rows = match addition {
+            Addition::Column(_) => self.rows_of(name)?,
+            Addition::Table(_) => None,
+        };
         for statement in self.engine.adding(addition) {
             self.engine.alter(&statement)?;
         }
@@ -45,20 +49,12 @@ impl<E: Engine> Writer<E> {
         let key: Vec<usize> = table.uniques.first().cloned().unwrap_or_else(|| vec![0]);
         let any = self.engine.page(&table, &key, None, 1)?.pop();
         let initial = place.and_then(|place| Some(any?[place].clone()));
-        let shape = Shape {
-            table: table.name.clone(),
-            columns: table
-                .columns
-                .into_iter()
-                .map(|column| column.name)
-                .collect(),
-            key: vec![],
-        };
-        let shape = serde_json::to_string(&shape).unwrap_or_default();
-        let shape = ledger::name_id(&mut self.engine, "shape", &shape)?;
+        let shape = ledger::shape_id(&mut self.engine, &Shape::of(&table, &[]))?;
+        self.shapes.push(shape);
         let added = Added {
             seq: self.next_seq()?,
             table: table.name,
+            at: Some(table.id),
             column: addition.column().map(str::to_owned),
             initial: match (initial, addition) {
                 (Some(initial), _) => initial,
@@ -70,9 +66,19 @@ impl<E: Engine> Writer<E> {
                 Some(column) => self.engine.column_definition(name, column)?,
                 None => None,
             },
+            rows,
         };
         let run = self.the_run()?.seq;
         let change = added.to_change(shape, place.unwrap_or(0));
         self.engine.put_changes(run, &[change])
+    }
+
+    /// Counts the rows of a table.
+    fn rows_of(&mut self, table: &str) -> Result<Option<i64>, StoreError> {
+        let Some(table) = self.engine.table(table)? else {
+            return Ok(None);
+        };
+        let rows = self.engine.count(&table, None)?;
+        Ok(i64::try_from(rows).ok())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::{Batch, Bound, Fault, Outcome, Writer};
+use super::{Batch, Bound, Decided, Fault, Outcome, Writer, retry};
 use crate::error::again;
 use crate::ledger::{self, BatchRow, BatchStatus, Counts, Phase};
 use crate::{Engine, StoreError};
@@ -60,7 +60,7 @@ impl<E: Engine> Writer<E> {
         Ok(())
     }
 
-    fn open_group(&mut self) -> Result<(), StoreError> {
+    pub(super) fn open_group(&mut self) -> Result<(), StoreError> {
         if self.open.is_some() {
             return Ok(());
         }
@@ -98,6 +98,7 @@ impl<E: Engine> Writer<E> {
             counts: Counts::default(),
             files: BTreeMap::new(),
             changes: None,
+            drift: BTreeMap::new(),
             error: None,
             at: if self.dry {
                 self.engine.now()?
@@ -106,6 +107,7 @@ impl<E: Engine> Writer<E> {
             },
         };
         self.engine.savepoint("batch")?;
+        self.corrected.clear();
         let records = self.concerned(bound, batch)?;
         let mut outcome = match self.write_all(bound, batch, &records) {
             Ok(decisions) => Outcome {
@@ -122,8 +124,8 @@ impl<E: Engine> Writer<E> {
                     ..Outcome::default()
                 });
             }
-            Err(Fault::Records(_) | Fault::Some(_)) => {
-                self.engine.undo_to("batch")?;
+            Err(fault) => {
+                self.back_to_batch(fault)?;
                 *self.the_run()? = before.clone();
                 self.search(bound, batch, &records)?
             }
@@ -133,6 +135,8 @@ impl<E: Engine> Writer<E> {
         }
         if outcome.applied {
             self.note_counters_after(bound)?;
+            outcome.corrected = self.take_corrected()?;
+            outcome.warnings = self.try_undo(bound, before.last_seq, &outcome)?;
         }
         outcome.files = tally(batch, &outcome);
         outcome
@@ -148,7 +152,21 @@ impl<E: Engine> Writer<E> {
         }
         row.counts = outcome.counts.clone();
         row.files.clone_from(&outcome.files);
+        row.drift = drift(&outcome);
         row.error.clone_from(&outcome.error);
+        if self.resumed
+            && let Some(old) = ledger::batch_of(&mut self.engine, run_seq, batch.no)?
+        {
+            retry::merge(&mut row, &old, batch);
+            if batch.again {
+                for (key, columns) in ledger::drift_of(&mut self.engine, run_seq, batch.no)? {
+                    row.drift.entry(key).or_insert(columns);
+                }
+            }
+        }
+        if let Some(late) = batch.late.filter(|_| !outcome.decisions.is_empty()) {
+            ledger::reopen_batch(&mut self.engine, run_seq, late)?;
+        }
         ledger::put_batch(&mut self.engine, run_seq, &row)?;
         if self.resumed {
             ledger::clear_failures(&mut self.engine, run_seq, batch.no)?;
@@ -197,6 +215,15 @@ impl<E: Engine> Writer<E> {
     }
 }
 
+/// The columns of each record that others changed, and that are left as they are.
+fn drift(outcome: &Outcome) -> BTreeMap<String, Vec<String>> {
+    let drifted = |decided: &&Decided| !decided.drifted.is_empty();
+    let decided = outcome.decisions.iter().filter(drifted);
+    decided
+        .map(|decided| (decided.key.clone(), decided.drifted.clone()))
+        .collect()
+}
+
 /// What became of a batch's records, by source. The late pass counts only what it wrote: its
 /// records were counted by the put pass.
 fn tally(batch: &Batch<'_>, outcome: &Outcome) -> BTreeMap<String, Counts> {
@@ -215,12 +242,11 @@ fn tally(batch: &Batch<'_>, outcome: &Outcome) -> BTreeMap<String, Counts> {
             }
             _ => counts.unchanged += 1,
         }
-        if batch.phase != Phase::Late
-            && decided.action == "unchanged"
-            && !decided.drifted.is_empty()
-        {
-            counts.drifted += 1;
-        }
+        counts.drifted += u64::from(!decided.drifted.is_empty());
+    }
+    for corrected in &outcome.corrected {
+        let counts = files.entry(corrected.at.file.clone()).or_default();
+        counts.moved += corrected.moved.values().sum::<u64>();
     }
     if batch.phase == Phase::Late {
         return files;

@@ -6,15 +6,42 @@ use contract::{At, FieldError, Record, Reject};
 
 use super::locate::{Faults, merged};
 use super::resolve::error;
-use super::{Batch, Bound, Decided, Fault, Outcome, Writer};
+use super::{Batch, Bound, Decided, Fault, Outcome, Refusal, Writer};
+use crate::ledger::Phase;
 use crate::{Engine, StoreError};
 
 /// What a search has found.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     decisions: Vec<(usize, Decided)>,
     rejects: Vec<(usize, Reject)>,
     aborted: bool,
+    /// What the target said of each record that failed alone by an error of which the statement may be
+    /// the cause.
+    either: Vec<Refusal>,
+    /// The record by which the transaction was lost, and what the target said of it.
+    lost: Option<(usize, Fault)>,
+}
+
+impl Found {
+    /// The error of the statement itself, if every one of so many records fails alone with the same
+    /// code: none of them is at fault then.
+    fn of_the_statement(&self, records: usize) -> Option<StoreError> {
+        let Refusal { message, about, .. } = self.either.first()?;
+        let same = self
+            .either
+            .iter()
+            .all(|other| other.about.code == about.code);
+        // A single record can't be told from its batch, but by what the code is about.
+        let all = self.either.len() == records && (records > 1 || about.is_of_the_statement());
+        (same && all).then(|| StoreError::Statement {
+            message: format!(
+                "{message}; no record can be written, so that none is at fault: {}",
+                about.statement.as_deref().unwrap_or("the statement itself")
+            ),
+            about: about.clone(),
+        })
+    }
 }
 
 impl<E: Engine> Writer<E> {
@@ -26,14 +53,15 @@ impl<E: Engine> Writer<E> {
         records: &[&Record],
     ) -> Result<Vec<Decided>, Fault> {
         let written = self.write(bound, batch, records);
-        let decisions = written.map_err(|(_, fault)| fault)?;
+        let decisions =
+            written.map_err(|(wave, fault)| self.named(fault, records.get(wave.start)))?;
         if let Some((_, error)) = self.orphans(bound, &decisions)?.pop() {
             return Err(Fault::one(error));
         }
         if !(batch.judge)(&decisions, &[]) {
             return Err(Fault::Aborted);
         }
-        self.engine.release("batch")?;
+        self.release(&bound.binding.table, "batch")?;
         Ok(decisions)
     }
 
@@ -47,9 +75,25 @@ impl<E: Engine> Writer<E> {
     ) -> Result<Outcome, StoreError> {
         let before = self.the_run()?.clone();
         self.engine.savepoint("search")?;
-        let places: Vec<usize> = (0..records.len()).collect();
+        let mut places: Vec<usize> = (0..records.len()).collect();
         let mut found = Found::default();
         self.narrow(bound, batch, records, &places, &mut found)?;
+        // A record that ends the transaction takes along what was written before it: from the start, without it.
+        let mut ended = Found::default();
+        while let Some(lost) = found.lost.take() {
+            places.retain(|place| *place != lost.0);
+            self.accuse_of_the_end(bound, batch, records, lost, &mut ended)?;
+            *self.the_run()? = before.clone();
+            found = Found {
+                rejects: ended.rejects.clone(),
+                either: ended.either.clone(),
+                ..Found::default()
+            };
+            self.narrow(bound, batch, records, &places, &mut found)?;
+        }
+        if let Some(error) = found.of_the_statement(records.len()) {
+            return Err(error);
+        }
         found.decisions.sort_by_key(|(place, _)| *place);
         let decisions: Vec<Decided> = found
             .decisions
@@ -92,7 +136,8 @@ impl<E: Engine> Writer<E> {
         }
         let first = rejects
             .first()
-            .map(|reject| format!("{}: {}", reject.at, reject.errors[0].message));
+            .map(|reject| format!("{}: {}", reject.at, reject.errors[0].message))
+            .map(|line| contract::inline(&line).into_owned());
         Ok(Outcome {
             rejects,
             error: first,
@@ -112,7 +157,7 @@ impl<E: Engine> Writer<E> {
         found: &mut Found,
     ) -> Result<(), StoreError> {
         let mut rest = places;
-        while !rest.is_empty() && !found.aborted {
+        while !rest.is_empty() && !found.aborted && found.lost.is_none() {
             let so_far = self.the_run()?.clone();
             let part: Vec<&Record> = rest.iter().map(|place| records[*place]).collect();
             self.engine.savepoint("part")?;
@@ -125,6 +170,10 @@ impl<E: Engine> Writer<E> {
             };
             if let Fault::Store(error) = fault {
                 return Err(error);
+            }
+            if self.engine.is_lost() && wave.len() == 1 {
+                found.lost = Some((rest[wave.start], fault));
+                return Ok(());
             }
             self.engine.undo_to("part")?;
             *self.the_run()? = so_far;
@@ -145,9 +194,10 @@ impl<E: Engine> Writer<E> {
                     }
                     self.narrow(bound, batch, records, &good, found)?;
                 }
-                Fault::Some(message) => {
+                Fault::Some(_) | Fault::Refused(_) => {
                     if let [place] = places {
-                        let errors = vec![error(None, "target", message)];
+                        let record = records[*place];
+                        let errors = vec![self.refused(bound, batch, record, fault, found)?];
                         self.accuse(bound, batch, records, *place, errors, found)?;
                     } else {
                         let (first, second) = places.split_at(places.len() / 2);
@@ -159,6 +209,30 @@ impl<E: Engine> Writer<E> {
             rest = &rest[wave.end..];
         }
         Ok(())
+    }
+
+    /// The error of a record that the target refuses by itself.
+    pub(super) fn refused(
+        &mut self,
+        bound: &Bound,
+        batch: &Batch<'_>,
+        record: &Record,
+        fault: Fault,
+        found: &mut Found,
+    ) -> Result<FieldError, StoreError> {
+        let refusal = match fault {
+            Fault::Refused(refusal) => refusal,
+            Fault::Some(message) => return Ok(error(None, "target", message)),
+            Fault::Store(error) => return Err(error),
+            Fault::Records(_) | Fault::Aborted => return Err(StoreError::damaged("no refusal")),
+        };
+        let late = batch.phase == Phase::Late;
+        let column = self.column_at_fault(bound, record, late, &refusal.about)?;
+        let field = error(column.as_deref(), "target", refusal.message.clone());
+        if refusal.either {
+            found.either.push(refusal);
+        }
+        Ok(field)
     }
 
     fn write_part(
@@ -178,13 +252,11 @@ impl<E: Engine> Writer<E> {
                 return Err(all(Fault::of(faults)));
             }
         }
-        self.engine
-            .release("part")
-            .map_err(|error| all(error.into()))?;
+        self.release(&bound.binding.table, "part").map_err(all)?;
         Ok(decided)
     }
 
-    fn accuse(
+    pub(super) fn accuse(
         &mut self,
         bound: &Bound,
         batch: &Batch<'_>,
@@ -195,7 +267,9 @@ impl<E: Engine> Writer<E> {
     ) -> Result<(), StoreError> {
         let record = records[place];
         if errors.iter().any(|error| error.rule == "target") {
-            errors.splice(0..0, self.missing_parents(bound, record)?);
+            // What the target refuses may be refused here, too.
+            let missing = self.aside(|writer| writer.missing_parents(bound, record))?;
+            errors.splice(0..0, missing.unwrap_or_default());
         }
         // Who only refers to a culprit is none, but can't be kept without it either.
         let caused = |error: &FieldError| {

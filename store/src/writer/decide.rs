@@ -17,6 +17,9 @@ pub(super) struct Wanted {
     pub cell: Cell,
     /// As it is compared, where that is not as it is written.
     pub canonical: Option<Cell>,
+    /// Whether it was resolved in the target, from a reference or a code: the same record may get another
+    /// value for it than before.
+    pub resolved: bool,
 }
 
 impl Wanted {
@@ -38,8 +41,8 @@ pub(super) struct Found<'a> {
 pub(super) enum Decision {
     /// Insert a row.
     Insert,
-    /// Write these columns. The others differ too and were changed by others: `overwritten` ones
-    /// are among the written, `kept` ones are not.
+    /// Write these columns. Those that others changed, and that differ too: `overwritten` ones are among the
+    /// written, `kept` ones are not.
     Update {
         columns: Vec<usize>,
         overwritten: Vec<usize>,
@@ -92,23 +95,26 @@ pub(super) fn decide(
         (Some(_), None) => match entity.on_gone {
             OnGone::Fail => Decision::Fail {
                 rule: "gone",
-                message: "its row was deleted by somebody, and `on_gone` is \"fail\"".into(),
+                message: "its row was deleted since, and `on_gone` is \"fail\"".into(),
                 column: None,
             },
             OnGone::Recreate => Decision::Insert,
             OnGone::Skip => Decision::Skip { reason: "its row is gone, on_gone = skip", adopt: false },
         },
-        (Some(_), Some(row)) if same => {
-            let drifted = wanted.iter().filter(|wanted| differs(&row, wanted)).map(|wanted| wanted.place).collect();
-            Decision::Unchanged { drifted, remember: false }
-        }
-        (Some(entry), Some(row)) => merge(entity, entry, row, wanted),
+        (Some(entry), Some(row)) => merge(entity, entry, row, wanted, same),
     }
 }
 
 /// Of the columns whose source value changed since it was last applied, those are written that
-/// differ from the row; one that others changed too is decided by `on_drift`.
-fn merge(entity: &Entity, entry: &Entry, row: Found<'_>, wanted: &[Wanted]) -> Decision {
+/// differ from the row; one that others changed too is decided by `on_drift`. `same`: the record is the
+/// one that was applied last, so that only what was resolved in the target can have changed.
+fn merge(
+    entity: &Entity,
+    entry: &Entry,
+    row: Found<'_>,
+    wanted: &[Wanted],
+    same: bool,
+) -> Decision {
     let (mut columns, mut overwritten, mut kept, mut drifted) = (vec![], vec![], vec![], vec![]);
     for wanted in wanted {
         let present = (row.canonical)(wanted.place);
@@ -116,7 +122,8 @@ fn merge(entity: &Entity, entry: &Entry, row: Found<'_>, wanted: &[Wanted]) -> D
             continue;
         }
         let last = entry.sum(wanted.place);
-        if last == Some(wanted.canonical().sum()) {
+        let as_before = same && !wanted.resolved;
+        if as_before || last == Some(wanted.canonical().sum()) {
             drifted.push(wanted.place);
             continue;
         }
@@ -141,12 +148,11 @@ fn merge(entity: &Entity, entry: &Entry, row: Found<'_>, wanted: &[Wanted]) -> D
         }
     }
     if columns.is_empty() {
+        let remember = !same || !kept.is_empty();
         drifted.extend(kept);
-        Decision::Unchanged {
-            drifted,
-            remember: true,
-        }
+        Decision::Unchanged { drifted, remember }
     } else {
+        kept.extend(drifted);
         Decision::Update {
             columns,
             overwritten,
@@ -191,6 +197,7 @@ mod tests {
             place,
             cell: (*text).into(),
             canonical: None,
+            resolved: false,
         };
         now.iter().enumerate().map(want).collect()
     }
@@ -219,7 +226,7 @@ mod tests {
         );
         assert_eq!(
             run("", &["a", "b"], &["x", "b"], &["a", "c"]),
-            update(vec![1], vec![], vec![])
+            update(vec![1], vec![], vec![0])
         );
         assert_eq!(
             run("", &["a", "b"], &["a", "c"], &["a", "c"]),
@@ -266,6 +273,44 @@ mod tests {
                 drifted: vec![0],
                 remember: false
             }
+        );
+    }
+
+    #[test]
+    fn a_reference_that_resolves_to_another_row_is_no_edit_and_is_written() {
+        let decided = |settings, last, present: &'static str, now| {
+            let cell = move |_| Cow::Owned(Cell::from(present));
+            let found = Found { canonical: &cell };
+            let mut wanted = wanted(&[now]);
+            wanted[0].resolved = true;
+            decide(
+                &entity(settings),
+                Some(&entry(&[last])),
+                Some(found),
+                &wanted,
+                true,
+            )
+        };
+        let update = |overwritten| Decision::Update {
+            columns: vec![0],
+            overwritten,
+            kept: vec![],
+        };
+        let unchanged = |drifted, remember| Decision::Unchanged { drifted, remember };
+        assert_eq!(decided("", "R1", "R1", "R2"), update(vec![]));
+        assert_eq!(decided("", "R1", "R2", "R2"), unchanged(vec![], false));
+        assert_eq!(decided("", "R1", "R9", "R1"), unchanged(vec![0], false));
+        assert!(matches!(
+            decided("", "R1", "R9", "R2"),
+            Decision::Fail { rule: "drift", .. }
+        ));
+        assert_eq!(
+            decided("on_drift = \"overwrite\"", "R1", "R9", "R2"),
+            update(vec![0])
+        );
+        assert_eq!(
+            decided("on_drift = \"keep\"", "R1", "R9", "R2"),
+            unchanged(vec![0], true)
         );
     }
 

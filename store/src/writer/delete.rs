@@ -1,14 +1,14 @@
-//! Deletes, and corrections of the id map.
+//! Deletes.
 
 use std::collections::HashSet;
 
 use contract::plan::OnDrift;
 use contract::{FieldError, Record};
-use serde_json::Value;
 
 use super::locate::Faults;
 use super::notes::Notes;
-use super::resolve::{error, wrong};
+use super::resolve::wrong;
+use super::target_key::other_row;
 use super::wave::row_before;
 use super::{Bound, Decided, Fault, Writer};
 use crate::cell::{encode_all, row_hash};
@@ -22,6 +22,8 @@ struct Doomed {
     key: Key,
     entry: Option<Entry>,
     row: Option<Row>,
+    /// Its number, where no column shows it.
+    rowid: Option<i64>,
 }
 
 impl<E: Engine> Writer<E> {
@@ -47,7 +49,13 @@ impl<E: Engine> Writer<E> {
             let key = match (&entry, &records[at].target) {
                 (Some(entry), _) if entry.gone => continue,
                 (Some(entry), _) => entry.target.clone(),
-                (None, Some(target)) => self.key_from(bound, target),
+                (None, Some(target)) => match self.target_key(bound, target)? {
+                    Ok(key) => key,
+                    Err(message) => {
+                        faults.push((at, wrong(None, "key", message)));
+                        continue;
+                    }
+                },
                 (None, None) => {
                     let message = "no row is known by this key: nothing was ever applied under it";
                     faults.push((at, wrong(None, "missing", message)));
@@ -65,16 +73,22 @@ impl<E: Engine> Writer<E> {
                 key,
                 entry,
                 row: None,
+                rowid: None,
             });
         }
         self.look_at(bound, records, &mut doomed, &mut decided, &mut faults)?;
         if !faults.is_empty() {
             return Err(Fault::of(faults));
         }
-        let there = doomed.iter().filter(|doomed| doomed.row.is_some());
-        let keys: Vec<Key> = there.map(|doomed| doomed.key.clone()).collect();
-        self.engine
-            .delete(&bound.binding.table, &bound.binding.key, &keys)?;
+        let there = doomed.iter_mut().filter(|doomed| doomed.row.is_some());
+        let mut there: Vec<&mut Doomed> = there.collect();
+        let keys: Vec<Key> = there.iter().map(|doomed| doomed.key.clone()).collect();
+        let (table, key) = (&bound.binding.table, &bound.binding.key);
+        let rowids = self.engine.rowids(table, key, &keys)?;
+        for (doomed, rowid) in there.iter_mut().zip(rowids) {
+            doomed.rowid = rowid;
+        }
+        self.watched(table, |this| Ok(this.engine.delete(table, key, &keys)?))?;
         let mut notes = Notes::default();
         for doomed in doomed {
             if doomed.row.is_some() {
@@ -99,10 +113,14 @@ impl<E: Engine> Writer<E> {
         let keys: Vec<Key> = doomed.iter().map(|doomed| doomed.key.clone()).collect();
         for (doomed, row) in doomed.iter_mut().zip(self.rows_at(bound, &keys)?) {
             decided[doomed.at].before = row_before(doomed.entry.as_ref(), row.as_ref(), run);
-            if doomed.entry.is_none() && row.is_none() {
-                let table = &bound.binding.table.name;
-                let message = format!("{table} has no row {}", doomed.key);
-                faults.push((doomed.at, wrong(None, "missing", message)));
+            if doomed.entry.is_none() {
+                let fault = if let Some(row) = &row {
+                    other_row(bound, &doomed.key, row).map(|why| ("key", why))
+                } else {
+                    let table = &bound.binding.table.name;
+                    Some(("missing", format!("{table} has no row {}", doomed.key)))
+                };
+                faults.extend(fault.map(|(rule, why)| (doomed.at, wrong(None, rule, why))));
             }
             doomed.row = row;
         }
@@ -159,7 +177,8 @@ impl<E: Engine> Writer<E> {
         let mut change = Change::new(seq, batch, bound.shape, Action::Map, doomed.key);
         if let Some(row) = doomed.row {
             change.action = Action::Delete;
-            change.hash = row_hash(&row);
+            change.hash = row_hash(self.the_run()?.format, &row);
+            change.rowid = doomed.rowid;
             change.before = Image(row.into_iter().enumerate().collect());
         }
         notes.add(bound.entity, record, change, doomed.entry, tombstone, run);
@@ -199,93 +218,10 @@ impl<E: Engine> Writer<E> {
             }
         }
     }
-
-    /// Points an id-map entry at another row.
-    pub(super) fn remap(
-        &mut self,
-        bound: &Bound,
-        batch: i64,
-        record: &Record,
-    ) -> Result<Decided, Fault> {
-        let fault = |rule: &str, message: String| Err(Fault::one(error(None, rule, message)));
-        let entry = self
-            .engine
-            .entries(bound.entity, &[&record.key])?
-            .pop()
-            .flatten();
-        let Some(entry) = entry.filter(|entry| !entry.gone) else {
-            return fault(
-                "missing",
-                "no row is known by this key: there is nothing to correct".into(),
-            );
-        };
-        let Some(to) = record.to.as_ref().filter(|to| !to.is_null()) else {
-            return fault("to", "a remap needs the target key in `to`".into());
-        };
-        let key = self.key_from(bound, to);
-        let mut decided = Decided {
-            target: Some(key.clone()),
-            ..unchanged(record)
-        };
-        if entry.target == key {
-            return Ok(decided);
-        }
-        if self.row_at(bound, &key)?.is_none() {
-            return fault(
-                "to",
-                format!("{} has no row {key}", bound.binding.table.name),
-            );
-        }
-        if let Some(claimed) = self.claimed(bound, &[(record, &key)])?.pop().flatten() {
-            return Err(Fault::one(claimed));
-        }
-        decided.action = "remapped";
-        let seq = self.next_seq()?;
-        let run = self.the_run()?.clone();
-        let now = Entry {
-            target: key.clone(),
-            digest: record.digest().to_vec(),
-            sums: vec![],
-            run: run.seq,
-            seq,
-            ..entry.clone()
-        };
-        let detail = serde_json::json!({
-            "entity": record.entity, "key": record.key,
-            "old": entry.target.to_string(), "new": key.to_string(),
-        });
-        let at = self.engine.now()?;
-        if let Some(holder) = self.holder.clone() {
-            self.audit(&run, at, "migration:mapping:corrected", &holder, &detail)?;
-        }
-        let change = Change::new(seq, batch, bound.shape, Action::Map, key);
-        let mut notes = Notes::default();
-        notes.add(bound.entity, record, change, Some(entry), now, run.seq);
-        self.keep(&notes)?;
-        Ok(decided)
-    }
-
-    /// Reads a target key of a record line: a value, or a list of them for a composite.
-    fn key_from(&self, bound: &Bound, value: &Value) -> Key {
-        let parts: &[Value] = match value {
-            Value::Array(parts) => parts,
-            one => std::slice::from_ref(one),
-        };
-        let text = |value: &Value| {
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned)
-        };
-        let cell = |(place, value): (&usize, &Value)| {
-            self.engine
-                .key_cell(&bound.binding.table.columns[*place], &text(value))
-        };
-        Key(bound.binding.key.iter().zip(parts).map(cell).collect())
-    }
 }
 
 /// What is decided about a record until something else is.
-fn unchanged(record: &Record) -> Decided {
+pub(super) fn unchanged(record: &Record) -> Decided {
     Decided {
         at: record.at.clone(),
         key: record.key.clone(),

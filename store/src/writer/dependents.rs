@@ -1,6 +1,8 @@
 //! Parents and children: a delete or key change never reaches children by a cascade, and a row
 //! without its parent is told by name.
 
+use std::rc::Rc;
+
 use contract::{At, FieldError, Record};
 
 use super::locate::Faults;
@@ -8,6 +10,9 @@ use super::resolve::error;
 use super::{Bound, Decided, Writer};
 use crate::catalogue::ForeignKey;
 use crate::{Cell, Engine, Key, Row, StoreError, Table};
+
+/// How many rows that depend on one are counted.
+const MOST: usize = 10_000;
 
 impl<E: Engine> Writer<E> {
     /// Names the rows that others refer to: they may not be deleted, nor the columns that are
@@ -21,19 +26,18 @@ impl<E: Engine> Writer<E> {
         if rows.is_empty() {
             return Ok(vec![]);
         }
-        self.read_catalogue()?;
-        let tables = self.catalogue.take().unwrap_or_default();
+        let parent = &bound.binding.table;
+        let children = match self.children.get(&parent.name) {
+            Some(known) => Rc::clone(known),
+            None => Rc::new(self.engine.children(parent)?),
+        };
+        self.children
+            .insert(parent.name.clone(), Rc::clone(&children));
         let mut faults = Faults::new();
-        let mut looked = Ok(());
-        for child in &tables {
-            for key in &child.foreign_keys {
-                if looked.is_ok() && key.parent.eq_ignore_ascii_case(&bound.binding.table.name) {
-                    looked = self.dependents_by(bound, rows, changed, (child, key), &mut faults);
-                }
-            }
+        for (child, key) in &children.keys {
+            self.dependents_by(bound, rows, changed, (child, key), &mut faults)?;
         }
-        self.catalogue = Some(tables);
-        looked.map(|()| faults)
+        Ok(faults)
     }
 
     fn dependents_by(
@@ -45,21 +49,23 @@ impl<E: Engine> Writer<E> {
         faults: &mut Faults,
     ) -> Result<(), StoreError> {
         let parent = &bound.binding.table;
-        let columns = key.parent_columns.iter().map(|name| parent.position(name));
-        let Some(columns) = columns.collect::<Option<Vec<usize>>>() else {
-            return Ok(());
-        };
+        let columns = parent.positions(&key.parent_columns)?;
         if changed.is_some_and(|changed| columns.iter().all(|column| !changed.contains(column))) {
             return Ok(());
         }
         let values =
             |(_, row): &(usize, &Row)| columns.iter().map(|column| row[*column].clone()).collect();
-        let values: Vec<Vec<Cell>> = rows.iter().map(values).collect();
-        let found = self.engine.fetch(child, &key.columns, &values)?;
+        let values: Vec<(Vec<Cell>, Option<Key>)> =
+            rows.iter().map(|row| (values(row), None)).collect();
+        let order = child.order();
+        let found = self
+            .engine
+            .referring((child, key), parent, &order, &values, MOST)?;
         for (place, ((at, _), children)) in rows.iter().zip(found).enumerate() {
             // A row that refers to itself goes with itself.
             let goes = |other: &Row| {
-                child.name == parent.name && rows[..=place].iter().any(|(_, row)| *row == other)
+                let own = parent.row_of(child, other).filter(|_| child.is_kin(parent));
+                own.is_some_and(|own| rows[..=place].iter().any(|(_, row)| **row == own))
             };
             let count = children.iter().filter(|other| !goes(other)).count();
             if count == 0 || faults.iter().any(|(other, _)| other == at) {
@@ -161,18 +167,12 @@ impl<E: Engine> Writer<E> {
             let Some(values) = key.columns.iter().map(value).collect::<Option<Vec<_>>>() else {
                 continue;
             };
-            let Some(parent) = self.engine.table(&key.parent)? else {
+            let Some(parent) = self.engine.readable(&key.parent)? else {
                 continue;
             };
-            let places: Option<Vec<usize>> = key
-                .parent_columns
-                .iter()
-                .map(|name| parent.position(name))
-                .collect();
-            let Some(places) = places else { continue };
             if self
                 .engine
-                .fetch(&parent, &places, std::slice::from_ref(&values))?
+                .referred((table, key), &parent, std::slice::from_ref(&values))?
                 .iter()
                 .any(|rows| !rows.is_empty())
             {
@@ -188,22 +188,5 @@ impl<E: Engine> Writer<E> {
             errors.push(error(Some(column), "foreign-key", message));
         }
         Ok(errors)
-    }
-
-    fn read_catalogue(&mut self) -> Result<(), StoreError> {
-        if self.catalogue.is_some() {
-            return Ok(());
-        }
-        let mut tables: Vec<Table> = Vec::new();
-        for name in self.engine.tables()? {
-            match self.engine.table(&name) {
-                Ok(Some(table)) if !table.foreign_keys.is_empty() => tables.push(table),
-                // What can't be written has no foreign keys that bind.
-                Ok(_) | Err(StoreError::Refused { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.catalogue = Some(tables);
-        Ok(())
     }
 }

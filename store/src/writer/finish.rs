@@ -1,14 +1,25 @@
 //! The end of a run.
 
-use contract::plan::{HookEvent, OnRollback};
+use contract::plan::{HookEvent, OnRollback, Type};
 use serde_json::{Value, json};
 
 use super::resolve::run_value;
 use super::rows::kept;
-use super::{Bound, End, Fault, Writer};
+use super::{Bound, End, Fault, METADATA, Refusal, Writer};
 use crate::error::again;
 use crate::ledger::{self, Action, BatchStatus, Change, Counts, Run, RunStatus};
 use crate::{Cell, Engine, StoreError};
+
+/// A constant of the plan; a text of type json is JSON text. (Plans that older builds took may hold
+/// another text there: a JSON string.)
+fn constant(value: &impl serde::Serialize, kind: Type) -> Result<Value, serde_json::Error> {
+    match (serde_json::to_value(value)?, kind) {
+        (Value::String(text), Type::Json) => {
+            Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        }
+        (value, _) => Ok(value),
+    }
+}
 
 impl<E: Engine> Writer<E> {
     pub(super) fn finish_run(&mut self, end: &End) -> Result<Run, StoreError> {
@@ -41,11 +52,13 @@ impl<E: Engine> Writer<E> {
             counts.add(&batch.counts);
             applied += usize::from(batch.status == BatchStatus::Applied);
         })?;
+        let faults = ledger::batches_with_failures(&mut self.engine, seq)?;
         counts.not_attempted += end.records.saturating_sub(counts.total());
         let run = self.the_run()?;
         run.counts = counts;
         run.reason.clone_from(&end.reason);
-        let done = applied == end.batches && run.counts.failed == 0;
+        // References that a second pass could not write are counted nowhere else.
+        let done = applied == end.batches && run.counts.failed == 0 && faults.is_empty();
         let action = if done {
             run.status = RunStatus::Completed;
             "migration:completed"
@@ -62,7 +75,8 @@ impl<E: Engine> Writer<E> {
         let run = self.the_run()?.clone();
         ledger::update_run(&mut self.engine, &run)?;
         self.note_hooks(&run)?;
-        let detail = json!({"counts": run.counts, "reason": run.reason});
+        let figures = ledger::figures(&mut self.engine, &run)?;
+        let detail = ledger::with(figures, json!({"reason": run.reason}));
         if let Some(holder) = self.holder.clone() {
             self.audit(&run, end.at, action, &holder, &detail)?;
         }
@@ -86,12 +100,12 @@ impl<E: Engine> Writer<E> {
     }
 
     /// Inserts the row that describes the run.
-    fn write_metadata(&mut self) -> Result<(), StoreError> {
+    pub(super) fn write_metadata(&mut self) -> Result<(), StoreError> {
         let metadata = self
             .plan
             .as_ref()
             .and_then(|plan| plan.plan.metadata.clone());
-        let (Some(metadata), Some(bound)) = (metadata, self.bound.get("metadata").cloned()) else {
+        let (Some(metadata), Some(bound)) = (metadata, self.bound.get(METADATA).cloned()) else {
             return Ok(());
         };
         let run = self.the_run()?.clone();
@@ -108,31 +122,27 @@ impl<E: Engine> Writer<E> {
         }
         for column in &bound.binding.columns {
             let field = &column.field;
+            let target = &bound.binding.table.columns[column.place];
+            let wrong = |message: String| {
+                StoreError::refused(format!("metadata.{}: {message}", target.name))
+            };
             let value = match (&field.run, &field.value) {
-                (Some(contract::plan::RunValue::Json), _) => Value::String(
-                    run_value(&run, contract::plan::RunValue::Json, field.kind).to_string(),
-                ),
                 (Some(value), _) => run_value(&run, *value, field.kind),
-                (None, Some(value)) => serde_json::to_value(value).unwrap_or_default(),
+                (None, Some(value)) => {
+                    constant(value, field.kind).map_err(|error| wrong(error.to_string()))?
+                }
                 (None, None) => continue,
             };
-            let value = match (value, field.kind) {
-                (Value::String(text), contract::plan::Type::Json) => {
-                    serde_json::from_str(&text).unwrap_or(Value::String(text))
-                }
-                (value, _) => value,
-            };
-            let target = &bound.binding.table.columns[column.place];
             let cell = self.engine.encode_one(field, target, &value)?;
-            let cell = cell.map_err(|message| {
-                StoreError::refused(format!("metadata.{}: {message}", target.name))
-            })?;
+            let cell = cell.map_err(wrong)?;
             cells.push((column.place, cell));
         }
         self.insert_metadata(&bound, &cells, action)
             .map_err(|fault| match fault {
                 Fault::Store(error) => error,
-                Fault::Some(message) => StoreError::refused(format!("the metadata row: {message}")),
+                Fault::Some(message) | Fault::Refused(Refusal { message, .. }) => {
+                    StoreError::refused(format!("the metadata row: {message}"))
+                }
                 Fault::Records(_) | Fault::Aborted => StoreError::refused("the metadata row"),
             })
     }
@@ -143,14 +153,17 @@ impl<E: Engine> Writer<E> {
         cells: &[(usize, Cell)],
         action: Action,
     ) -> Result<(), Fault> {
-        for (key, _) in self.insert_rows(bound, &[cells])? {
+        let inserted = self.watched(&bound.binding.table, |this| {
+            this.insert_rows(bound, &[cells])
+        })?;
+        for (key, _) in inserted {
             let row = kept(bound, &key, self.row_at(bound, &key)?)?;
             if let Some(error) = self.differences(bound, &row, cells).pop() {
                 return Err(Fault::Some(error.message));
             }
             let seq = self.next_seq()?;
             let mut change = Change::new(seq, 0, bound.shape, action, key);
-            self.inserted(bound, &row, &mut change);
+            self.inserted(bound, &row, &mut change)?;
             change.action = action;
             let run = self.the_run()?.seq;
             self.engine.put_changes(run, &[change])?;

@@ -81,7 +81,9 @@ impl<E: Engine> Writer<E> {
             let id = self.own_id(bound, item.record).filter(|_| is_new(item));
             id.map(|id| Key(vec![id]))
         });
+        let by_own: Vec<usize> = own.iter().map(|(place, _)| *place).collect();
         self.fetch_rows(bound, items, own)?;
+        faults.extend(self.taken_for_own(bound, items, &by_own));
         let found = |item: &Item<'_>| {
             let row = item.located.row.as_ref();
             row.filter(|_| item.located.known().is_none())
@@ -100,6 +102,32 @@ impl<E: Engine> Writer<E> {
         faults.extend(claimed);
         items.retain(|item| faults.iter().all(|(at, _)| *at != item.at));
         Ok(())
+    }
+
+    /// Names the records whose key the target only takes for the id of the row that it found by it (`007`
+    /// for 7, capitals for small letters). `by_own`: the places of the items that were looked for by their
+    /// id, in order.
+    fn taken_for_own(&self, bound: &Bound, items: &[Item<'_>], by_own: &[usize]) -> Faults {
+        let binding = &bound.binding;
+        let Some((id, IdFrom::Key)) = binding.id else {
+            return vec![];
+        };
+        let by_match = binding.matching.contains(&id) && binding.entity.via.is_none();
+        let fault = |(place, item): (usize, &Item<'_>)| {
+            let row = item.located.row.as_ref()?;
+            let own = self.own_id(bound, item.record)?;
+            let asked = by_match || by_own.binary_search(&place).is_ok();
+            if item.located.known().is_some() || !asked || row[id] == own {
+                return None;
+            }
+            let name = binding.table.columns[id].name.as_str();
+            let message = format!(
+                "{} has no row with {name} = {own}; what it takes for it is the row {}",
+                binding.table.name, row[id]
+            );
+            Some((item.at, wrong(Some(name), "key", message)))
+        };
+        items.iter().enumerate().filter_map(fault).collect()
     }
 
     /// Returns the id that a record gives its row, if it does.
@@ -316,23 +344,36 @@ impl<E: Engine> Writer<E> {
                 errors.push(None);
                 continue;
             };
-            let name = crate::ledger::name_of(&mut self.engine, other.entity)?;
-            let entity = name
-                .split_once('/')
-                .map_or(name.as_str(), |(_, entity)| entity);
-            let message = format!(
-                "it is the row {key} of {}, which is {entity} {:?} already",
-                bound.binding.table.name, other.source
-            );
-            errors.push(Some(FieldError {
-                caused_by: Some(Ref {
-                    entity: entity.to_owned(),
-                    key: other.source,
-                }),
-                ..error(None, "claimed", message)
-            }));
+            errors.push(Some(self.claimant(bound, key, &other)?));
         }
         Ok(errors)
+    }
+
+    /// Says which other record has a row, by its entry.
+    pub(super) fn claimant(
+        &mut self,
+        bound: &Bound,
+        key: &Key,
+        other: &Entry,
+    ) -> Result<FieldError, StoreError> {
+        let system = self.the_run()?.system.clone();
+        let entity = crate::ledger::entity_of(&mut self.engine, other.entity, &system)?;
+        Ok(claim_error(bound, key, &entity, &other.source))
+    }
+}
+
+/// The error of a record that claims a row which another record has.
+pub(super) fn claim_error(bound: &Bound, key: &Key, entity: &str, source: &str) -> FieldError {
+    let message = format!(
+        "it is the row {key} of {}, which is {entity} {source:?} already",
+        bound.binding.table.name
+    );
+    FieldError {
+        caused_by: Some(Ref {
+            entity: entity.to_owned(),
+            key: source.to_owned(),
+        }),
+        ..error(None, "claimed", message)
     }
 }
 

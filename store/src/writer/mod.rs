@@ -2,6 +2,8 @@
 
 mod additions;
 mod batch;
+mod carry;
+mod column;
 mod culprits;
 mod decide;
 mod delete;
@@ -9,25 +11,36 @@ mod dependents;
 mod finish;
 mod locate;
 mod lookups;
+mod lost;
+mod moves;
 mod notes;
 mod preflight;
+mod remap;
 mod resolve;
+mod retry;
 mod rows;
 mod stamps;
 mod start;
+mod target_key;
+mod trial;
+mod triggers;
 mod wave;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use contract::plan::LoadedPlan;
 use contract::{At, Record, Reject};
 
+use crate::catalogue::Children;
 use crate::ledger::{self, Counts, Holder, Lease, Phase, Run};
-use crate::{Binding, Cell, Engine, Key, Sql, StoreError, Table};
+use crate::{About, Binding, Cell, Engine, Key, Sql, StoreError, Table};
 
 pub use lookups::{LookupCode, LookupFault};
 pub use rows::derived_id;
+pub(crate) use wave::late_digest;
+
 pub use start::{NewRun, Start, Which};
 
 /// A target that can be written: the shape that a database's rows and a folder's files share.
@@ -103,8 +116,16 @@ pub struct Batch<'a> {
     pub entity: &'a str,
     /// The records.
     pub records: &'a [Record],
+    /// The corrections of the id map in the batches after it, each with its batch: those of a run are
+    /// written together, with the first batch that holds one.
+    pub remaps: &'a [(i64, Record)],
     /// Whether records at fault are set aside and the others applied; else the batch is undone.
     pub quarantine: bool,
+    /// Whether the batch stands but for these records, which are tried again: what it did stays.
+    pub again: bool,
+    /// Of records that are tried again: the number of the batch that writes their late references, if it
+    /// stands. It is to be tried again, too.
+    pub late: Option<i64>,
     /// Asked before each record: whether to undo the batch at once.
     pub abort: &'a dyn Fn() -> bool,
     /// Asked once all is decided, and with it who is at fault, before the batch is kept: whether it
@@ -127,8 +148,64 @@ pub struct Outcome {
     pub rejects: Vec<Reject>,
     /// What was decided, record by record; of an undone batch, nothing.
     pub decisions: Vec<Decided>,
+    /// The corrections of the id map that were written with it.
+    pub corrected: Vec<Corrected>,
     /// Why it was undone.
     pub error: Option<String>,
+    /// What people should know of it.
+    pub warnings: Vec<String>,
+}
+
+/// A correction of the id map that was written, and what became of the rows that refer to the record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corrected {
+    /// Where the correction stands.
+    pub at: At,
+    /// The record's entity.
+    pub entity: String,
+    /// Its source key.
+    pub key: String,
+    /// The key of the row that it was, if it was one.
+    pub old: Option<Key>,
+    /// The key of the row that it is from now on.
+    pub new: Key,
+    /// How many rows were moved with it, by table.
+    pub moved: BTreeMap<String, u64>,
+    /// The rows that still point to the old one.
+    pub left: Vec<Left>,
+}
+
+/// Rows that still point to a row from which a record was moved: the id map does not know them, or people
+/// edited them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Left {
+    /// Their table.
+    pub table: String,
+    /// The columns by which they do.
+    pub columns: String,
+    /// How many.
+    pub count: u64,
+    /// The keys of some.
+    pub some: Vec<Key>,
+}
+
+impl Left {
+    fn new(table: &Table, columns: &[usize]) -> Self {
+        let name = |place: &usize| table.columns[*place].name.as_str();
+        Self {
+            table: table.name.clone(),
+            columns: columns.iter().map(name).collect::<Vec<_>>().join(", "),
+            count: 0,
+            some: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, key: Key, most: usize) {
+        self.count += 1;
+        if self.some.len() < most {
+            self.some.push(key);
+        }
+    }
 }
 
 /// What was decided for a record.
@@ -176,6 +253,9 @@ pub(crate) struct Bound {
     pub shape: i64,
 }
 
+/// What the row that describes the run is called among the entities.
+const METADATA: &str = "metadata";
+
 /// Codes that were looked up: entity -> column -> code -> value.
 pub(crate) type Lookups = BTreeMap<String, BTreeMap<String, BTreeMap<String, Cell>>>;
 
@@ -208,8 +288,16 @@ pub struct Writer<E> {
     resumed: bool,
     /// When the transaction began, by the target's clock.
     clock: i64,
-    /// Every table that others may refer from, read when first needed.
-    catalogue: Option<Vec<Table>>,
+    /// Corrections of the id map that were written in the batch in hand.
+    corrected: Vec<Corrected>,
+    /// Of which tables the undo of an insert, update or delete was tried.
+    tried: HashSet<(String, i64)>,
+    /// Whether the undo of the row that describes the run was tried.
+    described: bool,
+    /// What refers to a table, by its name, read when first needed.
+    children: HashMap<String, Rc<Children>>,
+    /// The tables as they were when something was added to them.
+    shapes: Vec<i64>,
 }
 
 impl<E: Engine> Writer<E> {
@@ -231,7 +319,11 @@ impl<E: Engine> Writer<E> {
             sure: false,
             resumed: false,
             clock: 0,
-            catalogue: None,
+            corrected: Vec::new(),
+            tried: HashSet::new(),
+            described: false,
+            children: HashMap::new(),
+            shapes: Vec::new(),
         }
     }
 
@@ -266,8 +358,10 @@ impl<E: Engine> Writer<E> {
 pub(crate) enum Fault {
     /// Records are at fault, each named by its place among those that were to be written.
     Records(Vec<(usize, Vec<contract::FieldError>)>),
-    /// The target refused a statement, and says why in its own words.
+    /// Some record is at fault, by a check of our own that does not say which.
     Some(String),
+    /// The target refused a statement.
+    Refused(Refusal),
     /// It was asked to stop.
     Aborted,
     /// The target failed.
@@ -286,10 +380,30 @@ impl Fault {
     }
 }
 
+/// A statement that the target refused.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    /// Why, in the target's words.
+    pub message: String,
+    /// What else the target said.
+    pub about: Box<About>,
+    /// Whether the statement may be at fault rather than a value in it.
+    pub either: bool,
+}
+
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Constraint { message } => Self::Some(message),
+            StoreError::Constraint { message, about } => Self::Refused(Refusal {
+                message,
+                about,
+                either: false,
+            }),
+            StoreError::Statement { message, about } => Self::Refused(Refusal {
+                message,
+                about,
+                either: true,
+            }),
             other => Self::Store(other),
         }
     }

@@ -70,7 +70,7 @@ impl<E: Engine> Writer<E> {
         let mut change = Change::new(seq, batch, bound.shape, Action::Map, key.clone());
         match (&decision, written, row) {
             (Decision::Insert, Some(written), _) => {
-                self.inserted(bound, &written.after, &mut change);
+                self.inserted(bound, &written.after, &mut change)?;
             }
             (Decision::Update { columns, .. }, Some(written), Some(before)) => {
                 let mut set = columns.clone();
@@ -80,7 +80,9 @@ impl<E: Engine> Writer<E> {
                         .tag
                         .filter(|tag| written.tagged && !columns.contains(tag)),
                 );
+                let format = self.the_run()?.format;
                 updated(bound, &before, &written.after, &set, &mut change);
+                change.hash = row_hash(format, &before);
             }
             _ => {}
         }
@@ -89,7 +91,12 @@ impl<E: Engine> Writer<E> {
     }
 
     /// Notes what is needed to know a row again that was inserted.
-    pub(super) fn inserted(&self, bound: &Bound, row: &Row, change: &mut Change) {
+    pub(super) fn inserted(
+        &mut self,
+        bound: &Bound,
+        row: &Row,
+        change: &mut Change,
+    ) -> Result<(), StoreError> {
         let sum = |(place, cell): (usize, &Cell)| {
             let canonical = self.engine.canonical(bound.binding.field(place), cell);
             // The upper half of the checksum is enough to name a column that changed.
@@ -97,7 +104,8 @@ impl<E: Engine> Writer<E> {
         };
         change.action = Action::Insert;
         change.sums = row.iter().enumerate().map(sum).collect();
-        change.hash = row_hash(row);
+        change.hash = row_hash(self.the_run()?.format, row);
+        Ok(())
     }
 
     /// Writes what is noted to the ledger.
@@ -155,8 +163,10 @@ fn updated(bound: &Bound, before: &Row, after: &Row, set: &[usize], change: &mut
     };
     change.action = Action::Update;
     change.before = image(before, &mut (0..before.len()).filter(needed));
-    change.after = image(after, &mut set.iter().copied());
-    change.hash = row_hash(before);
+    // Of a column that the run fills, or that others may change at any time, undo must know too
+    // whether it is as the run left it.
+    let written = |place: &usize| bound.binding.is_loose(*place) || set.contains(place);
+    change.after = image(after, &mut (0..after.len()).filter(written));
 }
 
 /// The entry of a record from now on. `place`: the run and the sequence of its change.

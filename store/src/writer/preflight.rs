@@ -1,12 +1,13 @@
 //! The plan against the live catalogue: all that does not fit, before the first write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract::plan::{Entity, IdFrom, LoadedPlan, Metadata, OpSpec, Plan, Type};
 
 use crate::additions::{Addition, Planned};
 use crate::binding::From;
-use crate::{Binding, Sql, StoreError, Table};
+use crate::lists::ListForm;
+use crate::{Binding, Sql, StoreError, Table, json_column};
 
 /// A table of more rows needs an index that serves `match`: each record looks there once.
 const SCAN_LIMIT: u64 = 10_000;
@@ -56,7 +57,7 @@ fn entities(
     loaded: &LoadedPlan,
 ) -> Result<Vec<String>, StoreError> {
     let plan = &loaded.plan;
-    let mut all = Vec::new();
+    let (mut all, mut read) = (Vec::new(), BTreeSet::new());
     let metadata = plan.metadata.as_ref().map(Metadata::as_entity);
     for entity in plan.entity.iter().chain(&metadata) {
         let mut problems = Vec::new();
@@ -67,8 +68,10 @@ fn entities(
         match bound {
             Ok(binding) => {
                 check_columns(sql, &binding, &mut problems);
-                check_triggers(sql, plan, &binding, &mut problems)?;
+                let final_now = !planned.contains_key(&entity.table) && sql.has_ledger()?;
+                check_triggers(sql, plan, (&binding, final_now), &mut problems)?;
                 check_match(sql, &binding, &mut problems)?;
+                check_keys(sql, &binding, &mut problems)?;
                 check_tag(&binding, &mut problems);
                 let written: Vec<usize> = binding
                     .columns
@@ -92,6 +95,7 @@ fn entities(
             };
             check_via(table.as_ref(), entity, via, &mut problems);
         }
+        problems.extend(odd_text(sql, entity, &mut read)?);
         let placed =
             |problem: String| format!("plan.toml:{}: {problem}", line(loaded, entity, &problem));
         all.extend(problems.into_iter().map(placed));
@@ -99,6 +103,37 @@ fn entities(
     all.extend(sql.lacks(None)?);
     all.dedup();
     Ok(all)
+}
+
+/// Finds text that the target would not write back as it is, in the tables that an entity's records write,
+/// are matched in or looked up in. `read`: the tables that were asked about, each once.
+fn odd_text<'a>(
+    sql: &mut dyn Sql,
+    entity: &'a Entity,
+    read: &mut BTreeSet<&'a str>,
+) -> Result<Vec<String>, StoreError> {
+    let lookups = entity.fields.values();
+    let lookups = lookups.filter_map(|field| field.lookup.as_ref());
+    let names = std::iter::once(&entity.table)
+        .chain(entity.via.iter().map(|via| &via.table))
+        .chain(lookups.map(|lookup| &lookup.table));
+    let mut problems = Vec::new();
+    for name in names
+        .filter(|name| !read.contains(name.as_str()))
+        .collect::<Vec<_>>()
+    {
+        if read.insert(name)
+            && let Some(table) = sql.readable(name)?
+        {
+            let found = sql.odd_text(&table)?;
+            problems.extend(
+                found
+                    .into_iter()
+                    .map(|odd| format!("{}: {odd}", entity.name)),
+            );
+        }
+    }
+    Ok(problems)
 }
 
 /// The line of the plan that a problem is about: that of the first of the entity's fields that it
@@ -117,14 +152,14 @@ fn line(loaded: &LoadedPlan, entity: &Entity, problem: &str) -> usize {
 
 fn check_columns(sql: &dyn Sql, binding: &Binding, problems: &mut Vec<String>) {
     let Binding { entity, table, .. } = binding;
-    for bound in binding
-        .columns
-        .iter()
-        .filter(|bound| matches!(bound.from, From::Field | From::Run(_)))
-    {
-        if let Some(misfit) = sql.misfit(&bound.field, &table.columns[bound.place]) {
-            problems.push(format!("{}: {}: {misfit}", entity.name, table.name));
-        }
+    for bound in &binding.columns {
+        let column = &table.columns[bound.place];
+        let of_json = json_column::misfit(sql, &bound.field, bound.from, column);
+        let misfit = of_json.or_else(|| match bound.from {
+            From::Field | From::Run(_) => sql.misfit(&bound.field, column),
+            From::Ref | From::Lookup => None,
+        });
+        problems.extend(misfit.map(|why| format!("{}: {}: {why}", entity.name, table.name)));
     }
     if entity.op != OpSpec::Fixed(contract::Op::Put) {
         return;
@@ -153,26 +188,57 @@ fn check_columns(sql: &dyn Sql, binding: &Binding, problems: &mut Vec<String>) {
 fn check_triggers(
     sql: &mut dyn Sql,
     plan: &Plan,
-    binding: &Binding,
+    (binding, final_now): (&Binding, bool),
     problems: &mut Vec<String>,
 ) -> Result<(), StoreError> {
     let Binding { entity, table, .. } = binding;
-    let mut unknown = table.triggers.iter();
-    let accepted = |name: &String| plan.accept_triggers.contains(name);
-    for trigger in unknown.clone().filter(|trigger| trigger.writes_elsewhere) {
-        if !accepted(&trigger.name) {
-            problems.push(format!(
-                "{}: trigger `{}` on {} writes other rows, which rollback can't take back: accept it by name in \
-                 `accept_triggers`",
-                entity.name, trigger.name, table.name
-            ));
-        }
+    if table.triggers.is_empty() {
+        return Ok(());
     }
-    if unknown.any(|trigger| !accepted(&trigger.name)) {
+    let faults = match sql.trigger_faults(table, &plan.accept_triggers) {
+        // A trigger that speaks of the ledger, or of a column which the plan adds, can't be asked about before
+        // that is there: it is when the run starts, or when its first row is written.
+        Err(StoreError::Statement { .. }) if !final_now => vec![],
+        Err(StoreError::Statement { message, .. }) => vec![message],
+        faults => faults?,
+    };
+    problems.extend(
+        faults
+            .into_iter()
+            .map(|fault| format!("{}: {fault}", entity.name)),
+    );
+    let accepted = |name: &String| plan.accept_triggers.contains(name);
+    if table
+        .triggers
+        .iter()
+        .any(|trigger| !accepted(&trigger.name))
+    {
         problems.extend(
             sql.loud(table)?
                 .map(|loud| format!("{}: {loud}", entity.name)),
         );
+    }
+    Ok(())
+}
+
+/// A foreign key that can't be resolved may hide rows of others that depend on those of the run.
+fn check_keys(
+    sql: &mut dyn Sql,
+    binding: &Binding,
+    problems: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let Binding { entity, table, .. } = binding;
+    // What refers to a table that the plan is to make finds it then.
+    let children = match sql.table(&table.name)? {
+        Some(_) => sql.children(table)?.unresolved,
+        None => vec![],
+    };
+    let own = table.unresolved.iter().cloned();
+    for key in own.chain(children) {
+        let problem = format!("{}: {key}", entity.name);
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
     }
     Ok(())
 }
@@ -191,17 +257,7 @@ fn check_match(
     if matching.is_empty() || table.serves(matching) || sql.table(&table.name)?.is_none() {
         return Ok(());
     }
-    let count = format!(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT {}) AS some",
-        sql.quoted(&table.name),
-        SCAN_LIMIT + 1
-    );
-    let rows = sql
-        .query(&count, &[])?
-        .first()
-        .and_then(|row| row[0].int())
-        .unwrap_or(0);
-    if rows.unsigned_abs() > SCAN_LIMIT {
+    if sql.count(table, Some(SCAN_LIMIT + 1))? > SCAN_LIMIT {
         let columns: Vec<String> = matching
             .iter()
             .map(|place| quoted(&table.columns[*place].name))
@@ -240,6 +296,14 @@ fn check_tag(binding: &Binding, problems: &mut Vec<String>) {
         let length = text.chars().count();
         problems.push(format!(
             "{name}: the tag would have {length} characters, the target takes {max}"
+        ));
+    }
+    // A run ID is of these digits.
+    let form = ListForm::of(binding.field(place));
+    if form.splits(&text) || form.separator_is(|c| c.is_ascii_hexdigit()) {
+        problems.push(format!(
+            "{name}: the tag holds what separates the elements of `{}`",
+            tag.column
         ));
     }
 }

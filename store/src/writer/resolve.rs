@@ -58,14 +58,15 @@ impl<E: Engine> Writer<E> {
             let target = &bound.binding.table.columns[place];
             let name = target.name.as_str();
             let mut values: Vec<(usize, &Value)> = Vec::new();
-            let mut cells: Vec<(usize, Result<Cell, Vec<FieldError>>)> = Vec::new();
+            // Whether each was resolved in the target, too.
+            let mut cells: Vec<(usize, bool, Result<Cell, Vec<FieldError>>)> = Vec::new();
             for (at, record) in records.iter().enumerate() {
                 if let Some(value) = record.fields.get(name) {
                     values.push((at, value));
                 } else if let Some(to) = record.refs.get(name) {
-                    cells.push((at, self.parent_cell(&parents, to, name)));
+                    cells.push((at, true, self.parent_cell(&parents, to, name)));
                 } else if let Some(code) = record.lookups.get(name) {
-                    cells.push((at, self.looked_up(bound, name, code)));
+                    cells.push((at, true, self.looked_up(bound, name, code)));
                 }
             }
             let sent: Vec<&Value> = values.iter().map(|(_, value)| *value).collect();
@@ -85,9 +86,9 @@ impl<E: Engine> Writer<E> {
                         ..error
                     }]
                 });
-                cells.push((at, cell));
+                cells.push((at, false, cell));
             }
-            for (at, cell) in cells {
+            for (at, resolved, cell) in cells {
                 match cell {
                     Ok(cell) => {
                         let canonical = match self.comparable(bound, place, &cell) {
@@ -98,6 +99,7 @@ impl<E: Engine> Writer<E> {
                             place,
                             cell,
                             canonical,
+                            resolved,
                         });
                     }
                     Err(errors) => found[at].1.extend(errors),

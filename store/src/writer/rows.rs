@@ -59,11 +59,13 @@ impl<E: Engine> Writer<E> {
         }
         // The target takes those that set the same columns together.
         changes.sort_by(|a, b| columns(&a.1).cmp(columns(&b.1)));
-        self.engine
-            .update(&binding.table, &binding.key, &changes, false)?;
         let rows: Vec<&[(usize, Cell)]> =
             inserts.iter().map(|draft| draft.cells.as_slice()).collect();
-        keys.extend(self.insert_rows(bound, &rows)?);
+        keys.extend(self.watched(&binding.table, |this| {
+            this.engine
+                .update(&binding.table, &binding.key, &changes, false)?;
+            this.insert_rows(bound, &rows)
+        })?);
         let drafts: Vec<Draft> = updates.into_iter().chain(inserts).collect();
         let mut faults = Faults::new();
         let place = |draft: &Draft| tasks[draft.task].item.at;
@@ -209,7 +211,9 @@ impl<E: Engine> Writer<E> {
         let mut errors = Vec::new();
         for (place, sent) in sent.iter().filter(|(place, _)| !binding.is_loose(*place)) {
             let field = binding.field(*place);
-            if self.engine.canonical(field, &row[*place]) != self.engine.canonical(field, sent) {
+            if self.engine.canonical(field, &row[*place]) != self.engine.canonical(field, sent)
+                && !super::stamps::same_list(bound, *place, &row[*place], sent)
+            {
                 let secret = field.is_some_and(|field| field.secret);
                 let (sent, found) = if secret {
                     ("***".into(), "***".into())

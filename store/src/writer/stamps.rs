@@ -1,12 +1,12 @@
 //! What only a run knows: columns that it fills, and the tag that it leaves in a list.
 
 use contract::FieldError;
-use contract::plan::ListOut;
 use serde_json::Value;
 
 use super::resolve::{run_value, wrong};
 use super::{Bound, Writer};
 use crate::binding::From;
+use crate::lists::ListForm;
 use crate::{Cell, Engine, Row, StoreError};
 
 /// What the run fills, or why it can't.
@@ -50,16 +50,19 @@ impl<E: Engine> Writer<E> {
         let present = written
             .map(|at| &cells[at].1)
             .or_else(|| before.map(|row| &row[place]));
-        let mut items = elements(bound, present.unwrap_or(&Cell::Null)).ok_or_else(|| {
-            let name = bound.binding.table.columns[place].name.as_str();
-            let message = "it holds no list that a tag can be added to";
-            wrong(Some(name), "tag", message)
-        })?;
+        let form = form(bound);
+        let mut items = form
+            .elements(present.unwrap_or(&Cell::Null))
+            .ok_or_else(|| {
+                let name = bound.binding.table.columns[place].name.as_str();
+                let message = "it holds no list that a tag can be added to";
+                wrong(Some(name), "tag", message)
+            })?;
         if items.iter().any(|item| item.as_str() == Some(&tag)) {
             return Ok(false);
         }
         items.push(Value::String(tag));
-        let cell = list_cell(bound, &items);
+        let cell = form.cell(&items);
         match written {
             Some(at) => cells[at].1 = cell,
             None => cells.push((place, cell)),
@@ -68,46 +71,33 @@ impl<E: Engine> Writer<E> {
     }
 }
 
-/// Returns the elements of a list cell; none of a NULL; `None` of what is no list.
-fn elements(bound: &Bound, cell: &Cell) -> Option<Vec<Value>> {
-    let text = match cell {
-        Cell::Null => return Some(vec![]),
-        Cell::Text(text) => text,
-        _ => return None,
+/// How the tag's column holds its list.
+fn form(bound: &Bound) -> ListForm {
+    let tag = bound.binding.tag;
+    ListForm::of(tag.and_then(|place| bound.binding.field(place)))
+}
+
+/// Tells whether two cells of the tag's column hold the same list, however the target spells it: of a
+/// column that the plan leaves alone it says no type.
+pub(super) fn same_list(bound: &Bound, place: usize, a: &Cell, b: &Cell) -> bool {
+    let form = form(bound);
+    let elements = |cell| {
+        form.elements(cell)
+            .filter(|_| bound.binding.tag == Some(place))
     };
-    match separator(bound) {
-        Some(separator) if text.is_empty() && !separator.is_empty() => Some(vec![]),
-        Some(separator) => Some(text.split(separator).map(Value::from).collect()),
-        None => serde_json::from_str(text).ok(),
-    }
-}
-
-fn list_cell(bound: &Bound, items: &[Value]) -> Cell {
-    match separator(bound) {
-        Some(separator) => {
-            let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-            Cell::Text(texts.join(separator))
-        }
-        None => Cell::Text(Value::Array(items.to_vec()).to_string()),
-    }
-}
-
-fn separator(bound: &Bound) -> Option<&str> {
-    match bound.binding.field(bound.binding.tag?)?.store.as_ref()? {
-        ListOut::Separated(separator) => Some(separator),
-        _ => None,
-    }
+    elements(a).is_some_and(|items| Some(items) == elements(b))
 }
 
 /// A list without the tags of runs. An empty one counts as NULL, which a tag would have made it.
 pub(super) fn without_tags(bound: &Bound, cell: &Cell) -> Cell {
-    let Some(mut items) = elements(bound, cell) else {
+    let form = form(bound);
+    let Some(mut items) = form.elements(cell) else {
         return cell.clone();
     };
     items.retain(|item| item.as_str().is_none_or(|text| !bound.binding.is_tag(text)));
     if items.is_empty() {
         Cell::Null
     } else {
-        list_cell(bound, &items)
+        form.cell(&items)
     }
 }

@@ -8,10 +8,9 @@ use contract::plan::{HookEvent, LoadedPlan};
 use serde_json::json;
 
 use super::{Bound, Writer, lookups, preflight};
-use crate::binding::{claim_name, entity_name};
 use crate::error::again;
 use crate::fingerprint::fingerprint_up_to;
-use crate::ledger::{self, Counts, Holder, Run, RunStatus};
+use crate::ledger::{self, Counts, Format, Holder, Numbers, Policy, Run, RunStatus};
 use crate::{Binding, Engine, StoreError};
 
 /// What a new run is.
@@ -66,6 +65,13 @@ impl Which {
     }
 }
 
+/// The audit entry with which a run starts or goes on.
+struct Entry {
+    at: i64,
+    action: &'static str,
+    detail: serde_json::Value,
+}
+
 /// How to start.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -77,6 +83,8 @@ pub struct Start {
     pub take_over: bool,
     /// Write nothing that lasts.
     pub dry: bool,
+    /// How records that fail are dealt with.
+    pub policy: Policy,
     /// How long batches are gathered for one commit; unless said, as the target would.
     pub gather: Option<Duration>,
 }
@@ -105,15 +113,16 @@ impl<E: Engine> Writer<E> {
     }
 
     fn start_inside(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError> {
+        let id = start.run.id().to_owned();
+        let holder = Holder::here(&start.operator, &id);
         if ledger::version(&mut self.engine)?.is_none() {
             self.engine.create_ledger()?;
         }
-        let id = start.run.id().to_owned();
-        let holder = Holder::here(&start.operator, &id);
+        ledger::upgrade(&mut self.engine, (&holder.operator, &holder.host))?;
         let (lease, taken_from) = ledger::take(&mut self.engine, &holder, start.take_over)?;
         if let Some(old) = taken_from {
             let why = format!("given up: run {id} took over");
-            ledger::give_up_run(&mut self.engine, &old, why)?;
+            ledger::give_up_run(&mut self.engine, &old, &why, &holder)?;
         }
         let found = preflight::preflight(&mut self.engine, plan)?;
         if !found.problems.is_empty() {
@@ -122,25 +131,29 @@ impl<E: Engine> Writer<E> {
                 found.problems.join("; ")
             )));
         }
-        let run = match start.run {
-            Which::New(new) => self.new_run(plan, *new, &holder)?,
+        let (run, entry) = match start.run {
+            Which::New(new) => self.new_run(plan, *new, start.policy, &holder)?,
             Which::Resume(run) => {
                 self.resumed = true;
-                self.resumed(&run.id, &holder)?
+                self.resumed(&run.id, start.policy)?
             }
         };
-        (self.holder, self.lease, self.run) = (Some(holder), Some(lease), Some(run));
+        (self.holder, self.lease, self.run) = (Some(holder.clone()), Some(lease), Some(run));
+        self.shapes.clear();
         self.add(&found.missing)?;
         self.bind(plan)?;
-        self.the_run().cloned()
+        let run = self.the_run()?.clone();
+        self.note_start(&run, entry, &holder)?;
+        Ok(run)
     }
 
     fn new_run(
         &mut self,
         plan: &LoadedPlan,
         new: NewRun,
+        policy: Policy,
         holder: &Holder,
-    ) -> Result<Run, StoreError> {
+    ) -> Result<(Run, Entry), StoreError> {
         if ledger::find_run(&mut self.engine, &new.id)?.is_some() {
             return Err(StoreError::refused(format!(
                 "there is a run {} already",
@@ -180,20 +193,22 @@ impl<E: Engine> Writer<E> {
             kept: 0,
             snapshot: new.snapshot,
             reason: new.reason,
+            format: Format::Two,
+            tables: None,
         };
         ledger::insert_run(&mut self.engine, &mut run)?;
-        let detail = json!({
-            "bundle": run.bundle, "records": new.records, "batch_size": run.batch_size,
-            "fingerprints": fingerprints,
-        });
-        self.audit(&run, run.started, "migration:started", holder, &detail)?;
         ledger::note_hooks(
             &mut self.engine,
             &plan.plan.hook,
             run.seq,
             HookEvent::Started,
         )?;
-        Ok(run)
+        let entry = Entry {
+            at: run.started,
+            action: "migration:started",
+            detail: json!({"records": new.records, "policy": policy, "fingerprints": fingerprints}),
+        };
+        Ok((run, entry))
     }
 
     /// What the plan's tables of at most so many rows hold.
@@ -210,13 +225,37 @@ impl<E: Engine> Writer<E> {
                 continue;
             };
             if let Some(print) = fingerprint_up_to(&mut self.engine, &table, most)? {
-                found.insert(table.name, print.to_string());
+                found.insert(table.id.to_string(), print.to_string());
             }
         }
         Ok(found)
     }
 
-    fn resumed(&mut self, id: &str, holder: &Holder) -> Result<Run, StoreError> {
+    /// Notes in the audit trail what the run starts or goes on with.
+    fn note_start(&mut self, run: &Run, entry: Entry, holder: &Holder) -> Result<(), StoreError> {
+        let mut shapes = std::mem::take(&mut self.shapes);
+        shapes.extend(self.bound.values().map(|bound| bound.shape));
+        shapes.sort_unstable();
+        shapes.dedup();
+        let mut tables = Vec::with_capacity(shapes.len());
+        for shape in shapes {
+            let name = ledger::name_of(&mut self.engine, shape)?;
+            let table: serde_json::Value = serde_json::from_str(&name)
+                .map_err(|error| StoreError::damaged(format!("shape {shape}: {error}")))?;
+            tables.push(table);
+        }
+        let detail = if entry.action == "migration:started" {
+            ledger::with(ledger::opening(run, &tables), entry.detail)
+        } else {
+            let digest = |tables: &str| contract::Digest::of(tables.as_bytes());
+            let shapes = run.tables.as_deref().map(digest);
+            let more = json!({"tables": tables, "shapes": shapes});
+            ledger::with(more, entry.detail)
+        };
+        self.audit(run, entry.at, entry.action, holder, &detail)
+    }
+
+    fn resumed(&mut self, id: &str, policy: Policy) -> Result<(Run, Entry), StoreError> {
         // Read again under the lock: somebody may have gone on with it, or rolled it back.
         let mut run = ledger::find_run(&mut self.engine, id)?
             .ok_or_else(|| StoreError::refused(format!("Migration run {id} not found")))?;
@@ -241,14 +280,12 @@ impl<E: Engine> Writer<E> {
         (run.ended, run.reason) = (None, None);
         ledger::update_run(&mut self.engine, &run)?;
         let now = self.engine.now()?;
-        self.audit(
-            &run,
-            now,
-            "migration:resumed",
-            holder,
-            &json!({"last_change": run.last_seq}),
-        )?;
-        Ok(run)
+        let entry = Entry {
+            at: now,
+            action: "migration:resumed",
+            detail: json!({"last_change": run.last_seq, "policy": policy}),
+        };
+        Ok((run, entry))
     }
 
     pub(super) fn audit(
@@ -275,28 +312,52 @@ impl<E: Engine> Writer<E> {
             .metadata
             .as_ref()
             .map(contract::plan::Metadata::as_entity);
+        let run = self.the_run()?.clone();
+        if let Some(holder) = self.holder.clone() {
+            for renamed in ledger::renamed(&mut self.engine, &plan.plan)? {
+                let by = (holder.operator.as_str(), holder.host.as_str());
+                ledger::follow(&mut self.engine, &renamed, &run.id, by)?;
+            }
+        }
+        let mut tables = BTreeMap::new();
         for entity in plan.plan.entity.iter().chain(&metadata) {
             let binding = Binding::new(&mut self.engine, entity)?
                 .map_err(|problems| StoreError::refused(problems.join("; ")))?;
-            let shape = serde_json::to_string(&binding.shape()).unwrap_or_default();
+            if self.resumed
+                && let Some(table) = ledger::table_of(&mut self.engine, &run, entity)?
+                && table.id != binding.table.id
+            {
+                return Err(StoreError::refused(format!(
+                    "run {} wrote {} to {}, and here `{}` is {}: resume it where the name means the same",
+                    run.id, entity.name, table.id, entity.table, binding.table.id
+                )));
+            }
+            ledger::check_table(&mut self.engine, &plan.plan.system, &binding.table)?;
+            let Numbers {
+                entity: number,
+                claim,
+                shape,
+            } = ledger::numbers(
+                &mut self.engine,
+                &plan.plan.system,
+                &entity.name,
+                (&binding.table, &binding.key),
+            )?;
+            tables.insert(entity.name.clone(), shape);
             let bound = Bound {
-                entity: ledger::name_id(
-                    &mut self.engine,
-                    "entity",
-                    &entity_name(&plan.plan, &entity.name),
-                )?,
-                claim: ledger::name_id(
-                    &mut self.engine,
-                    "claim",
-                    &claim_name(&plan.plan, &binding.table.name),
-                )?,
-                shape: ledger::name_id(&mut self.engine, "shape", &shape)?,
+                entity: number,
+                claim,
+                shape,
                 binding,
             };
             self.single |= bound.binding.table.deferred;
             self.bound.insert(entity.name.clone(), bound);
         }
+        self.single |= self.engine.may_end_transactions()?;
         self.plan = Some(plan.clone());
-        Ok(())
+        let run = self.the_run()?;
+        run.tables = Some(serde_json::to_string(&tables).unwrap_or_default());
+        let run = run.clone();
+        ledger::update_run(&mut self.engine, &run)
     }
 }

@@ -13,7 +13,7 @@ use super::notes::Notes;
 use super::resolve::wrong;
 use super::{Batch, Bound, Decided, Fault, Writer};
 use crate::cell::row_hash;
-use crate::ledger::{Entry, Phase};
+use crate::ledger::{Entry, Format, Phase};
 use crate::{Cell, Engine, Row, StoreError};
 
 /// A record and what is to be done with it.
@@ -86,9 +86,7 @@ impl<E: Engine> Writer<E> {
             let wave = &rest[..alike];
             let written = match wave[0].op {
                 Op::Put => self.put(bound, batch.no, wave, batch.phase == Phase::Late),
-                Op::Remap => self
-                    .remap(bound, batch.no, wave[0])
-                    .map(|decided| vec![decided]),
+                Op::Remap => self.remap(bound, batch, wave),
                 Op::Delete => self.delete(bound, batch.no, wave),
             };
             decisions.extend(written.map_err(|fault| (start..start + alike, fault))?);
@@ -305,7 +303,8 @@ fn is_late(bound: &Bound, column: &str) -> bool {
 /// The hash of a row as it was before the run; none of a row that the run itself has written.
 pub(super) fn row_before(entry: Option<&Entry>, row: Option<&Row>, run: i64) -> Option<[u8; 16]> {
     let own = entry.is_some_and(|entry| entry.run == run);
-    row.filter(|_| !own).map(|row| row_hash(row))
+    // What a dry run saves has a format of its own.
+    row.filter(|_| !own).map(|row| row_hash(Format::One, row))
 }
 
 /// The digest that the put pass leaves: of a record with late references one that is not yet whole.
@@ -313,10 +312,15 @@ fn put_digest(bound: &Bound, record: &Record, whole: &[u8]) -> Vec<u8> {
     // One that is null now may have been written by an earlier run.
     let mut names = record.refs.keys().chain(record.fields.keys());
     if names.any(|name| is_late(bound, name)) {
-        contract::Digest::of(&[b"late", whole].concat())
-            .short()
-            .to_vec()
+        late_digest(whole)
     } else {
         whole.to_vec()
     }
+}
+
+/// The digest of a record whose late references are not written yet.
+pub(crate) fn late_digest(whole: &[u8]) -> Vec<u8> {
+    contract::Digest::of(&[b"late", whole].concat())
+        .short()
+        .to_vec()
 }

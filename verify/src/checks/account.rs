@@ -34,7 +34,7 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
             check.add(Fault::error(format!("the run failed: {reason}")));
         }
         RunStatus::RollingBack | RunStatus::RollbackFailed => check.add(Fault::error(format!(
-            "the run is {}: what should stand can't be said before `rollback {}` has ended",
+            "the run is {}: what should be there can't be said before `rollback {}` has ended",
             run.status, run.id
         ))),
     }

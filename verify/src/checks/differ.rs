@@ -1,6 +1,5 @@
 //! Of a value that is not as the record says: whose doing is it?
 
-use contract::plan::OnDrift;
 use store::ledger::{Action, Entry};
 use store::{Binding, Cell, Row, StoreError, row_hash};
 
@@ -16,21 +15,20 @@ pub(super) enum Cause {
     Later(String),
     /// Somebody edited the row after the run wrote it.
     Edited,
-    /// Somebody edited the row; the run left it as it was.
+    /// It was edited before the run, which left it so.
+    Left,
+    /// It was edited; the run did not write this row.
     Drift,
-    /// It was edited before the run, which kept it as the plan says.
-    Kept,
 }
 
 /// Returns the checksum of a cell in the form in which the id map keeps it.
 pub(super) fn sum(scene: &Scene<'_>, binding: &Binding, place: usize, cell: &Cell) -> u64 {
     let field = binding.field(place);
-    let cell = if binding.tag == Some(place) {
-        without_tags(field, cell, &|item| binding.is_tag(item))
-    } else {
-        cell.clone()
-    };
-    scene.sql.canonical(field, &cell).sum()
+    if binding.tag == Some(place) {
+        let cell = without_tags(field, cell, &|item| binding.is_tag(item));
+        return scene.sql.canonical(field, &cell).sum();
+    }
+    scene.sql.canonical(field, cell).sum()
 }
 
 /// Finds whose doing a difference is: the id map keeps the checksum of what each column last got.
@@ -48,14 +46,22 @@ pub(super) fn cause(
             Cause::Run
         });
     }
+    let column = binding.table.columns[place].name.as_str();
+    if scene.left(&binding.entity.name, &entry.source, Some(column))? {
+        return Ok(Cause::Left);
+    }
     let change = last_change(scene.sql.as_mut(), scene.run.seq, entry)?;
+    if let Some(change) = &change
+        && entry.run > scene.run.seq
+        && change.target != entry.target
+    {
+        // A later run has pointed the record to another row.
+        return Ok(Cause::Later(run_id(scene.sql.as_mut(), entry.run)?));
+    }
     let Some(change) = change.filter(|change| change.action != Action::Map) else {
         return Ok(Cause::Drift);
     };
-    let kept = binding.entity.on_drift == OnDrift::Keep
-        && change.action == Action::Update
-        && change.after.get(place).is_none();
-    if kept {
+    if change.action == Action::Update && change.after.get(place).is_none() {
         // Was it so already when the run wrote the row's other columns?
         let mut before = row.clone();
         for (column, cell) in &change.before.0 {
@@ -63,8 +69,8 @@ pub(super) fn cause(
                 *place = cell.clone();
             }
         }
-        if row_hash(&before) == change.hash {
-            return Ok(Cause::Kept);
+        if row_hash(scene.run.format, &before) == change.hash {
+            return Ok(Cause::Left);
         }
     }
     Ok(Cause::Edited)

@@ -9,17 +9,10 @@ use crate::scene::{Scene, target_error};
 /// Returns the rows whose parent is missing. A row with a NULL in the key has none to miss.
 pub(super) fn without_parent<'a>(
     scene: &mut Scene<'_>,
-    key: &ForeignKey,
+    (child, key): (&Table, &ForeignKey),
     rows: &'a [Row],
 ) -> anyhow::Result<Vec<&'a Row>> {
     let parent = scene.table(&key.parent).map_err(target_error)?;
-    let by = parent.as_ref().and_then(|parent| {
-        let places = key
-            .parent_columns
-            .iter()
-            .map(|column| parent.position(column));
-        places.collect::<Option<Vec<usize>>>()
-    });
     let values = |row: &Row| -> Vec<Cell> {
         key.columns
             .iter()
@@ -28,7 +21,7 @@ pub(super) fn without_parent<'a>(
     };
     let points = |row: &&Row| !key.columns.iter().any(|place| row[*place].is_null());
     let pointing: Vec<&Row> = rows.iter().filter(points).collect();
-    let (Some(parent), Some(by)) = (parent, by) else {
+    let Some(parent) = parent else {
         // Without its table every parent is missing.
         return Ok(pointing);
     };
@@ -44,7 +37,7 @@ pub(super) fn without_parent<'a>(
     }
     let found = scene
         .sql
-        .fetch(&parent, &by, &wanted)
+        .referred((child, key), &parent, &wanted)
         .map_err(target_error)?;
     for (values, rows) in wanted.iter().zip(found) {
         known.insert(store::encode_all(values), !rows.is_empty());
@@ -53,23 +46,6 @@ pub(super) fn without_parent<'a>(
         .into_iter()
         .filter(|row| known.get(&store::encode_all(&values(row))) != Some(&true))
         .collect())
-}
-
-/// Returns the foreign keys that point to a table, each with its own table.
-pub(super) fn children(
-    scene: &mut Scene<'_>,
-    parent: &Table,
-) -> anyhow::Result<Vec<(Table, ForeignKey)>> {
-    let mut found = Vec::new();
-    for name in scene.sql.tables().map_err(target_error)? {
-        let Some(table) = scene.table(&name).map_err(target_error)? else {
-            continue;
-        };
-        let points = |key: &&ForeignKey| key.parent.eq_ignore_ascii_case(&parent.name);
-        let keys: Vec<ForeignKey> = table.foreign_keys.iter().filter(points).cloned().collect();
-        found.extend(keys.into_iter().map(|key| (table.clone(), key)));
-    }
-    Ok(found)
 }
 
 /// Returns what identifies a row for people: its primary key, or all of it.

@@ -1,7 +1,9 @@
 //! The id map: every entry points to a row, and no row has two.
 
+use std::collections::HashSet;
+
 use contract::talk::counted;
-use store::ledger;
+use store::ledger::{self, Statement};
 use store::{Binding, Key};
 
 use super::PAGE;
@@ -16,11 +18,14 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
         "an id-map entry for every record, a row for every entry, one entry a row",
     );
     let mut entries = 0;
+    let runs = scene.sql.query("SELECT seq FROM ledger.runs", &[]);
+    let runs = runs.map_err(target_error)?;
+    let runs: HashSet<i64> = runs.iter().filter_map(|row| row[0].int()).collect();
     for place in 0..scene.rooms.len() {
         let room = &scene.rooms[place];
         if let (Some(entity), Ok(binding)) = (room.entity, &room.binding) {
             let (name, binding) = (room.name.clone(), binding.clone());
-            entries += rows_of(scene, entity, &name, &binding, &mut check)?;
+            entries += rows_of(scene, entity, (&name, &binding), &runs, &mut check)?;
         } else if let Err(problems) = &room.binding {
             check.add(Fault::error(format!(
                 "the mappings of {} can't be checked: {}",
@@ -49,8 +54,8 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
 fn rows_of(
     scene: &mut Scene<'_>,
     entity: i64,
-    name: &str,
-    binding: &Binding,
+    (name, binding): (&str, &Binding),
+    runs: &HashSet<i64>,
     check: &mut Check,
 ) -> anyhow::Result<u64> {
     let (mut count, mut after) = (0, String::new());
@@ -61,6 +66,22 @@ fn rows_of(
             return Ok(count);
         };
         after.clone_from(&last.source);
+        for entry in page.iter().filter(|entry| !runs.contains(&entry.run)) {
+            let message = format!(
+                "the id map names run number {}, which the ledger does not have",
+                entry.run
+            );
+            let fault = Fault::error(message).row(&binding.table.name, &entry.target);
+            check.add(fault.record(name, &entry.source, None));
+        }
+        for entry in page
+            .iter()
+            .filter(|entry| entry.gone && !entry.sums.is_empty())
+        {
+            let message = "the id map has checksums for a record whose row was deleted";
+            let fault = Fault::error(message).row(&binding.table.name, &entry.target);
+            check.add(fault.record(name, &entry.source, None));
+        }
         let alive: Vec<_> = page.iter().filter(|entry| !entry.gone).collect();
         count += alive.len() as u64;
         let keys: Vec<Key> = alive.iter().map(|entry| entry.target.clone()).collect();
@@ -85,27 +106,32 @@ fn rows_of(
 
 /// Looks for rows that two records claim.
 fn twice(scene: &mut Scene<'_>, claim: i64, table: &str, check: &mut Check) -> anyhow::Result<()> {
-    let statement = format!(
-        "SELECT target FROM ledger.ids WHERE claim = ?1 AND gone = 0 GROUP BY target HAVING COUNT(*) > 1 LIMIT {PAGE}"
-    );
+    let statement = Statement::from(
+        "SELECT target FROM ledger.ids WHERE claim = ?1 AND gone = 0 GROUP BY target HAVING COUNT(*) > 1 LIMIT ",
+    ) + PAGE;
     let found = scene
         .sql
-        .query(&statement, &[claim.into()])
+        .query_made(&statement, &[claim.into()])
         .map_err(target_error)?;
     for mut row in found {
         let target = row.remove(0);
         let claimants = scene
             .sql
             .query(
-                "SELECT n.name, i.source FROM ledger.ids i JOIN ledger.names n ON n.id = i.entity \
-                 WHERE i.claim = ?1 AND i.target = ?2 AND i.gone = 0 ORDER BY n.name, i.source",
+                "SELECT entity, source FROM ledger.ids WHERE claim = ?1 AND target = ?2 AND gone = 0 \
+                 ORDER BY entity, source",
                 &[claim.into(), target.clone()],
             )
             .map_err(target_error)?;
-        let names: Vec<String> = claimants
-            .iter()
-            .filter_map(|row| Some(format!("{} {}", row[0].text()?, row[1].text()?)))
-            .collect();
+        let mut names = Vec::new();
+        for row in &claimants {
+            if let (Some(entity), Some(source)) = (row[0].int(), row[1].text()) {
+                let system = &scene.plan.plan.system;
+                let entity =
+                    ledger::entity_of(scene.sql.as_mut(), entity, system).map_err(target_error)?;
+                names.push(format!("{entity} {source}"));
+            }
+        }
         let key = Key::from_cell(target).map_err(target_error)?;
         let message = format!("several records claim this row: {}", names.join(", "));
         check.add(Fault::error(message).row(table, &key));

@@ -1,10 +1,15 @@
 //! The checks. Each says what it expected, what it found, and names the rows at fault.
 
 mod account;
+mod added;
 mod counts;
+mod created;
 mod differ;
 mod duplicates;
 mod foreign;
+mod identities;
+mod ledger;
+mod left;
 mod mappings;
 mod orphans;
 mod parents;
@@ -39,6 +44,7 @@ pub(crate) fn all(scene: &mut Scene<'_>, sample: Option<Sample>) -> anyhow::Resu
         RunStatus::RollingBack | RunStatus::RollbackFailed => {}
         RunStatus::InProgress | RunStatus::Completed | RunStatus::Failed => {
             checks.push(counts::check(scene)?);
+            checks.extend(added::check(scene)?);
             let mut mappings = mappings::check(scene)?;
             let mut references = orphans::references(scene);
             if scene.bundle.is_some() {
@@ -52,6 +58,7 @@ pub(crate) fn all(scene: &mut Scene<'_>, sample: Option<Sample>) -> anyhow::Resu
             checks.push(duplicates::check(scene)?);
         }
     }
-    checks.push(crate::audit::check(scene.sql.as_mut())?);
+    checks.push(ledger::check(scene)?);
+    checks.push(crate::trail::check(scene.sql.as_mut(), Some(&scene.run))?);
     Ok(checks)
 }

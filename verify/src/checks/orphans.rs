@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use contract::talk::counted;
 use store::ledger::{Action, Change};
-use store::{Cell, ForeignKey, Row, Table};
+use store::{Cell, ForeignKey, Key, Row, Table, Unresolved};
 
 use super::walk::{self, Group};
 use super::{PAGE, foreign};
@@ -38,7 +38,7 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
     let mut touched: BTreeMap<String, Table> = BTreeMap::new();
     let mut before = i64::MAX;
     loop {
-        let groups = walk::page(scene, &mut before, &mut check)?;
+        let groups = walk::page(scene, &mut before, None, &mut check)?;
         if groups.is_empty() {
             break;
         }
@@ -60,7 +60,7 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
                 .collect();
             rows += found.len() as u64;
             for key in &table.foreign_keys {
-                for row in foreign::without_parent(scene, key, &found)? {
+                for row in foreign::without_parent(scene, (table, key), &found)? {
                     named.add(table, key, row);
                     check.add(fault(table, key, row, "the run's row has no parent"));
                 }
@@ -98,27 +98,26 @@ fn left_behind(
     named: &mut Named,
     check: &mut Check,
 ) -> anyhow::Result<()> {
-    for (child, key) in foreign::children(scene, parent)? {
-        let places = key
-            .parent_columns
-            .iter()
-            .map(|column| parent.position(column));
-        let Some(places) = places.collect::<Option<Vec<usize>>>() else {
-            continue;
-        };
+    let children = scene.sql.children(parent).map_err(target_error)?;
+    for (child, key) in children.keys {
+        let places = parent
+            .positions(&key.parent_columns)
+            .map_err(target_error)?;
         let value = |row: &Row| {
             places
                 .iter()
                 .map(|place| row.get(*place).cloned().unwrap_or(Cell::Null))
                 .collect()
         };
-        let values: Vec<Vec<Cell>> = deleted.iter().map(value).collect();
+        let values: Vec<(Vec<Cell>, Option<Key>)> =
+            deleted.iter().map(|row| (value(row), None)).collect();
+        let order = child.order();
         let rows = scene
             .sql
-            .fetch(&child, &key.columns, &values)
+            .referring((&child, &key), parent, &order, &values, PAGE)
             .map_err(target_error)?;
         let rows: Vec<Row> = rows.into_iter().flatten().collect();
-        for row in foreign::without_parent(scene, &key, &rows)? {
+        for row in foreign::without_parent(scene, (&child, &key), &rows)? {
             named.add(&child, &key, row);
             check.add(fault(&child, &key, row, "the run deleted its parent"));
         }
@@ -135,38 +134,47 @@ fn elsewhere(
     check: &mut Check,
 ) -> anyhow::Result<u64> {
     let mut keys: Vec<(Table, ForeignKey)> = Vec::new();
+    let mut unresolved: Vec<Unresolved> = Vec::new();
     for table in touched.values() {
-        keys.extend(
-            table
-                .foreign_keys
-                .iter()
-                .map(|key| (table.clone(), key.clone())),
-        );
-        let children = foreign::children(scene, table)?;
+        keys.extend(of_own(table, |_| true));
+        unresolved.extend(table.unresolved.iter().cloned());
+        // A partition may have keys that its table has not.
+        for name in &table.kin {
+            let kin = scene.table(name).map_err(target_error)?;
+            let kin = kin.filter(|kin| !touched.contains_key(&kin.name));
+            let own = kin.iter().flat_map(|kin| of_own(kin, |key| !key.inherited));
+            keys.extend(own);
+        }
+        let children = scene.sql.children(table).map_err(target_error)?;
+        unresolved.extend(children.unresolved);
         keys.extend(
             children
+                .keys
                 .into_iter()
                 .filter(|(child, _)| !touched.contains_key(&child.name)),
         );
     }
+    let mut known = HashSet::new();
+    keys.retain(|(child, key)| known.insert(format!("{}{}", key_name(child, key), key.parent)));
+    let mut told = HashSet::new();
+    for key in unresolved {
+        if told.insert(key.to_string()) {
+            check.add(Fault::error(key.to_string()));
+        }
+    }
+    for name in scene.sql.tables().map_err(target_error)? {
+        let table = scene.table(&name).map_err(target_error)?;
+        for key in table.into_iter().flat_map(|table| table.unresolved) {
+            if told.insert(key.to_string()) {
+                check.add(Fault {
+                    severity: Level::Warning,
+                    ..Fault::error(key.to_string())
+                });
+            }
+        }
+    }
     let mut others = 0;
     for (child, key) in keys {
-        let parent = scene.table(&key.parent).map_err(target_error)?;
-        let whole = parent.is_some_and(|parent| {
-            key.parent_columns
-                .iter()
-                .all(|column| parent.position(column).is_some())
-        });
-        if !whole {
-            let message = format!(
-                "{} refers to {} ({}), which is not there",
-                child.name,
-                key.parent,
-                key.parent_columns.join(", ")
-            );
-            check.add(Fault::error(message));
-            continue;
-        }
         let (count, rows) = scene
             .sql
             .orphans(&child, &key, PAGE)
@@ -187,6 +195,12 @@ fn elsewhere(
         }
     }
     Ok(others)
+}
+
+/// The foreign keys of a table, each with it.
+fn of_own(table: &Table, wanted: impl Fn(&ForeignKey) -> bool) -> Vec<(Table, ForeignKey)> {
+    let keys = table.foreign_keys.iter().filter(|key| wanted(key));
+    keys.map(|key| (table.clone(), key.clone())).collect()
 }
 
 fn fault(table: &Table, key: &ForeignKey, row: &Row, message: &str) -> Fault {

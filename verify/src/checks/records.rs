@@ -1,11 +1,12 @@
 //! Every value of every record of the bundle against the row that is read back.
 
+use contract::plan::{OnGone, OnMatch};
 use contract::talk::counted;
-use contract::{Op, Record};
-use store::ledger::{Entry, Phase};
+use contract::{Digest, Op, Record};
+use store::ledger::{self, Action, Entry, Phase};
 use store::{Binding, Key};
 
-use super::{PAGE, parents, removed, values};
+use super::{PAGE, left, parents, removed, values};
 use crate::finding::{Check, Fault, Level};
 use crate::lineage::run_id;
 use crate::sample::Sample;
@@ -19,9 +20,11 @@ pub(super) struct Seen {
     pub references: u64,
     pub skipped: u64,
     pub not_applied: u64,
-    /// Rows that others edited and the run left alone.
+    /// Rows that others edited and the run left so.
     pub drifted: u64,
-    /// What differs in them; the run's own figure decides what that means.
+    /// Rows with edits that the run did not note, and did not write.
+    pub unlisted: u64,
+    /// What differs in them. Old runs only counted what they left: their figure decides what that means.
     pub drift: Vec<Fault>,
 }
 
@@ -76,9 +79,16 @@ pub(super) fn check(
         file(scene, pass, late, sample, &mut checks, &mut seen)?;
     }
     let Checks { mut records, .. } = checks;
-    let known = scene.run.counts.drifted;
+    let known = if scene.notes_drift() {
+        0
+    } else {
+        scene.counts.drifted
+    };
+    if seen.unlisted <= known {
+        seen.drifted += seen.unlisted;
+    }
     for mut fault in seen.drift {
-        if seen.drifted <= known {
+        if seen.unlisted <= known {
             fault.severity = Level::Warning;
             fault.message = "edited by others before the run, which left it so".into();
         }
@@ -142,8 +152,8 @@ fn file(
         let mut items = Vec::with_capacity(records.len());
         for record in &records {
             let (stands, late) = (
-                scene.stands(pass, place),
-                late.is_some_and(|late| scene.stands(late, place)),
+                scene.stands(pass, place, record),
+                late.is_some_and(|late| scene.stands(late, place, record)),
             );
             place += 1;
             if sample.is_some_and(|sample| !sample.holds(record)) {
@@ -214,17 +224,62 @@ fn puts(
     let rows = scene
         .rows(&binding.table, &binding.key, &keys)
         .map_err(target_error)?;
-    let mut missing = Vec::new();
+    let (mut missing, mut corrected) = (Vec::new(), Vec::new());
     for ((item, entry), row) in known.into_iter().zip(rows) {
         if item.record.op == Op::Remap {
             removed::remapped(scene, binding, item, entry, checks)?;
+            corrected.push((item, entry));
         } else if entry.skipped() {
+            skipped(scene, binding, item, entry, checks)?;
             seen.skipped += 1;
         } else if let Some(row) = row {
+            digest(scene, binding, item, entry, checks);
             values::check(scene, binding, item, entry, &row, &parents, checks, seen)?;
         } else {
             missing.push((item, entry));
         }
     }
+    left::check(scene, binding, &corrected, checks)?;
     removed::gone(scene, binding, missing, checks, seen)
+}
+
+/// An entry without a digest is that of a record which the plan leaves alone.
+fn skipped(
+    scene: &mut Scene<'_>,
+    binding: &Binding,
+    item: &Item<'_>,
+    entry: &Entry,
+    checks: &mut Checks<'_>,
+) -> anyhow::Result<()> {
+    let change = ledger::change(scene.sql.as_mut(), entry.run, entry.seq).map_err(target_error)?;
+    let wrote = change.is_some_and(|change| change.action != Action::Map);
+    let never = binding.entity.on_match != OnMatch::Skip && entry.run == scene.run.seq;
+    if wrote || never {
+        let message =
+            "the id map has no digest of it, as if it were to be skipped; the run applied it";
+        let fault = Fault::error(message).row(&binding.table.name, &entry.target);
+        checks.mappings.add(item.named(fault));
+    }
+    Ok(())
+}
+
+/// The id map must have the digest of the record that was applied, or that of one whose late references are
+/// still to be written.
+pub(super) fn digest(
+    scene: &Scene<'_>,
+    binding: &Binding,
+    item: &Item<'_>,
+    entry: &Entry,
+    checks: &mut Checks<'_>,
+) {
+    // One whose row was gone is left with what an earlier run applied, where the plan says so.
+    let left = entry.run < scene.run.seq && binding.entity.on_gone == OnGone::Skip;
+    let whole = item.record.digest();
+    let early = || Digest::of(&[&b"late"[..], &whole].concat()).short();
+    if entry.run > scene.run.seq || left || entry.digest == whole || entry.digest == early() {
+        return;
+    }
+    let message = "the id map has the digest of another record than the one that was applied";
+    let fault = Fault::error(message).row(&binding.table.name, &entry.target);
+    checks.mappings.add(item.named(fault));
 }

@@ -5,9 +5,9 @@ use serde_json::Value;
 use store::ledger::Entry;
 use store::{Binding, Key};
 
-use super::records::{Checks, Item, Seen};
+use super::records::{Checks, Item, Seen, digest};
 use super::values::text_of_cell;
-use crate::finding::Fault;
+use crate::finding::{Fault, Level};
 use crate::lineage::{last_change, later_runs, run_id};
 use crate::scene::{Scene, target_error};
 
@@ -25,6 +25,7 @@ pub(super) fn remapped(
         .map(text_of)
         .eq(entry.target.0.iter().map(text_of_cell));
     if same {
+        digest(scene, binding, item, entry, checks);
         return Ok(());
     }
     let table = &binding.table.name;
@@ -65,7 +66,7 @@ pub(super) fn gone(
     }
     let table = &binding.table.name;
     let keys: Vec<&Key> = missing.iter().map(|(_, entry)| &entry.target).collect();
-    let later = later_runs(scene.sql.as_mut(), scene.run.seq, table, &keys);
+    let later = later_runs(scene.sql.as_mut(), scene.run.seq, &binding.table, &keys);
     for ((item, entry), later) in missing.into_iter().zip(later.map_err(target_error)?) {
         let fault = match later {
             Some(later) => {
@@ -100,6 +101,9 @@ pub(super) fn deletes(
             .map_err(target_error)?
             .remove(0);
         if row.is_none() {
+            if entry.gone {
+                digest(scene, binding, item, entry, checks);
+            }
             continue;
         }
         let fault = if entry.run > scene.run.seq {
@@ -109,10 +113,20 @@ pub(super) fn deletes(
         } else {
             Fault::error("it was to be deleted, and is there")
         };
-        let fault = item.named(fault.row(&table.name, &entry.target));
-        if !entry.gone && entry.run <= scene.run.seq && binding.entity.on_drift == OnDrift::Keep {
-            // A row that was edited stays.
+        let mut fault = item.named(fault.row(&table.name, &entry.target));
+        let stays = !entry.gone && entry.run <= scene.run.seq;
+        let entity = &binding.entity;
+        let left = stays
+            && scene
+                .left(&entity.name, &entry.source, None)
+                .map_err(target_error)?;
+        if left {
+            fault.severity = Level::Warning;
+            fault.message = "edited by others before the run, which left it so".into();
             seen.drifted += 1;
+            checks.records.add(fault);
+        } else if stays && entity.on_drift == OnDrift::Keep {
+            seen.unlisted += 1;
             seen.drifts(fault);
         } else {
             checks.records.add(fault);
@@ -130,7 +144,8 @@ fn parts(value: &Value) -> &[Value] {
 }
 
 fn text_of(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    let hex = value.get("hex").and_then(Value::as_str);
+    let hex = hex.map(|hex| format!("\\x{hex}"));
+    let text = value.as_str().map(str::to_owned);
+    text.or(hex).unwrap_or_else(|| value.to_string())
 }

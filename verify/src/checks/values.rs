@@ -1,5 +1,7 @@
 //! The values of one record against its row.
 
+use std::fmt::Write as _;
+
 use contract::{Record, reject};
 use serde_json::Value;
 use store::ledger::Entry;
@@ -31,7 +33,7 @@ pub(super) fn check(
     seen: &mut Seen,
 ) -> anyhow::Result<()> {
     let record = item.record;
-    let mut drifts = false;
+    let (mut left, mut unlisted) = (false, false);
     for bound in &binding.columns {
         let place = bound.place;
         if (bound.field.late && !item.late) || binding.is_loose(place) {
@@ -54,6 +56,7 @@ pub(super) fn check(
                 if holds(&bound.field, &target.declared, value, cell, tagged)
                     || (tagged.is_none() && is_said_otherwise(scene, bound, target, value, cell))
                 {
+                    remembered(scene, binding, item, entry, (place, cell), checks);
                     continue;
                 }
                 at = value
@@ -65,6 +68,7 @@ pub(super) fn check(
             Expected::Cell(wanted) => {
                 seen.values += 1;
                 if wanted.as_ref().is_some_and(|wanted| same(wanted, cell)) {
+                    remembered(scene, binding, item, entry, (place, cell), checks);
                     continue;
                 }
                 wanted.map_or_else(
@@ -87,7 +91,7 @@ pub(super) fn check(
             Cause::Later(run) => Fault::warning(format!("run {run} has written it since")),
             Cause::Edited => Fault::error("edited after the run"),
             Cause::Drift => Fault::error("edited by others; the run did not write this row"),
-            Cause::Kept => Fault::warning("edited before the run, which kept it as the plan says"),
+            Cause::Left => Fault::warning("edited by others before the run, which left it so"),
         };
         let fault = fault.row(&binding.table.name, &entry.target).values(
             column,
@@ -100,15 +104,41 @@ pub(super) fn check(
         }
         match cause {
             Cause::Drift => {
-                drifts = true;
+                unlisted = true;
                 seen.drifts(fault);
+            }
+            Cause::Left => {
+                left = true;
+                checks.records.add(fault);
             }
             _ if bound.from == From::Ref => checks.references.add(fault),
             _ => checks.records.add(fault),
         }
     }
-    seen.drifted += u64::from(drifts);
+    seen.drifted += u64::from(left);
+    seen.unlisted += u64::from(unlisted);
     Ok(())
+}
+
+/// Checks that the id map remembers the value: by that the next run tells what others edited.
+fn remembered(
+    scene: &Scene<'_>,
+    binding: &Binding,
+    item: &Item<'_>,
+    entry: &Entry,
+    (place, cell): (usize, &Cell),
+    checks: &mut Checks<'_>,
+) {
+    let sum = || differ::sum(scene, binding, place, cell);
+    if entry.run == scene.run.seq && entry.sum(place) != Some(sum()) {
+        let message = "the id map has another checksum of the value than that of the row";
+        let fault = Fault {
+            column: Some(binding.table.columns[place].name.clone()),
+            ..Fault::error(message)
+        };
+        let fault = fault.row(&binding.table.name, &entry.target);
+        checks.mappings.add(item.named(fault));
+    }
 }
 
 /// Tells whether a cell of a type that only the target knows (an address, an interval, a range) is
@@ -207,5 +237,16 @@ fn short(text: &str) -> String {
 }
 
 pub(super) fn text_of_cell(cell: &Cell) -> String {
-    cell.text().map_or_else(|| cell.to_string(), str::to_owned)
+    match cell {
+        Cell::Text(text) => text.clone(),
+        Cell::Blob(bytes) => hex(bytes),
+        other => other.to_string(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold("\\x".to_owned(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").ok();
+        hex
+    })
 }

@@ -5,7 +5,7 @@ use store::ledger;
 use store::{Binding, Key};
 
 use super::{PAGE, differ};
-use crate::finding::{Check, Fault};
+use crate::finding::{Check, Fault, Level};
 use crate::scene::{Scene, target_error};
 
 pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
@@ -49,9 +49,17 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
                         continue;
                     }
                     values += 1;
-                    if differ::sum(scene, &binding, *place, &row[*place]) != *sum {
-                        check.add(changed(&binding, *place, &name, entry, &row));
+                    if differ::sum(scene, &binding, *place, &row[*place]) == *sum {
+                        continue;
                     }
+                    let column = binding.table.columns[*place].name.as_str();
+                    let left = scene.left(&name, &entry.source, Some(column));
+                    let mut fault = changed(&binding, *place, &name, entry, &row);
+                    if left.map_err(target_error)? {
+                        fault.severity = Level::Warning;
+                        fault.message = "edited by others before the run, which left it so".into();
+                    }
+                    check.add(fault);
                 }
             }
         }
