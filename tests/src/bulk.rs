@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Room, Target};
+use crate::{Db, Room, Target};
 
 /// A room with many records, on a target of either kind.
 #[derive(Debug)]
@@ -70,10 +70,16 @@ impl Bulk {
     /// fourth person is in the database already, every eighth with another name.
     #[must_use]
     pub fn room(target: impl Into<Target>, people: u64) -> Room {
-        let target = target.into();
-        let touch = match target {
-            Target::Sqlite => TOUCH,
-            Target::Postgres => TOUCH_POSTGRES,
+        let room = Room::new(target);
+        Self::fill(&room, people);
+        room
+    }
+
+    /// Fills a room, and its database, which is empty.
+    pub fn fill(room: &Room, people: u64) {
+        let touch = match room.db {
+            Db::Sqlite(_) => TOUCH,
+            Db::Postgres(_) => TOUCH_POSTGRES,
         };
         let mut csv = String::from("id,email,name,sponsor\n");
         let mut visits = String::from("id,person,day\n");
@@ -111,11 +117,10 @@ impl Bulk {
             }
         }
         sql.push_str("COMMIT;");
-        let sources = [
-            ("people.csv", &*csv),
-            ("visits.csv", &visits),
-            ("leavers.csv", &leavers),
-        ];
-        Room::with(target, PLAN, &sources, &sql)
+        room.write("migration.toml", PLAN);
+        room.write("people.csv", csv);
+        room.write("visits.csv", visits);
+        room.write("leavers.csv", leavers);
+        room.sql(&sql);
     }
 }

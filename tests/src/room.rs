@@ -22,6 +22,8 @@ pub struct Room {
     folder: tempfile::TempDir,
     /// The database: a file `t.db` in the folder, or one on the tests' server.
     pub db: Db,
+    /// Whether `$MIGRATION_PLAN` names the plan.
+    own_plan: bool,
 }
 
 impl Room {
@@ -34,7 +36,28 @@ impl Room {
             Target::Sqlite => Db::Sqlite(folder.path().join("t.db")),
             Target::Postgres => Db::Postgres(Database::with("")),
         };
-        Self { folder, db }
+        Self {
+            folder,
+            db,
+            own_plan: false,
+        }
+    }
+
+    /// Has `$MIGRATION_PLAN` name the plan, as its owner does whose hooks are to run.
+    #[must_use]
+    pub fn with_own_plan(mut self) -> Self {
+        self.own_plan = true;
+        self
+    }
+
+    /// Returns a command that runs a program in the folder.
+    #[must_use]
+    pub fn command(&self, name: &str, args: &[&str]) -> Command {
+        let mut command = command(name, self.folder.path(), args);
+        if self.own_plan {
+            command.env("MIGRATION_PLAN", self.path("migration.toml"));
+        }
+        command
     }
 
     /// Makes a folder with a plan, sources by name, and the database from SQL.
@@ -105,13 +128,13 @@ impl Room {
     /// Runs a program in the folder to its end.
     #[must_use]
     pub fn run(&self, name: &str, args: &[&str]) -> Done {
-        finish(spawn(&mut command(name, self.folder.path(), args)), None)
+        finish(spawn(&mut self.command(name, args)), None)
     }
 
     /// Runs a program with a standard input.
     #[must_use]
     pub fn feed(&self, name: &str, args: &[&str], input: impl Into<Vec<u8>>) -> Done {
-        let mut command = command(name, self.folder.path(), args);
+        let mut command = self.command(name, args);
         finish(spawn(command.stdin(Stdio::piped())), Some(input.into()))
     }
 
@@ -181,6 +204,19 @@ impl Room {
         let url = self.url();
         let args: Vec<&str> = args.iter().copied().chain(["--to", &url]).collect();
         self.run(name, &args)
+    }
+
+    /// Rolls back where the whole can't be tried first, for want of room or time: it stops where it stops.
+    #[must_use]
+    pub fn untried(&self, args: &[&str]) -> Done {
+        let url = self.url();
+        let args: Vec<&str> = args
+            .iter()
+            .copied()
+            .chain(["--max-seconds=0", "--to", &url])
+            .collect();
+        let mut rollback = self.command("rollback", &args);
+        finish(spawn(rollback.env("TMPDIR", self.path("nowhere"))), None)
     }
 
     /// Applies a bundle, which must succeed, and returns the run ID.

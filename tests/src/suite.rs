@@ -6,23 +6,51 @@ use std::collections::BTreeSet;
 /// first that fits counts.
 const ALONE: &str = "\
 pipeline additions::built_on:: postgres: level 2 of a server; of a file nothing of others stays
+pipeline additions::schemas::on_a_server:: postgres: a file has one schema
 pipeline additions::server:: postgres: owners, readers and types that only a server has
+pipeline answers::lost::a_filter_ neither: filters open none
+pipeline answers::lost::every_program_ neither: help opens none
 pipeline batches::a_batch_that_the_server_ postgres: a file asks for nothing again
 pipeline bytes::on_a_server:: postgres: a file's columns take any type
 pipeline docs:: neither: looks at the manual
+pipeline foreign_keys::inheritance:: postgres: a file has none
+pipeline foreign_keys::partitions:: postgres: a file has none
+pipeline foreign_keys::resolved::of_a_file:: sqlite: a server folds no names, and resolves keys when they are made
+pipeline foreign_keys::unresolved:: sqlite: a server keeps no such key
+pipeline half_text:: sqlite: a server holds no half letters
+pipeline json_columns::on_a_file:: sqlite: a server has types of JSON
+pipeline json_columns::on_a_server:: postgres: a file has no jsonb
 pipeline k_checks::sources:: neither: parse opens none
+pipeline ledger_odds::postgres_alone:: postgres: owners and schemas
 pipeline messages::a_password_ neither: no target is reached
 pipeline messages::show_7_a_plan_ neither: no target is reached
 pipeline pipe:: neither: the stages before a target
+pipeline raw_text::on_a_server:: postgres: a database without an encoding
+pipeline raw_text:: sqlite: a file's text may be any bytes; for a server: encodings
 pipeline rehearsal::a_signal_while_ postgres: pg_dump's copy; a file's is made at once
 pipeline rehearsal::the_copy_ postgres: pg_dump's copy
 pipeline rehearsal::the_hot_journal_ sqlite: a file's journal
 pipeline rehearsal::what_a_kill_ postgres: a server keeps the copy of a dead program
 pipeline rehearsal::what_others_ sqlite: a file's journal
 pipeline rehearsal::without_ postgres: rights and tools that a file does not ask for
+pipeline renamed:: sqlite: a table without a number; for a server: tenants
 pipeline reproducible:: neither: a bundle is for no target
 pipeline rollback::broken_off::journal:: sqlite: a file's journal
+pipeline rollback_tags:: neither: looks at how lists are drawn
+pipeline settings:: postgres: a file has none
+pipeline settings_lists:: postgres: a file has none
 pipeline snapshots:: sqlite: a copied file; for a server: snapshots of the program postgres
+pipeline taken_back::detach_some:: postgres: a file's keys set all their columns
+pipeline taken_back::rowids:: sqlite: a server has none
+pipeline tenants:: postgres: a file has one schema
+pipeline triggers::bare:: sqlite: rows without a number
+pipeline triggers::broken:: sqlite: a server keeps no such trigger
+pipeline triggers::copies:: sqlite: a server is not copied
+pipeline triggers::description::a_mark_that_ends_ sqlite: a trigger of a server ends no transaction
+pipeline triggers::file:: sqlite: conflict clauses, and rows without a number
+pipeline triggers::server:: postgres: triggers that wait, and locks of rows
+pipeline triggers_that_end_it:: sqlite: a trigger of a server ends no transaction
+pipeline versions:: neither: bundles and streams
 faults bundles:: neither: a bundle is for no target
 faults calls::parse_ neither: parse opens none
 faults calls::validate_ neither: validate opens none

@@ -66,12 +66,18 @@ fn resumes(room: &Room, words: &[&str]) {
 fn k19_the_checkpoint_says_where_the_run_is(case: Case) {
     let room = stopped(case);
     let found: serde_json::Value = serde_json::from_str(&room.read(FILE)).unwrap();
-    assert_eq!(found["run"], room.ask("SELECT id FROM switchback_runs"));
+    assert_eq!(found["run_id"], room.ask("SELECT id FROM switchback_runs"));
     assert_eq!(found["entries_imported"], 4);
     assert_eq!(found["current_batch"], 2, "the last batch that stands");
-    assert_eq!(found["current_file"], "records/01-reading.ndjson");
+    assert_eq!(found["current_file"], "readings.csv");
     assert_eq!(found["status"], "failed");
-    for key in ["started", "last_checkpoint", "files_done", "bundle"] {
+    for key in [
+        "format",
+        "started_at",
+        "last_checkpoint_at",
+        "files_processed",
+        "bundle",
+    ] {
         assert!(!found[key].is_null(), "{key}");
     }
 }

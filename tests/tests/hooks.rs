@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::{Case, Done, Room, command, finish, spawn};
+use tests::{Case, Done, Room, finish, spawn};
 
 tests::both!(
     hooks_run_in_order_once_what_they_are_about_stands,
@@ -45,7 +45,7 @@ fn room(case: Case, hooks: &str) -> Room {
         "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL CHECK (name <> 'Mallory'));";
     let room = Room::with(case, &format!("{PLAN}{hooks}"), &sources, schema);
     room.bundle("B");
-    room
+    room.with_own_plan()
 }
 
 /// A hook that adds a line to `log`.
@@ -60,8 +60,8 @@ fn logs(on: &str, word: &str) -> String {
 /// Runs a program with what the webhooks need in its environment.
 fn with_secrets(room: &Room, program: &str, args: &[&str], port: u16) -> Done {
     let url = room.url();
-    let args = args.iter().copied().chain(["--to", &url]);
-    let mut command = command(program, &room.path(""), args);
+    let args: Vec<&str> = args.iter().copied().chain(["--to", &url]).collect();
+    let mut command = room.command(program, &args);
     command
         .env("CHAT_URL", format!("http://127.0.0.1:{port}/hook/{SECRET}"))
         .env("CHAT_TOKEN", format!("Bearer {SECRET}"));
@@ -179,7 +179,7 @@ fn a_hook_that_fails_hangs_or_is_missing_is_reported_and_undoes_nothing(case: Ca
     let room = room(case, &format!("{hooks}{}", logs("completed", "last")));
     let began = Instant::now();
     let done = room.on("apply", &["B"]).code(0).says(&[
-        "hook 1 (false) on completed failed: it ended with 1; what the run wrote stands",
+        "hook 1 (false) on completed failed: it ended with 1; what the run wrote is committed",
         "hook 2 (sleep) on completed failed: it took longer than 1 s and was killed",
         "hook 3 (/no/such/program) on completed failed",
     ]);
@@ -333,7 +333,7 @@ fn a_rollback_that_fails_for_good_says_so_to_the_hooks(case: Case) {
     let room = room(case, &logs("failed rolled-back", "hook"));
     let run = room.apply("B");
     room.db.refuse("DELETE", "person", "true", "no");
-    let _ = room.on("rollback", &[&run]).code(3);
+    let _ = room.untried(&[&run]).code(3);
     assert_eq!(room.read("log"), "hook failed rollback-failed\n");
     room.db.allow("person");
     let _ = room.on("rollback", &[&run, "--resume"]).code(0);
@@ -366,7 +366,7 @@ fn a_slow_hook_of_a_run_under_way_does_not_lose_the_lock(case: Case) {
         "[[hook]]\non = [\"started\"]\ntimeout = 60\ncommand = [\"sh\", \"-c\", \"sleep 11; touch slept; sleep 2\"]\n",
     );
     let url = room.url();
-    let apply = spawn(&mut command("apply", &room.path(""), ["B", "--to", &url]));
+    let apply = spawn(&mut room.command("apply", &["B", "--to", &url]));
     while !room.path("slept").exists() {
         std::thread::sleep(Duration::from_millis(20));
     }

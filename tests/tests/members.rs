@@ -147,7 +147,7 @@ fn show_2_a_second_apply_writes_nothing_even_after_people_edited_rows(case: Case
     room.sql("UPDATE \"Member\" SET phone = '000' WHERE email = 'tamsin.oakapple@example.org';
               UPDATE \"Event\" SET location = 'Elsewhere', \"updatedAt\" = '2030-01-01' WHERE title = (SELECT title FROM \"Event\" WHERE CAST(\"isPublished\" AS INTEGER) = 1 AND status = 'DRAFT' ORDER BY title LIMIT 1);");
     let edited = room.dump();
-    let sum = "302 records: 0 created, 0 updated, 302 unchanged (2 edited since)\n";
+    let sum = "302 records: 0 created, 0 updated, 302 unchanged, 2 of them edited since\n";
     room.on("apply", &["B", "--dry-run"]).code(0).says(&[sum]);
     room.on("apply", &["B"])
         .code(0)

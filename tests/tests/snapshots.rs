@@ -162,7 +162,7 @@ fn a_run_that_was_rolled_back_since_stands_again_and_can_be_taken_back(case: Cas
     let _ = room
         .on("rollback", &["--snapshot", &path])
         .code(0)
-        .says(&[&first, "stand again"]);
+        .says(&[&first, "are there again"]);
     same(&room.dump(), &after_first, "as it was at the snapshot");
     let _ = room.on("rollback", &[&first]).code(0);
     same(&room.dump(), &before, "the first run is taken back again");

@@ -124,6 +124,14 @@ pub fn ledger(db: &Db) -> String {
     .map(|query| db.rows(query));
     rows.concat()
         .iter()
-        .map(|row| row.join("|") + "\n")
+        .map(|row| without_oid(&row.join("|")) + "\n")
         .collect()
+}
+
+/// A row without the number that the server gave a table: one that a run adds has another each time.
+fn without_oid(row: &str) -> String {
+    let parts = row
+        .split_once("\"oid\":")
+        .and_then(|(head, rest)| Some((head, rest.split_once(',')?.1)));
+    parts.map_or_else(|| row.to_owned(), |(head, tail)| format!("{head}{tail}"))
 }

@@ -46,6 +46,16 @@ impl Database {
         this
     }
 
+    /// Makes a database whose encoding has fewer characters than Unicode, and runs statements in it.
+    #[must_use]
+    #[track_caller]
+    pub fn encoded(encoding: &str, sql: &str) -> Self {
+        let how = format!("ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0");
+        let this = Self::made(&Server::shared(), &how);
+        this.sql(sql);
+        this
+    }
+
     fn made(server: &Arc<Server>, how: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -123,7 +133,9 @@ impl Database {
         Client::connect(&config, NoTls).unwrap()
     }
 
-    fn client(&self, program: &str) -> Command {
+    /// Returns one of PostgreSQL's programs, about to speak to the database.
+    #[must_use]
+    pub fn client(&self, program: &str) -> Command {
         let mut command = Command::new(self.server.bin.join(program));
         command.arg("-h").arg(&self.server.folder).args([
             "-p",

@@ -157,6 +157,12 @@ impl Server {
         Arc::clone(SHARED.get_or_init(|| Self::of(installed(), "")))
     }
 
+    /// Makes and starts a server of PostgreSQL 18 of a test's own, with options as `postgres` takes them.
+    #[must_use]
+    pub fn of_version_18(options: &str) -> Arc<Self> {
+        Self::of(installed(), options)
+    }
+
     /// Makes and starts a server of a test's own, with options as `postgres` takes them.
     #[must_use]
     pub fn start(options: &str) -> Arc<Self> {
@@ -179,6 +185,12 @@ impl Server {
         ]);
         done(initdb.current_dir(&folder).env("HOME", &folder));
         Self::in_folder(bin, folder, options)
+    }
+
+    /// Returns the folder of its programs.
+    #[must_use]
+    pub fn bin(&self) -> &Path {
+        &self.bin
     }
 
     /// Starts a server on the data that lie in a folder.

@@ -3,6 +3,7 @@
 
 mod built_on;
 mod kept;
+mod schemas;
 mod server;
 mod there_and_back;
 

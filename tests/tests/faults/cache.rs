@@ -87,14 +87,15 @@ fn room(case: Case, port: u16) -> Room {
         "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT)",
     );
     room.bundle("B");
-    room
+    room.with_own_plan()
 }
 
 /// Runs a program that knows this password.
 fn with(room: &Room, program: &str, args: &[&str], password: &str) -> Done {
     let url = room.url();
-    let args = args.iter().copied().chain(["--to", &url]);
-    let mut command = command(program, &room.path(""), args);
+    let given = ["--hook-env", "REDISCLI_AUTH", "--to", &url];
+    let args: Vec<&str> = args.iter().copied().chain(given).collect();
+    let mut command = room.command(program, &args);
     finish(spawn(command.env("REDISCLI_AUTH", password)), None)
 }
 
@@ -102,7 +103,7 @@ fn with(room: &Room, program: &str, args: &[&str], password: &str) -> Done {
 /// stands, and the flush is done by `--resume`.
 fn flushed_later(room: &Room, password: &str, says: &str, mend: &dyn Fn() -> Cache) -> Cache {
     let done = with(room, "apply", &["B"], password);
-    let done = done.code(3).says(&[says, "stands", "--resume"]);
+    let done = done.code(3).says(&[says, "is committed", "--resume"]);
     assert!(!done.err.contains(SECRET), "{}", done.err);
     assert_eq!(room.ask("SELECT count(*) FROM person"), "2");
     assert_eq!(room.ask("SELECT status FROM switchback_runs"), "completed");
@@ -166,8 +167,9 @@ fn a_kill_between_the_commit_and_the_flush_leaves_the_flush_to_resume(case: Case
     let apply = |folder: &str, asked: &str| {
         let place = Place::with(room.path(folder), &room.db);
         let bundle = room.path("B").display().to_string();
-        let args = [&bundle, "--to", &place.url, "--run-id", RUN];
+        let args = [&bundle, "--to", &place.url, "--run-id", RUN, "--hooks"];
         let mut apply = command("crash/apply", &place.folder, args);
+        apply.args(["--hook-env", "REDISCLI_AUTH"]);
         apply.env("REDISCLI_AUTH", SECRET);
         let _ = cache.ask(&["SET", "person:1", "stale"]);
         let done = run(apply.env("SWITCHBACK_CRASH", asked), None);

@@ -126,6 +126,7 @@ impl Desk {
         };
         let mut rollback = command(program, &place.folder, what);
         rollback.args(["--to", url]);
+        rollback.env("MIGRATION_PLAN", self.folder.path().join("migration.toml"));
         rollback
     }
 
@@ -367,6 +368,7 @@ fn apply(root: &Path, program: &str, place: &Place) -> Command {
     let mut apply = command(program, &place.folder, [root.join("B").as_os_str()]);
     apply.args(["--to", &place.url, "--run-id", RUN, "--snapshot"]);
     apply.args(["--now", "2099-05-01T00:00:00Z"]);
+    apply.env("MIGRATION_PLAN", root.join("migration.toml"));
     apply
 }
 

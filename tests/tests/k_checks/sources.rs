@@ -143,7 +143,7 @@ fn k46_the_bundle_names_its_version_and_sources_and_an_unknown_version_is_refuse
     let manifest: Value = serde_json::from_str(&room.read("B/manifest.json")).unwrap();
     assert_eq!(
         (&manifest["format"], &manifest["rules"]),
-        (&1.into(), &1.into())
+        (&2.into(), &contract::RULES.into())
     );
     let mut sum = Command::new("sha256sum")
         .arg(room.path("a.csv"))
@@ -158,9 +158,9 @@ fn k46_the_bundle_names_its_version_and_sources_and_an_unknown_version_is_refuse
         .unwrap();
     sum.wait().unwrap();
     assert_eq!(manifest["sources"][0]["sha256"], text[..64]);
-    room.mend("B/manifest.json", "\"format\": 1", "\"format\": 2");
+    room.mend("B/manifest.json", "\"format\": 2", "\"format\": 3");
     room.on("apply", &["B"])
         .code(4)
-        .says(&["manifest.json", "2"]);
+        .says(&["manifest.json", "3"]);
     assert_eq!(room.ask("SELECT count(*) FROM entry"), "0");
 }

@@ -30,7 +30,7 @@ fn a_row_that_the_target_will_not_let_go_is_named_and_can_be_skipped(case: Case)
     club.db
         .refuse("DELETE", "\"Pay ment\"", "OLD.id > 0", "payments stay");
     let _ = club
-        .on("rollback", &[&run])
+        .untried(&[&run])
         .code(3)
         .says(&["the target refuses: payments stay"]);
     club.db.allow("\"Pay ment\"");

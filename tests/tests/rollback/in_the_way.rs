@@ -94,7 +94,7 @@ fn rows_that_others_depend_on_stay_and_no_cascade_takes_them(case: Case) {
         .on("rollback", &[&run])
         .code(1)
         .says(&["2 rows of Pay ment depend on it by member (on delete cascade)"]);
-    let _ = club.on("rollback", &[&run, "--force"]).code(0);
+    let _ = club.on("rollback", &[&run, "--force"]).code(1);
     assert_eq!(
         club.ask("SELECT count(*) FROM \"Pay ment\" WHERE member = 'm9'"),
         "2"

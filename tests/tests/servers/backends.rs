@@ -13,15 +13,13 @@ fn terminate(place: &Place) {
     let _ = place.db.ask(end);
 }
 
-/// Kills our backends: the server ends all others too, and recovers.
+/// Kills one of our backends: the server ends all others too, and recovers.
 fn shoot(place: &Place) {
     let pids = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'switchback%' \
                 AND datname = current_database()";
     let pids = place.db.rows(pids);
-    for row in &pids {
+    if let (Db::Postgres(database), Some(row)) = (&place.db, pids.first()) {
         kill("KILL", &row[0]);
-    }
-    if let (Db::Postgres(database), false) = (&place.db, pids.is_empty()) {
         database.server.recovered();
     }
 }

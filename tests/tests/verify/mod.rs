@@ -1,7 +1,13 @@
 //! `verify`: what it finds and what it says. A small club, runs on it, and what somebody did afterwards.
 
+mod added;
+mod drift;
+mod edits;
+mod failed;
 mod ledgers;
+mod lost;
 mod rows;
+mod trail;
 mod values;
 
 use serde_json::Value;

@@ -167,7 +167,7 @@ fn two_entries_that_claim_one_row_fail(case: Case) {
     );
     let _ = verify(&club, &[&run])
         .code(1)
-        .prints(&["several records claim this row: old/member n1, old/member n2"]);
+        .prints(&["several records claim this row: member n1, member n2"]);
     careless(&club, "DELETE FROM switchback_ids WHERE source = 'n2'");
     let _ = verify(&club, &[&run])
         .code(1)
