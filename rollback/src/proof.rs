@@ -43,7 +43,9 @@ pub(crate) struct TableProof {
     pub as_before: u64,
     pub elsewhere: Named,
     pub kept: u64,
-    pub gone: u64,
+    pub gone: Named,
+    /// Rows that are back further: an earlier run that had changed them too was taken back since.
+    pub further: Named,
     pub marked: Named,
     /// Rows that describe the run and stay, of which the plan asks for no mark.
     pub described: Named,
@@ -55,13 +57,13 @@ pub(crate) struct TableProof {
 impl TableProof {
     /// How many rows have their values back.
     pub fn restored(&self) -> u64 {
-        self.as_before + self.elsewhere.count
+        self.as_before + self.elsewhere.count + self.further.count
     }
 
     pub fn to_json(&self) -> Value {
         let mut line = json!({
             "table": self.table, "rows": self.rows, "as_before": self.as_before, "elsewhere": self.elsewhere.count,
-            "kept": self.kept, "gone": self.gone, "marked": self.marked.count, "described": self.described.count, "wrong": self.wrong.count,
+            "kept": self.kept, "gone": self.gone.count, "further": self.further.count, "marked": self.marked.count, "described": self.described.count, "wrong": self.wrong.count,
         });
         if let Some((now, before)) = &self.fingerprint {
             let now = now.to_string();
@@ -125,6 +127,7 @@ pub(crate) fn prove(
         tables: BTreeMap::new(),
         wrong_entries: Named::default(),
         moved: Vec::new(),
+        again: undone_before(sql, run)?,
     };
     let mut before = run.last_seq + 1;
     loop {
@@ -179,6 +182,14 @@ fn kept(sql: &mut dyn Sql, run: &Run) -> Result<BTreeMap<i64, String>, StoreErro
     }
 }
 
+/// Tells whether the run was rolled back before: a rollback of it that ended is in the audit trail already.
+fn undone_before(sql: &mut dyn Sql, run: &Run) -> Result<bool, StoreError> {
+    let ends =
+        "SELECT count(*) FROM ledger.audit WHERE run = ?1 AND action = 'migration:rollback:level1'";
+    let rows = sql.query(ends, &[run.id.as_str().into()])?;
+    Ok(rows.first().and_then(|row| row[0].int()) > Some(1))
+}
+
 /// The fingerprints that apply noted before the run, by table.
 fn noted(sql: &mut dyn Sql, run: &Run) -> Result<serde_json::Map<String, Value>, StoreError> {
     let started = "SELECT detail FROM ledger.audit WHERE run = ?1 AND action = 'migration:started'";
@@ -209,6 +220,14 @@ struct Seen {
     key_of_shape: Vec<usize>,
 }
 
+/// Names a row that others took away, or gave another key, before the rollback came to it.
+fn is_gone(key: &Key, action: Action) -> String {
+    match action {
+        Action::Insert => format!("{key} is gone already"),
+        _ => format!("{key} is gone: what the run changed in it is not put back"),
+    }
+}
+
 struct Prover<'a> {
     run: &'a Run,
     plan: Plan,
@@ -218,6 +237,8 @@ struct Prover<'a> {
     tables: BTreeMap<String, TableProof>,
     wrong_entries: Named,
     moved: Vec<Moved>,
+    /// Whether earlier runs may have been taken back since this one was: it is rolled back once more.
+    again: bool,
 }
 
 impl Prover<'_> {
@@ -332,15 +353,27 @@ impl Prover<'_> {
                 table: seen.table.name.clone(),
                 ..TableProof::default()
             });
-        for ((change, key), found) in changes.into_iter().zip(keys).zip(found) {
+        let targets: Vec<&Key> = keys.iter().collect();
+        let further = if self.again {
+            ledger::taken_further(sql, self.run, &seen.table, &targets)?
+        } else {
+            vec![None; targets.len()]
+        };
+        for (((change, key), found), further) in
+            changes.into_iter().zip(&keys).zip(found).zip(further)
+        {
             proof.rows += 1;
+            if further.is_some() && !self.kept.contains_key(&change.seq) {
+                proof.further.add(|| key.to_string());
+                continue;
+            }
             let now = found.into_iter().next();
             match (
                 self.kept.get(&change.seq).map(String::as_str),
                 change.action,
                 now,
             ) {
-                (Some("gone"), ..) => proof.gone += 1,
+                (Some("gone"), action, _) => proof.gone.add(|| is_gone(key, action)),
                 (Some(_), ..) => proof.kept += 1,
                 (None, Action::Keep, Some(now)) => match seen.mark(&self.plan, &now) {
                     Some(Ok(())) => proof.marked.add(|| key.to_string()),
@@ -396,7 +429,7 @@ impl Prover<'_> {
         for change in changes {
             proof.rows += 1;
             match self.kept.get(&change.seq).map(String::as_str) {
-                Some("gone") => proof.gone += 1,
+                Some("gone") => proof.gone.add(|| is_gone(&change.target, change.action)),
                 Some(_) => proof.kept += 1,
                 None => proof.as_before += 1,
             }
@@ -424,7 +457,10 @@ impl Prover<'_> {
         for (entity, wanted) in wanted {
             let keys: Vec<&str> = wanted.iter().map(|(source, _)| *source).collect();
             for ((source, before), now) in wanted.iter().zip(sql.entries(entity, &keys)?) {
-                if *before != now.as_ref() {
+                let older = |now: &Entry| before.is_some_and(|before| now.run < before.run);
+                let taken_further =
+                    self.again && before.is_some() && now.as_ref().is_none_or(older);
+                if *before != now.as_ref() && !taken_further {
                     self.wrong_entries
                         .add(|| format!("{source} is not mapped as it was"));
                 }

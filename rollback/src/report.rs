@@ -6,7 +6,7 @@ use contract::talk::counted;
 use contract::{Exit, Failure, Talk, inline};
 use serde_json::{Value, json};
 use store::ledger::{Action, Run, RunStatus};
-use store::undo::{self, Choice, Dependents, Finding, Trap, Verdict};
+use store::undo::{self, Choice, Dependents, Finding, Scene, Trap, Verdict};
 use store::{Sql, StoreError};
 
 use crate::Args;
@@ -44,6 +44,8 @@ pub(crate) struct Report<'a> {
     told: bool,
     /// Rows in the way that were not told yet.
     waiting: Vec<Finding>,
+    /// How many rows were told of.
+    named: u64,
     rows: u64,
     /// Columns and tables that the run added.
     added: u64,
@@ -82,6 +84,7 @@ impl<'a> Report<'a> {
             changed: None,
             told: false,
             waiting: Vec::new(),
+            named: 0,
             rows: 0,
             added: 0,
             gone: 0,
@@ -129,6 +132,7 @@ impl<'a> Report<'a> {
     /// Starts to count anew.
     pub fn forget(&mut self) {
         (self.rows, self.gone, self.conflicts, self.forced) = (0, 0, 0, 0);
+        self.named = 0;
         (self.dependents, self.added) = (0, 0);
         (self.as_before, self.overwritten) = (0, 0);
         (self.noted, self.detached) = (0, 0);
@@ -220,7 +224,8 @@ impl<'a> Report<'a> {
             }
         }
         let all = self.conflicts + self.forced + self.noted;
-        let more = all.saturating_sub(told);
+        self.named += told;
+        let more = all.saturating_sub(self.named);
         if more > 0 {
             self.talk.warn(format!(
                 "and {} more; --json lists all",
@@ -242,6 +247,20 @@ impl<'a> Report<'a> {
             self.finding(finding, false)?;
         }
         self.conflicts += more;
+        self.conclude(evidence)
+    }
+
+    /// Tells of the rows that the target refused to reverse, which nothing seemed to be in the way of before.
+    pub fn refused(&mut self, scene: &Scene, evidence: &mut Evidence) -> anyhow::Result<()> {
+        let (left, _) = scene.left_in_place();
+        let failed = |finding: &&Finding| matches!(finding.verdict, Verdict::Failed(_));
+        let refused: Vec<&Finding> = left.iter().filter(failed).collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        for finding in refused {
+            self.finding(finding.clone(), false)?;
+        }
         self.conclude(evidence)
     }
 
@@ -412,6 +431,9 @@ impl<'a> Report<'a> {
                     "{}: {row} is back, edited elsewhere since",
                     table.table
                 ));
+            }
+            for row in &table.gone.told {
+                self.talk.say(format!("{}: {row}", table.table));
             }
             for row in &table.marked.told {
                 self.talk.say(format!(

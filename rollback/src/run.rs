@@ -182,7 +182,10 @@ fn take_back(
             }
         }
         match ended? {
-            Ended::RolledBack(run, _) => run,
+            Ended::RolledBack(run, scene) => {
+                report.refused(&scene, &mut evidence)?;
+                run
+            }
             Ended::Slow => {
                 let message = format!(
                     "the dry run took longer than {} s; nothing was written",
@@ -251,8 +254,9 @@ fn may_begin(args: &Args, run: &Run) -> Result<(), Failure> {
 /// What to do about a rollback that failed for good.
 pub(crate) fn what_to_do(id: &str) -> String {
     format!(
-        "remove what is in the way and go on with: rollback {id} --resume; or do the rest by hand (rollback {id} --export \
-         says what it is) and settle it: rollback {id} --resolve \"what was done\""
+        "remove what is in the way and go on with: rollback {id} --resume; or leave those rows: rollback {id} --resume \
+         --skip-conflicts; or do the rest by hand (rollback {id} --export says what it is) and settle it: rollback {id} \
+         --resolve \"what was done\""
     )
 }
 

@@ -28,7 +28,11 @@ pub(crate) fn table_line(table: &TableProof) -> String {
     for (count, what) in [
         (table.elsewhere.count, "back, edited elsewhere since"),
         (table.kept, "kept"),
-        (table.gone, "gone already"),
+        (table.gone.count, "gone already"),
+        (
+            table.further.count,
+            "taken back further with an earlier run",
+        ),
         (table.marked.count, "marked"),
         (table.wrong.count, "NOT what they were"),
     ] {

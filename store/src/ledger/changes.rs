@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use super::Statement;
-use super::shape::shapes_of;
-use crate::{Cell, Image, Key, Row, Sql, StoreError, Table};
+use crate::{Cell, Image, Key, Row, Sql, StoreError};
 
 /// How many keys a statement asks for. (SQLite takes 32,766 variables in one, PostgreSQL 65,535.)
 const CHUNK: usize = 500;
@@ -312,44 +311,6 @@ pub fn changes_at(sql: &mut dyn Sql, run: i64, seqs: &[i64]) -> Result<Vec<Chang
             .collect();
         for row in sql.query_made(&statement, &params)? {
             found.push(Change::from_row(row)?);
-        }
-    }
-    Ok(found)
-}
-
-/// Returns, for each row of a table, the newest later run, by number, that touched it and is not rolled
-/// back. What later runs wrote is read once for every 500 rows: no index of the ledger serves this.
-///
-/// # Errors
-///
-/// What the target said.
-pub fn later_touches(
-    sql: &mut dyn Sql,
-    run: i64,
-    table: &Table,
-    rows: &[&Key],
-) -> Result<Vec<Option<i64>>, StoreError> {
-    let shapes = shapes_of(sql, table)?;
-    let mut found = Vec::with_capacity(rows.len());
-    for chunk in rows.chunks(CHUNK) {
-        let targets: Vec<Cell> = chunk.iter().map(|key| sql.target_cell(key)).collect();
-        let statement = Statement::from(
-            "SELECT c.target, c.run, c.shape FROM ledger.changes c JOIN ledger.runs r ON r.seq = c.run \
-             WHERE c.run > ?1 AND c.target IN (",
-        );
-        let statement = statement.places(2, targets.len())
-            + ") AND r.status <> 'rolled-back' ORDER BY c.run DESC";
-        let params: Vec<Cell> = std::iter::once(run.into())
-            .chain(targets.iter().cloned())
-            .collect();
-        let mut touched = sql.query_made(&statement, &params)?;
-        touched.retain(|row| {
-            let of = row[2].int();
-            of.is_some_and(|of| shapes.contains(&of))
-        });
-        for target in targets {
-            let row = touched.iter().find(|row| row[0] == target);
-            found.push(row.and_then(|row| row[1].int()));
         }
     }
     Ok(found)

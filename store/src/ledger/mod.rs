@@ -21,6 +21,7 @@ mod schema;
 mod shape;
 mod source;
 mod statement;
+mod touches;
 mod upgrade;
 
 pub use additions::{Added, added};
@@ -33,8 +34,7 @@ pub use batches::{
     list as list_batches, put as put_batch,
 };
 pub use changes::{
-    Action, Change, Kept, add_kept, change, changes_at, kept, later_touches, page as page_changes,
-    remove_kept,
+    Action, Change, Kept, add_kept, change, changes_at, kept, page as page_changes, remove_kept,
 };
 pub use entries::{Entry, Mapping, page as page_entries};
 pub use extent::{Extent, extents};
@@ -63,4 +63,5 @@ pub use schema::{Dialect, Format, LEDGER, TABLES, statements, version};
 pub use shape::{Renamed, Shape, check_table, shape_of, shapes, table_of};
 pub use source::stored as stored_source;
 pub use statement::Statement;
+pub use touches::{later_touches, stays, taken_further};
 pub use upgrade::upgrade;

@@ -2,7 +2,7 @@
 
 use contract::talk::counted;
 
-use super::judge::run_id;
+use super::judge::of_later;
 use super::scene::Scene;
 use super::ties::{Fate, fates};
 use super::verdict::{Finding, Values, Verdict};
@@ -57,9 +57,9 @@ fn verdict(sql: &mut dyn Sql, scene: &mut Scene, added: &Added) -> Result<Verdic
         return Ok(Verdict::Gone);
     };
     if scene.later
-        && let Some(run) = later_run(sql, scene, &table)?
+        && let Some(later) = later_run(sql, scene, &table)?
     {
-        return Ok(Verdict::LaterRun(run));
+        return Ok(later);
     }
     let mut built = sql.built_on(&added.table, added.column.as_deref())?;
     // What the run made and takes back itself is in nobody's way.
@@ -109,20 +109,21 @@ fn verdict(sql: &mut dyn Sql, scene: &mut Scene, added: &Added) -> Result<Verdic
     })
 }
 
-/// The newest later run that wrote to the table: to take it back, its columns are needed.
+/// The verdict where later runs wrote to the table: to take them back, its columns are needed.
 fn later_run(
     sql: &mut dyn Sql,
     scene: &Scene,
     table: &Table,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<Verdict>, StoreError> {
     let statement = Statement::from(
         "SELECT MAX(c.run) FROM ledger.changes c JOIN ledger.runs r ON r.seq = c.run \
          WHERE c.run > ?1 AND c.shape IN (",
     );
-    let statement = statement.list(scene.shapes_of(table)) + ") AND r.status <> 'rolled-back'";
+    let statement =
+        statement.list(scene.shapes_of(table)) + ") AND (r.status <> 'rolled-back' OR r.kept > 0)";
     let rows = sql.query_made(&statement, &[scene.run.seq.into()])?;
     let run = rows.first().and_then(|row| row[0].int());
-    run.map(|run| run_id(sql, run)).transpose()
+    run.map(|run| of_later(sql, run)).transpose()
 }
 
 /// Counts the rows that stay in a table that is to go, or that will still hold another value than they

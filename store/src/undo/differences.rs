@@ -66,7 +66,12 @@ pub(super) fn changed(
                 // Whoever took the tag off changed nothing that the record says.
                 let mut tagged = tag.map_or_else(Vec::new, |tag| tag.tagged(now)).into_iter();
                 let as_left = is_sum(sum, now) || tagged.any(|now| is_sum(sum, &now));
-                (!as_left, RunsValue::Sum(sum))
+                let run = if is_sum(sum, &Cell::Null) {
+                    RunsValue::Is(Cell::Null)
+                } else {
+                    RunsValue::Sum(sum)
+                };
+                (!as_left, run)
             }
         };
         if differs {

@@ -13,7 +13,7 @@ use super::reverse::restored;
 use super::scene::Scene;
 use super::ties::{Tie, referring};
 use super::verdict::{Dependents, Finding, Verdict};
-use crate::ledger::{self, Action, Change};
+use crate::ledger::{self, Action, Change, RunStatus};
 use crate::{Cell, Key, Row, Sql, StoreError};
 
 /// A row with its verdict, and all that it was found from.
@@ -73,7 +73,7 @@ pub(super) fn judge(
     let later = later_runs(sql, scene, &rows)?;
     for (row, later) in rows.iter_mut().zip(later) {
         row.finding.verdict = match later {
-            Some(run) => Verdict::LaterRun(run),
+            Some(later) => later,
             None => columns(sql, row)?,
         };
     }
@@ -99,7 +99,7 @@ pub(super) fn judge(
             Verdict::Reversible | Verdict::LaterRun(_)
         );
         if let (false, Some(run)) = (as_left, touched.get(&place)) {
-            row.finding.verdict = Verdict::LaterRun(run_id(sql, *run)?);
+            row.finding.verdict = of_later(sql, *run)?;
         }
         if scene.choice.takes(&row.finding.verdict) {
             for seq in row.chain.seqs() {
@@ -147,12 +147,12 @@ fn fetch(sql: &mut dyn Sql, rows: &mut [Judged], groups: &[Vec<usize>]) -> Resul
     Ok(())
 }
 
-/// For each row the later run that has its record in the id map now.
+/// For each row the verdict where a later run has its record in the id map now.
 fn later_runs(
     sql: &mut dyn Sql,
     scene: &Scene,
     rows: &[Judged],
-) -> Result<Vec<Option<String>>, StoreError> {
+) -> Result<Vec<Option<Verdict>>, StoreError> {
     let mut later = vec![None; rows.len()];
     if !scene.later {
         return Ok(later);
@@ -163,21 +163,22 @@ fn later_runs(
             entities.entry(*entity).or_default().push((place, source));
         }
     }
-    let mut names: HashMap<i64, String> = HashMap::new();
+    let mut verdicts: HashMap<i64, Verdict> = HashMap::new();
     for (entity, wanted) in entities {
         let keys: Vec<&str> = wanted.iter().map(|(_, source)| *source).collect();
         for ((place, _), entry) in wanted.iter().zip(sql.entries(entity, &keys)?) {
-            let Some(run) = entry
-                .map(|entry| entry.run)
-                .filter(|run| *run > scene.run.seq)
-            else {
+            let Some(entry) = entry.filter(|entry| entry.run > scene.run.seq) else {
                 continue;
             };
-            let name = match names.entry(run) {
+            let verdict = match verdicts.entry(entry.run) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(run_id(sql, run)?),
+                Entry::Vacant(new) => new.insert(of_later(sql, entry.run)?),
             };
-            later[*place] = Some(name.clone());
+            let verdict = verdict.clone();
+            let rolled_back = matches!(verdict, Verdict::BuiltOn(_));
+            if !rolled_back || ledger::stays(sql, entry.run, entry.seq)? {
+                later[*place] = Some(verdict);
+            }
         }
     }
     Ok(later)
@@ -211,11 +212,20 @@ fn touched(
     Ok(touched)
 }
 
-pub(super) fn run_id(sql: &mut dyn Sql, run: i64) -> Result<String, StoreError> {
-    let rows = sql.query("SELECT id FROM ledger.runs WHERE seq = ?1", &[run.into()])?;
-    let id = rows.first().and_then(|row| row[0].text());
-    id.map(str::to_owned)
-        .ok_or_else(|| StoreError::damaged(format!("run {run} is missing")))
+/// What keeps a row from going back that a later run touched: the run as a whole, or the change that its
+/// rollback left in place.
+pub(super) fn of_later(sql: &mut dyn Sql, run: i64) -> Result<Verdict, StoreError> {
+    let runs = "SELECT id, status FROM ledger.runs WHERE seq = ?1";
+    let rows = sql.query(runs, &[run.into()])?;
+    let texts = rows.first().map(|row| (row[0].text(), row[1].text()));
+    let Some((Some(id), Some(status))) = texts else {
+        return Err(StoreError::damaged(format!("run {run} is missing")));
+    };
+    if status == RunStatus::RolledBack.word() {
+        let what = format!("what run {id} wrote to it later, which its rollback left in place");
+        return Ok(Verdict::BuiltOn(vec![what]));
+    }
+    Ok(Verdict::LaterRun(id.to_owned()))
 }
 
 /// The row itself against what the run left, and against what it was before.

@@ -63,7 +63,7 @@ pub struct Scene {
     listed: BTreeSet<i64>,
     /// Where the work is: changes from here on are done with.
     pub(super) position: Option<i64>,
-    /// Whether a later run wrote something that was not rolled back.
+    /// Whether a later run wrote something that is not taken back.
     pub(super) later: bool,
     /// What refers to a table, by its name.
     children: HashMap<String, Rc<Children>>,
@@ -75,6 +75,9 @@ pub struct Scene {
     pub(super) refused: BTreeMap<i64, String>,
     /// The first rows that were left in place while the work went on, and how many there were.
     left: (Vec<Finding>, u64),
+    /// How many rows the target refused to reverse in this pass over the changes, and in the one before.
+    failed: u64,
+    failed_before: u64,
     pub(super) shapes: Vec<(i64, Shape)>,
     layouts: HashMap<(i64, Option<i64>), Rc<Layout>>,
     entities: HashMap<i64, String>,
@@ -97,7 +100,8 @@ impl Scene {
         let plan = LoadedPlan::parse(Path::new("the ledger's plan"), run.plan.clone())
             .map_err(|error| StoreError::damaged(error.to_string()))?
             .plan;
-        let later = "SELECT 1 FROM ledger.runs WHERE seq > ?1 AND last_seq > 0 AND status <> 'rolled-back' LIMIT 1";
+        let later = "SELECT 1 FROM ledger.runs WHERE seq > ?1 AND last_seq > 0 \
+                     AND (status <> 'rolled-back' OR kept > 0) LIMIT 1";
         let later = !sql.query(later, &[run.seq.into()])?.is_empty();
         let mut listed = BTreeSet::new();
         let mut before = i64::MAX;
@@ -129,6 +133,8 @@ impl Scene {
             later,
             refused: BTreeMap::new(),
             left: (vec![], 0),
+            failed: 0,
+            failed_before: u64::MAX,
             layouts: HashMap::new(),
             entities: HashMap::new(),
             claims: HashMap::new(),
@@ -169,9 +175,25 @@ impl Scene {
     /// Remembers a row that is left in place.
     pub(super) fn leave(&mut self, finding: &Finding) {
         self.left.1 += 1;
+        self.failed += u64::from(matches!(finding.verdict, Verdict::Failed(_)));
         if self.left.0.len() < LEFT {
             self.left.0.push(finding.clone());
         }
+    }
+
+    /// Begins one more pass over what was left in place, if it may take back more: a row that the target refused
+    /// may have been held by another one that was reversed after it. Returns whether there is one.
+    pub(super) fn once_more(&mut self) -> bool {
+        let failed = std::mem::take(&mut self.failed);
+        if !self.choice.force || failed == 0 || failed >= self.failed_before {
+            return false;
+        }
+        self.failed_before = failed;
+        self.again = true;
+        self.left = (vec![], 0);
+        self.kept.clear();
+        self.position = None;
+        true
     }
 
     /// The first rows that were left in place while the work went on, and how many there were. Rows of a

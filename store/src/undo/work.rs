@@ -238,6 +238,7 @@ fn step<E: Engine>(
             scene.look_again();
         }
         match done {
+            Ok(Step::End) if scene.once_more() => {}
             // The batches before the one at fault are undone first.
             Err(StoreError::Constraint { .. } | StoreError::Statement { .. })
             | Ok(Step::Conflict(_))

@@ -8,4 +8,5 @@ mod in_part;
 mod restored;
 mod rowids;
 mod tags;
+mod two_runs;
 mod volatile;

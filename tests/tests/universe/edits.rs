@@ -1,9 +1,11 @@
 //! What people do between a run and what comes after it, as statements that the database may refuse.
 
+use std::collections::HashSet;
+
 use crate::dice::Dice;
 use crate::shell::named;
 use crate::state::State;
-use crate::world::{Entity, Fill, Id, World};
+use crate::world::{Column, Entity, Fill, Id, World};
 
 /// Draws some edits of the tables of the entities.
 pub fn draw(world: &World, state: &State, dice: &mut Dice) -> Vec<String> {
@@ -44,6 +46,20 @@ fn edit(world: &World, state: &State, number: usize, dice: &mut Dice) -> Option<
         "UPDATE {table} SET {} = {value} WHERE {own}",
         named(&column.name)
     ))
+}
+
+/// Tells whether two rows of a table have one code.
+pub fn shares_code(world: &World, state: &State) -> bool {
+    world.entities.iter().any(|entity| {
+        let rows = &state.tables[&world.place(&entity.table)];
+        let code = |column: &&Column| matches!(column.fill, Fill::Code);
+        let code = entity.columns.iter().find(code);
+        let Some(place) = code.and_then(|column| rows.place(&column.name)) else {
+            return false;
+        };
+        let mut seen = HashSet::new();
+        !rows.cells.values().all(|cells| seen.insert(&cells[place]))
+    })
 }
 
 /// The key of some row, as a literal.

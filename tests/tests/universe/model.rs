@@ -215,7 +215,9 @@ impl Undo<'_> {
                 for column in &written {
                     let elements =
                         |cells: &Cells<'a>| self.untagged(table, column, cells.get(column));
-                    if !self.is_tagged(table, column) || elements(edited) == elements(left) {
+                    let as_before = edited.get(column) == before.get(column);
+                    let as_left = elements(edited) == elements(left);
+                    if !self.is_tagged(table, column) || as_left || as_before {
                         expected.insert(column, before[column]);
                     } else if elements(before) != elements(left) {
                         expected.insert(column, before[column]);

@@ -44,10 +44,19 @@ pub fn named(done: &Done) -> Result<BTreeSet<(String, String)>, String> {
     for line in done.out.lines() {
         let line: Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
         let verdict = line["verdict"].as_str().unwrap_or("reversible");
-        if !matches!(verdict, "reversible" | "gone" | "marked") {
+        if !matches!(verdict, "reversible" | "gone" | "marked" | "as-before") {
             let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
             named.insert((text("table"), text("key")));
         }
     }
     Ok(named)
+}
+
+/// The checks that fail, of what verify prints.
+pub fn failing(report: &str) -> Vec<&str> {
+    let lines = report.lines();
+    let failing = lines.filter_map(|line| line.trim().strip_prefix("FAIL "));
+    failing
+        .filter_map(|line| line.split_whitespace().next())
+        .collect()
 }

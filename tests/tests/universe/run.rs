@@ -7,7 +7,7 @@ use tests::{Done, Room, command, finish, spawn};
 
 use crate::dice::Dice;
 use crate::model::Undo;
-use crate::place::{last, named, room};
+use crate::place::{failing, last, named, room};
 use crate::state::State;
 use crate::world::World;
 use crate::{edits, expect, shell, toml};
@@ -197,7 +197,12 @@ impl Round<'_> {
         }
         if completed {
             let verified = self.on("verify", &[&id, "--bundle", &bundle]);
-            ensure(verified.code == 0, || {
+            // Whoever gives a row of theirs the code of a record's makes two of it.
+            let shared = !clean
+                && verified.code == 1
+                && failing(&verified.out) == ["duplicates"]
+                && edits::shares_code(self.world, &left);
+            ensure(verified.code == 0 || shared, || {
                 format!("verify fails after apply\n{}", verified.out)
             })?;
         }

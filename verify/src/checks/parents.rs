@@ -23,6 +23,8 @@ pub(super) fn find(
         wanted.entry(&to.entity).or_default().insert(&to.key);
     }
     let mut parents = Parents::new();
+    // Records of earlier runs whose rows others took away since.
+    let mut taken = HashSet::new();
     for (entity, keys) in wanted {
         let room = scene.room(entity);
         let Some((Ok(binding), Some(number))) =
@@ -40,7 +42,7 @@ pub(super) fn find(
         for (key, entry) in keys.into_iter().zip(entries) {
             match entry.filter(|entry| !entry.gone) {
                 Some(entry) => {
-                    names.push(key);
+                    names.push((key, entry.run < scene.run.seq));
                     targets.push(entry.target);
                 }
                 None => {
@@ -51,7 +53,10 @@ pub(super) fn find(
         let rows = scene
             .rows(&binding.table, &binding.key, &targets)
             .map_err(target_error)?;
-        for ((key, target), row) in names.into_iter().zip(targets).zip(rows) {
+        for (((key, earlier), target), row) in names.into_iter().zip(targets).zip(rows) {
+            if earlier && row.is_none() {
+                taken.insert((entity.to_owned(), key.to_owned()));
+            }
             let cell = row.and_then(|_| target.0.into_iter().next());
             parents.insert((entity.to_owned(), key.to_owned()), cell);
         }
@@ -71,9 +76,14 @@ pub(super) fn find(
                     "{column} refers to {} {}, which has no row",
                     to.entity, to.key
                 );
+                let fault = if taken.contains(&(to.entity.clone(), to.key.clone())) {
+                    Fault::warning(format!("{message} any more: others took it away"))
+                } else {
+                    Fault::error(message)
+                };
                 let fault = Fault {
                     column: Some(column.clone()),
-                    ..Fault::error(message)
+                    ..fault
                 };
                 checks.references.add(item.named(fault));
             }

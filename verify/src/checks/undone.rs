@@ -78,10 +78,14 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
             }
             let keys: Vec<&Key> = amiss.iter().map(|(change, _)| &change.target).collect();
             let later = later_runs(scene.sql.as_mut(), scene.run.seq, table, &keys);
-            for ((change, faults), later) in amiss.into_iter().zip(later.map_err(target_error)?) {
+            let further = ledger::taken_further(scene.sql.as_mut(), &scene.run, table, &keys);
+            let other = later.map_err(target_error)?.into_iter();
+            let other = other.zip(further.map_err(target_error)?);
+            for ((change, faults), (later, further)) in amiss.into_iter().zip(other) {
                 let stays = change.action == Action::Keep || kept.contains_key(&change.seq);
-                // A later run may have made, changed or deleted it for reasons of its own.
-                if later.is_none() || stays {
+                // A later run may have made, changed or deleted it for reasons of its own, and an earlier one
+                // that is taken back since put back what was before that.
+                if (later.is_none() && further.is_none()) || stays {
                     let faults = faults.into_iter();
                     faults.for_each(|fault| check.add(fault.row(&table.name, &change.target)));
                 }
