@@ -137,6 +137,9 @@ pub struct Args {
     /// Take the lock of another run whose process is gone or whose lease ran out; that run is failed
     #[arg(long)]
     pub take_over: bool,
+    /// Start a run of a bundle that never went through validate: what its records break shows in the target
+    #[arg(long)]
+    pub unvalidated: bool,
     /// Run the hooks that come with the bundle: they start programs here, as you
     #[arg(long, conflicts_with = "no_hooks")]
     pub hooks: bool,

@@ -158,6 +158,9 @@ fn apply_args(args: &Args, folder: &Path) -> Vec<String> {
     if let Some(milliseconds) = args.commit_every {
         list.extend(["--commit-every".into(), milliseconds.to_string()]);
     }
+    if args.unvalidated {
+        list.push("--unvalidated".into());
+    }
     if args.continue_on_error {
         list.push("--continue-on-error".into());
     }

@@ -55,6 +55,7 @@ pub(crate) fn which(
         Which::Resume(Box::new(run))
     } else {
         current_rules(bundle)?;
+        was_validated(args, bundle)?;
         Which::New(Box::new(new_run(args, bundle, environment)))
     };
     Ok(Start {
@@ -81,6 +82,20 @@ fn current_rules(bundle: &Bundle) -> Result<(), Failure> {
     );
     Err(Failure::new(Exit::Refused, message)
         .hint("bundle the sources again: parse | validate | bundle -o DIR"))
+}
+
+/// What `validate` has not seen may break any rule of the plan: it starts a run only where that is asked for.
+fn was_validated(args: &Args, bundle: &Bundle) -> Result<(), Failure> {
+    if bundle.manifest().is_validated() || args.unvalidated {
+        return Ok(());
+    }
+    let message = format!(
+        "{} never went through validate: its records were not checked against the plan",
+        bundle.folder().display()
+    );
+    Err(Failure::new(Exit::Refused, message).hint(
+        "bundle it again: parse | validate | bundle -o DIR; --unvalidated applies it as it is",
+    ))
 }
 
 fn new_run(args: &Args, bundle: &Bundle, environment: Option<String>) -> NewRun {

@@ -110,6 +110,10 @@ fn describe(bundle: &Bundle) -> String {
     }));
     for (set, note) in [
         (
+            !manifest.is_validated(),
+            "never went through validate: apply refuses it without --unvalidated",
+        ),
+        (
             manifest.follow_up,
             "corrected rejects: references may lead to records of earlier runs",
         ),

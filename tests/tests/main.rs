@@ -64,6 +64,7 @@ mod tenants;
 mod tried_again;
 mod triggers;
 mod triggers_that_end_it;
+mod unvalidated;
 mod verify;
 mod versions;
 mod whole_tables;

@@ -147,6 +147,12 @@ impl Manifest {
         bytes
     }
 
+    /// Tells whether its records went through `validate`.
+    #[must_use]
+    pub fn is_validated(&self) -> bool {
+        self.stages.iter().any(|stage| stage.stage == "validate")
+    }
+
     /// Returns the seal that the bundle stands for, of the stage `bundle`.
     #[must_use]
     pub fn seal(&self) -> Seal {
