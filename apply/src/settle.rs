@@ -54,6 +54,7 @@ pub(crate) fn resolve(
         )
         .hint("verify runs")
     })?;
+    ledger::confirm(sql, &run).map_err(refused)?;
     let passes = cut::passes(bundle, u64::try_from(run.batch_size)?);
     let size = usize::try_from(run.batch_size)?;
     let mut left = Vec::new();

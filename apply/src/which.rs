@@ -48,7 +48,10 @@ pub(crate) fn which(
             .into());
     }
     let before = match &resumed {
-        Some(run) => ledger::policy_of(sql, &run.id).map_err(refused)?,
+        Some(run) => {
+            ledger::confirm(sql, run).map_err(refused)?;
+            ledger::policy_of(sql, &run.id).map_err(refused)?
+        }
         None => None,
     };
     let which = if let Some(run) = resumed {

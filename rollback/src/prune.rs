@@ -28,6 +28,8 @@ struct Pruning {
     runs: Vec<Run>,
     snapshots: Vec<(Run, Snapshot)>,
     files: Vec<PathBuf>,
+    /// Files that are not the snapshot that the ledger calls them, and why: they stay.
+    foreign: Vec<(String, String)>,
     /// How many audit entries, and the number of the last one.
     audit: Option<(i64, i64)>,
 }
@@ -46,6 +48,7 @@ pub(crate) fn prune(
         return Ok(Exit::Done);
     }
     let runs = ledger::list_runs(sql.as_mut()).map_err(refused)?;
+    ledger::confirm_all(sql.as_mut(), &runs).map_err(refused)?;
     let pruning = look(sql.as_mut(), url, &runs, now)?;
     drop(sql);
     if !args.dry_run {
@@ -66,6 +69,11 @@ pub(crate) fn prune(
     }
     for file in &pruning.files {
         talk.say(format!("{} {would}removed", file.display()));
+    }
+    for (path, why) in &pruning.foreign {
+        talk.warn(format!(
+            "{path} is not the snapshot that was taken, and stays: {why}"
+        ));
     }
     if !args.dry_run {
         write(args, url, &pruning, now)?;
@@ -90,7 +98,11 @@ pub(crate) fn prune(
         writeln!(out, "{line}").ok();
         out.flush().ok();
     }
-    Ok(Exit::Done)
+    Ok(if pruning.foreign.is_empty() {
+        Exit::Done
+    } else {
+        Exit::No
+    })
 }
 
 fn look(sql: &mut dyn Sql, url: &TargetUrl, runs: &[Run], now: i64) -> anyhow::Result<Pruning> {
@@ -115,9 +127,17 @@ fn look(sql: &mut dyn Sql, url: &TargetUrl, runs: &[Run], now: i64) -> anyhow::R
             if snapshot.pruned.is_some() {
                 // A crash may have come between the note and the deed.
                 let path = PathBuf::from(&snapshot.path);
-                pruning.files.extend(path.exists().then_some(path));
+                if path.exists() {
+                    match snapshot.foreign(&run.id) {
+                        None => pruning.files.push(path),
+                        Some(why) => pruning.foreign.push((snapshot.path, why)),
+                    }
+                }
             } else if older(snapshot.taken, keep.snapshot_days) {
-                pruning.snapshots.push((run.clone(), snapshot));
+                match snapshot.foreign(&run.id) {
+                    None => pruning.snapshots.push((run.clone(), snapshot)),
+                    Some(why) => pruning.foreign.push((snapshot.path, why)),
+                }
             }
         }
         if run.last_seq > 0 && ledger::pruned(sql, &run.id).map_err(refused)?.is_none() {

@@ -31,6 +31,7 @@ pub(crate) fn restore(
         return Err(Failure::new(Exit::Refused, message).into());
     }
     let runs = ledger::list_runs(sql.as_mut()).map_err(refused)?;
+    ledger::confirm_all(sql.as_mut(), &runs).map_err(refused)?;
     let (run, snapshot) = whose(&runs, file, url)?;
     if let Some(named) = &args.run
         && *named != run.id

@@ -150,7 +150,8 @@ fn take_back(
         let (scene, mut evidence) = look(args, reader.as_mut(), &run, report)?;
         drop(reader);
         // Where somebody else worked on the run meanwhile, what was found may not be so.
-        if find(target.sql(), &run.id)? != run {
+        nobody_else(target.sql())?;
+        if row(target.sql(), &run.id)? != run {
             report.forget();
             return take_back(args, place, id, signals, report);
         }
@@ -280,8 +281,15 @@ fn give(
     hand_back(&evidence, &run, folder, args.overwrite, talk)
 }
 
-/// Finds the run.
+/// Finds the run, and makes sure that the audit trail confirms what the ledger says of it.
 pub(crate) fn known(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
+    let run = row(sql, id)?;
+    ledger::confirm(sql, &run).map_err(refused)?;
+    Ok(run)
+}
+
+/// Finds the row of the run.
+fn row(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
     let unknown = || Failure::new(Exit::Refused, format!("Migration run {id} not found"));
     if ledger::version(sql).map_err(refused)?.is_none() {
         return Err(unknown().into());
@@ -293,12 +301,17 @@ pub(crate) fn known(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
 /// Finds the run and makes sure that nobody is at work.
 pub(crate) fn find(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
     let run = known(sql, id)?;
+    nobody_else(sql)?;
+    Ok(run)
+}
+
+fn nobody_else(sql: &mut dyn Sql) -> anyhow::Result<()> {
     if let Some(held) = ledger::holder(sql).map_err(refused)?
         && !held.void
     {
         return Err(locked(sql, &held.holder.run, &held.holder.to_string()).into());
     }
-    Ok(run)
+    Ok(())
 }
 
 /// Says who is at work, and at what.

@@ -73,6 +73,27 @@ impl Snapshot {
         if self.pruned.is_some() {
             return Some("pruned".into());
         }
+        self.differs()
+    }
+
+    /// Says why the file of this path is not the snapshot that was taken before a run: its name, or its
+    /// bytes. One that is gone is no other's.
+    #[must_use]
+    pub fn foreign(&self, run: &str) -> Option<String> {
+        let path = Path::new(&self.path);
+        let name = path.file_name().and_then(|name| name.to_str());
+        let end = format!(".{run}.snapshot");
+        if !name.is_some_and(|name| name.ends_with(&end)) {
+            return Some(format!("its name does not end in {end}"));
+        }
+        match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Ok(about) if !about.is_file() => Some("it is no plain file".into()),
+            _ => self.differs(),
+        }
+    }
+
+    fn differs(&self) -> Option<String> {
         match digest_of(Path::new(&self.path)) {
             Err(error) => Some(error.to_string()),
             Ok((sha256, bytes)) if bytes == self.bytes && sha256 == self.sha256 => None,

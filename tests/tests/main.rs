@@ -59,6 +59,7 @@ mod settings;
 mod settings_lists;
 mod snapshots;
 mod taken_back;
+mod tampered;
 mod target_keys;
 mod tenants;
 mod tried_again;

@@ -1,11 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use chrono::NaiveDate;
 use clap::{Parser, Subcommand};
 use contract::talk::ProgressMode;
-use contract::{Exit, Failure, Talk};
+use contract::{Digest, Exit, Failure, Talk};
 use store::TargetUrl;
 
 /// Check a run in its target, list runs, reprint reports, check the audit trail
@@ -74,10 +75,33 @@ pub(crate) enum What {
         /// Sum up runs and seconds by operator
         #[arg(long, conflicts_with_all = ["run", "rollbacks"])]
         by_operator: bool,
-        /// With --by-operator: from this day on, UTC
-        #[arg(long, value_name = "YYYY-MM-DD", requires = "by_operator")]
-        since: Option<NaiveDate>,
+        /// Check that a hash which `verify audit` printed earlier, and which was kept elsewhere, is still in the
+        /// chain, and list the entries after it. With --by-operator: count from this day on (YYYY-MM-DD), UTC
+        #[arg(long, value_name = "HASH")]
+        since: Option<Since>,
     },
+}
+
+/// From where on the trail is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// The entry of this hash.
+    Hash(Digest),
+    /// A day, UTC.
+    Day(NaiveDate),
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(hash) = Digest::parse(&text.to_ascii_lowercase()) {
+            return Ok(Self::Hash(hash));
+        }
+        text.parse()
+            .map(Self::Day)
+            .map_err(|_| "neither a hash of 64 hex digits nor a day YYYY-MM-DD".into())
+    }
 }
 
 impl Args {

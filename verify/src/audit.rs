@@ -3,14 +3,14 @@
 use std::io::Write;
 
 use contract::talk::counted;
-use contract::{Exit, inline};
+use contract::{Digest, Exit, Failure, inline};
 use serde_json::{Value, json};
 use store::Sql;
 use store::ledger::{self, AuditEntry};
 
-use crate::args::{Args, What};
+use crate::args::{Args, Since, What};
 use crate::figures::moment;
-use crate::finding::Check;
+use crate::finding::{Check, Fault};
 use crate::operators::{Work, by_operator, is_rollback};
 use crate::scene::{find_run, target_error};
 use crate::trail;
@@ -32,13 +32,27 @@ pub(crate) fn show(
     else {
         return Ok(Exit::Done);
     };
+    let (kept, day) = match since {
+        Some(Since::Hash(hash)) if !by => (Some(hash), None),
+        Some(Since::Day(day)) if *by => (None, Some(day)),
+        None => (None, None),
+        Some(_) => {
+            let message =
+                "--since: a day goes with --by-operator, and without it the hash of an entry";
+            return Err(Failure::new(Exit::Usage, message).into());
+        }
+    };
     let run = run.as_deref().map(|run| find_run(sql, run)).transpose()?;
-    let (check, mut entries) = if ledger::version(sql).map_err(target_error)?.is_some() {
+    let (mut check, mut entries) = if ledger::version(sql).map_err(target_error)?.is_some() {
         let check = trail::check(sql, None)?;
         (check, ledger::list_audit(sql).map_err(target_error)?)
     } else {
         (trail::begun().found("no ledger"), vec![])
     };
+    let head = entries.last().map(|entry| hex(&entry.hash));
+    if let Some(kept) = kept {
+        after(kept, &mut entries, &mut check);
+    }
     if let Some(run) = &run {
         entries.retain(|entry| entry.run.as_ref() == Some(&run.id));
     }
@@ -47,12 +61,16 @@ pub(crate) fn show(
         entries.retain(|entry| entry.at >= from && is_rollback(&entry.action));
     }
     if *by {
-        let midnight = since.and_then(|day| day.and_hms_opt(0, 0, 0));
+        let midnight = day.and_then(|day| day.and_hms_opt(0, 0, 0));
         let since = midnight.map_or(i64::MIN, |time| time.and_utc().timestamp_millis());
         operators(&by_operator(&entries, since), &check, args, out)?;
     } else if args.json {
         let entries: Vec<Value> = entries.iter().map(to_json).collect();
-        writeln!(out, "{}", json!({"check": check, "entries": entries}))?;
+        writeln!(
+            out,
+            "{}",
+            json!({"check": check, "entries": entries, "head": head})
+        )?;
     } else {
         for entry in &entries {
             let run = entry.run.as_deref().unwrap_or("-");
@@ -67,10 +85,33 @@ pub(crate) fn show(
                 inline(&entry.detail)
             )?;
         }
+        if let Some(head) = &head {
+            writeln!(out, "head {head}")?;
+        }
         crate::print::check(&check, args.verbose, out)?;
     }
     out.flush()?;
     Ok(if check.passed { Exit::Done } else { Exit::No })
+}
+
+/// Leaves the entries after the one of a hash that was kept elsewhere. Where there is none, the chain was cut, or
+/// written anew.
+fn after(kept: &Digest, entries: &mut Vec<AuditEntry>, check: &mut Check) {
+    let is_it = |entry: &AuditEntry| entry.hash == kept.bytes();
+    if let Some(place) = entries.iter().position(is_it) {
+        entries.drain(..=place);
+        return;
+    }
+    // The newest pruning keeps the hash of the last entry that it removed.
+    let anchors = entries.iter().rev().filter_map(|entry| {
+        let detail: Value = serde_json::from_str(&entry.detail).ok()?;
+        (entry.action == ledger::AUDIT_PRUNED).then(|| detail["hash"] == kept.to_string())
+    });
+    if anchors.into_iter().next() != Some(true) {
+        check.add(Fault::error(format!(
+            "no entry has the hash {kept}: the trail was cut or written anew since that was kept, or its entry was pruned"
+        )));
+    }
 }
 
 /// Prints what each operator did.
@@ -95,12 +136,14 @@ fn operators(all: &[Work], check: &Check, args: &Args, out: &mut dyn Write) -> a
 fn to_json(entry: &AuditEntry) -> Value {
     let detail: Value =
         serde_json::from_str(&entry.detail).unwrap_or_else(|_| entry.detail.clone().into());
-    let hash = entry
-        .hash
-        .iter()
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     json!({
         "seq": entry.seq, "at": moment(entry.at), "action": entry.action, "run": entry.run,
-        "operator": entry.operator, "host": entry.host, "detail": detail, "hash": hash,
+        "operator": entry.operator, "host": entry.host, "detail": detail, "hash": hex(&entry.hash),
     })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }

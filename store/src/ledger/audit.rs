@@ -176,7 +176,7 @@ pub fn check(sql: &mut dyn Sql) -> Result<Result<Chain, i64>, StoreError> {
 }
 
 /// What an entry is called that stands for those before it which were pruned.
-pub(super) const PRUNED: &str = "migration:audit:pruned";
+pub const PRUNED: &str = "migration:audit:pruned";
 
 /// What the newest pruning of the trail kept of the entries that it removed.
 struct Anchor {

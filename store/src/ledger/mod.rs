@@ -5,6 +5,7 @@ mod ascii;
 mod audit;
 mod batches;
 mod changes;
+mod confirmed;
 mod entries;
 mod extent;
 mod failures;
@@ -15,6 +16,7 @@ mod names;
 mod policy;
 mod prune;
 mod rename;
+mod renames;
 mod retries;
 mod runs;
 mod schema;
@@ -26,8 +28,8 @@ mod upgrade;
 
 pub use additions::{Added, added};
 pub use audit::{
-    AuditEntry, Chain, append as append_audit, check as check_audit, each as each_audit,
-    list as list_audit, older as older_audit, prune as prune_audit,
+    AuditEntry, Chain, PRUNED as AUDIT_PRUNED, append as append_audit, check as check_audit,
+    each as each_audit, list as list_audit, older as older_audit, prune as prune_audit,
 };
 pub use batches::{
     BatchRow, BatchStatus, Counts, Phase, counts_of, drift_of, each as each_batch, each_drift,
@@ -36,6 +38,7 @@ pub use batches::{
 pub use changes::{
     Action, Change, Kept, add_kept, change, changes_at, kept, page as page_changes, remove_kept,
 };
+pub use confirmed::{confirm, confirm_all};
 pub use entries::{Entry, Mapping, page as page_entries};
 pub use extent::{Extent, extents};
 pub use failures::{add_failure, clear_failures, failures, failures_by_batch};
@@ -50,17 +53,18 @@ pub use names::{claim_id, entity_id, entity_of, name_of, shape_id};
 pub use policy::{Policy, of as policy_of};
 pub use prune::{completed, prune_run, prune_snapshot, pruned};
 pub use rename::{follow, renamed, renamed_of};
+pub use renames::{Rename, former_counters};
 pub use retries::{
     batch as batch_of, of_batch as failures_of_batch, reopen as reopen_batch,
     with_failures as batches_with_failures,
 };
 pub use runs::{
-    Run, RunStatus, find as find_run, insert as insert_run, latest as latest_run,
-    list as list_runs, update as update_run,
+    Run, RunStatus, counters as counters_of, find as find_run, insert as insert_run,
+    latest as latest_run, list as list_runs, update as update_run,
 };
 pub(crate) use schema::upgrades_of_ids;
 pub use schema::{Dialect, Format, LEDGER, TABLES, statements, version};
-pub use shape::{Renamed, Shape, check_table, shape_of, shapes, table_of};
+pub use shape::{Renamed, Shape, check_table, noted as shapes_noted, shape_of, shapes, table_of};
 pub use source::stored as stored_source;
 pub use statement::Statement;
 pub use touches::{later_touches, stays, taken_further};

@@ -7,6 +7,7 @@ use contract::plan::{Entity, Metadata};
 use serde_json::{Value, json};
 
 use super::names::{ClaimName, EntityName, entity_names, find_id, names_of};
+use super::renames::RENAMED;
 use super::shape::{kept_shapes, read_tables};
 use super::{Renamed, Run, Shape, append_audit, version};
 use crate::{Sql, StoreError, Table, TableName};
@@ -150,7 +151,7 @@ pub fn follow(
     counters(sql, renamed)?;
     let detail = json!({"from": from.to_string(), "to": to.to_string()});
     let now = sql.now()?;
-    append_audit(sql, now, "migration:table:renamed", Some(run), by, &detail)
+    append_audit(sql, now, RENAMED, Some(run), by, &detail)
 }
 
 /// Gives the counters that runs noted the table's new name.

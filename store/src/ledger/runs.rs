@@ -229,6 +229,16 @@ fn to_row(run: &Run) -> Row {
     ]
 }
 
+/// Returns the counters of the tables that a run wrote to, before and after it.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`] where the ledger's text of them does not read.
+pub fn counters(run: &Run) -> Result<serde_json::Map<String, serde_json::Value>, StoreError> {
+    serde_json::from_str(&run.counters)
+        .map_err(|error| StoreError::damaged(format!("the counters of run {}: {error}", run.id)))
+}
+
 /// Inserts a run; its `seq` is set to the next number.
 ///
 /// # Errors

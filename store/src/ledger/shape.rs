@@ -5,6 +5,7 @@ use std::fmt;
 
 use contract::plan::Entity;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Run;
 use super::Statement;
@@ -287,6 +288,21 @@ fn same_type(one: &str, other: &str) -> bool {
                 .is_some_and(|schema| schema.ends_with('.'))
     };
     one == other || ends(one, other) || ends(other, one)
+}
+
+/// Returns shapes, each once, as an audit entry confirms them.
+///
+/// # Errors
+///
+/// One that does not read; what the target said.
+pub fn noted(sql: &mut dyn Sql, mut ids: Vec<i64>) -> Result<Vec<Value>, StoreError> {
+    ids.sort_unstable();
+    ids.dedup();
+    let noted = |id: i64| {
+        serde_json::from_str(&name_of(sql, id)?)
+            .map_err(|error| StoreError::damaged(format!("shape {id}: {error}")))
+    };
+    ids.into_iter().map(noted).collect()
 }
 
 /// Returns all shapes as they are kept, by number.

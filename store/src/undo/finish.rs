@@ -1,7 +1,7 @@
 //! The end of a rollback.
 
 use contract::plan::HookEvent;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::mark::mark;
 use super::scene::Scene;
@@ -95,9 +95,7 @@ fn inside<E: Engine>(
 
 /// Sets the counters of tables back that nobody moved since the run.
 fn counters<E: Engine>(engine: &mut E, run: &Run) -> Result<(), StoreError> {
-    let counters: serde_json::Map<String, Value> = serde_json::from_str(&run.counters)
-        .map_err(|error| StoreError::damaged(format!("the run's counters: {error}")))?;
-    for (name, values) in &counters {
+    for (name, values) in &ledger::counters_of(run)? {
         let Some(table) = engine.table(name)?.filter(|table| table.counted) else {
             continue;
         };

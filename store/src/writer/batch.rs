@@ -187,8 +187,7 @@ impl<E: Engine> Writer<E> {
         if !table.counted {
             return Ok(());
         }
-        let mut counters: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&self.the_run()?.counters).unwrap_or_default();
+        let mut counters = ledger::counters_of(self.the_run()?)?;
         let after = self.engine.counter(table)?;
         if let Some(pair) = counters.get_mut(&table.name) {
             pair[1] = after.into();

@@ -124,10 +124,12 @@ impl<E: Engine> Writer<E> {
         let (Some(number), Some(claim)) = (number, claim) else {
             return Ok(None);
         };
+        let shape = ledger::shape_id(sql, &binding.shape())?;
+        self.shapes.push(shape);
         Ok(Some(Bound {
             entity: number,
             claim,
-            shape: ledger::shape_id(sql, &binding.shape())?,
+            shape,
             binding,
         }))
     }

@@ -12,7 +12,7 @@ use super::resolve::error;
 use super::target_key::other_row;
 use super::{Batch, Bound, Corrected, Decided, Fault, Writer};
 use crate::cell::encode_all;
-use crate::ledger::{Action, Change, Entry};
+use crate::ledger::{self, Action, Change, Entry};
 use crate::{Engine, Key, StoreError};
 
 /// A correction that is asked for.
@@ -151,6 +151,7 @@ impl<E: Engine> Writer<E> {
             return Ok(wrong);
         }
         let mut done: Vec<Corrected> = corrections.iter().map(Corrected::new).collect();
+        self.shapes.clear();
         // What refers to them moves by what the id map says before any of them.
         let wrong = self.move_referring(batch, &corrections, &mut done)?;
         if wrong.is_empty() {
@@ -281,11 +282,16 @@ impl<E: Engine> Writer<E> {
             run: run.seq,
             seq,
         };
-        let detail = serde_json::json!({
+        let mut detail = serde_json::json!({
             "entity": record.entity, "key": record.key,
             "old": correction.old().map(ToString::to_string), "new": to.to_string(),
             "moved": done.moved.values().sum::<u64>(), "left": done.left.len(),
         });
+        // Tables that the run's plan does not name: no other entry confirms their shapes.
+        let shapes = std::mem::take(&mut self.shapes);
+        if !shapes.is_empty() {
+            detail["tables"] = ledger::shapes_noted(&mut self.engine, shapes)?.into();
+        }
         let at = self.engine.now()?;
         if let Some(holder) = self.holder.clone() {
             self.audit(&run, at, "migration:mapping:corrected", &holder, &detail)?;

@@ -238,8 +238,7 @@ impl<E: Engine> Writer<E> {
         if !table.counted {
             return Ok(());
         }
-        let mut counters: serde_json::Map<String, Value> =
-            serde_json::from_str(&self.the_run()?.counters).unwrap_or_default();
+        let mut counters = crate::ledger::counters_of(self.the_run()?)?;
         if counters.contains_key(&table.name) {
             return Ok(());
         }

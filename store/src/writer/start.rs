@@ -235,15 +235,7 @@ impl<E: Engine> Writer<E> {
     fn note_start(&mut self, run: &Run, entry: Entry, holder: &Holder) -> Result<(), StoreError> {
         let mut shapes = std::mem::take(&mut self.shapes);
         shapes.extend(self.bound.values().map(|bound| bound.shape));
-        shapes.sort_unstable();
-        shapes.dedup();
-        let mut tables = Vec::with_capacity(shapes.len());
-        for shape in shapes {
-            let name = ledger::name_of(&mut self.engine, shape)?;
-            let table: serde_json::Value = serde_json::from_str(&name)
-                .map_err(|error| StoreError::damaged(format!("shape {shape}: {error}")))?;
-            tables.push(table);
-        }
+        let tables = ledger::shapes_noted(&mut self.engine, shapes)?;
         let detail = if entry.action == "migration:started" {
             ledger::with(ledger::opening(run, &tables), entry.detail)
         } else {
@@ -265,6 +257,7 @@ impl<E: Engine> Writer<E> {
                 run.id, run.status
             )));
         }
+        ledger::confirm(&mut self.engine, &run)?;
         let later = ledger::list_runs(&mut self.engine)?
             .into_iter()
             .find(|later| later.seq > run.seq && later.last_seq > 0);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use contract::talk::counted;
 use serde_json::Value;
-use store::ledger::{self, Added, BatchStatus};
+use store::ledger::{self, Added, BatchStatus, Format};
 
 use crate::finding::{Check, Fault};
 use crate::scene::{Scene, target_error};
@@ -37,9 +37,12 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
         let text: Value = serde_json::from_str(&text).unwrap_or_default();
         let shape = ledger::shape_of(scene.sql.as_mut(), shape).map_err(target_error)?;
         tables.insert(shape.table.clone());
-        // A correction of the id map takes along rows of tables that the plan does not name.
+        // A correction of the id map takes along rows of tables that the plan does not name: an entry of
+        // a run of format 1 does not say which.
         let moved = |noted: &[Value]| {
-            scene.counts.moved > 0 && noted.iter().all(|other| other["table"] != text["table"])
+            scene.run.format == Format::One
+                && scene.counts.moved > 0
+                && noted.iter().all(|other| other["table"] != text["table"])
         };
         if let Some(noted) = &noted
             && !noted.contains(&text)
@@ -135,7 +138,8 @@ fn names(scene: &mut Scene<'_>, check: &mut Check) -> anyhow::Result<()> {
 /// Returns the shapes that the run's entries name; none where no entry names any.
 fn noted(scene: &mut Scene<'_>) -> anyhow::Result<Option<Vec<Value>>> {
     let entries = "SELECT detail, action FROM ledger.audit WHERE action = 'migration:table:renamed' \
-                   OR (run = ?1 AND action IN ('migration:started', 'migration:resumed')) ORDER BY seq";
+                   OR (run = ?1 AND action IN ('migration:started', 'migration:resumed', \
+                   'migration:mapping:corrected')) ORDER BY seq";
     let rows = scene.sql.query(entries, &[scene.run.id.as_str().into()]);
     let mut noted: Option<Vec<Value>> = None;
     for row in rows.map_err(target_error)? {

@@ -2,9 +2,8 @@
 
 use contract::Digest;
 use serde_json::{Value, json};
-use store::ledger::{Run, RunStatus};
+use store::ledger::{Rename, Run, RunStatus, former_counters};
 
-use super::renames::{Rename, former_counters};
 use super::story::Story;
 use crate::finding::{Check, Fault};
 

@@ -2,7 +2,6 @@
 //! say?
 
 mod compare;
-mod renames;
 mod story;
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,13 +9,12 @@ use std::collections::{BTreeSet, HashMap};
 use contract::Failure;
 use contract::talk::counted;
 use store::Sql;
-use store::ledger::{self, Part, Run};
+use store::ledger::{self, Part, Rename, Run};
 
 use crate::figures::moment;
 use crate::finding::{Check, Fault};
 use crate::scene::target_error;
 
-use renames::Rename;
 use story::Story;
 
 /// What the trail says of each run, by ID.
@@ -87,8 +85,8 @@ fn read(sql: &mut dyn Sql, check: &mut Check) -> Result<(Stories, Vec<Rename>), 
             check.add(Fault::error(message));
             return;
         };
-        if entry.action == "migration:table:renamed" {
-            renames.extend(Rename::of(entry.seq, &detail));
+        if let Some(rename) = Rename::of(&entry, &detail) {
+            renames.push(rename);
             for story in stories.values_mut() {
                 story.renamed = entry.seq;
             }
