@@ -145,6 +145,41 @@ fn a_record_in_the_file_of_another_entity_is_found_before_anything_is_read() {
 }
 
 #[test]
+fn a_record_that_names_a_column_twice_is_refused_by_every_stage() {
+    let lookup = r#""fields":{"n":"a"},"lookups":{"n":"b"}"#;
+    let reference = r#""fields":{"n":"a"},"refs":{"n":{"entity":"member","key":"2"}}"#;
+    for columns in [r#""fields":{"n":"a","n":"b"}"#, lookup, reference] {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = made(folder.path());
+        forge(&bundle, |manifest| {
+            let file = &mut manifest.records[0];
+            let path = bundle.join(&file.file);
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.replacen(r#""fields":{"n":"a"}"#, columns, 1);
+            fs::write(&path, &text).unwrap();
+            file.sha256 = Digest::of(text.as_bytes());
+            file.bytes = text.len() as u64;
+            file.segments[0].bytes = file.bytes;
+            file.segments[0].sha256 = file.sha256;
+        });
+        let said = said(&bundle);
+        assert!(said.contains("line 1 has the column `n` twice"), "{said}");
+        let line = r#"{"entity":"visit","key":"2","at":{"file":"x.csv","line":2},"#;
+        fs::write(folder.path().join("lines"), format!("{line}{columns}}}\n")).unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_bundle"))
+            .args(["-o", "C", "--unsealed"])
+            .env_remove("MIGRATION_PLAN")
+            .current_dir(folder.path())
+            .stdin(fs::File::open(folder.path().join("lines")).unwrap())
+            .output()
+            .unwrap();
+        assert_ne!(done.status.code(), Some(0));
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(said.contains("the column `n` twice"), "{said}");
+    }
+}
+
+#[test]
 fn a_pipe_or_a_device_in_the_place_of_a_part_is_refused_and_not_waited_for() {
     for name in [
         "manifest.json",

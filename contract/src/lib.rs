@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod bundle;
+mod columns;
 pub mod crash;
 pub mod digest;
 pub mod exit;

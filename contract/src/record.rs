@@ -4,6 +4,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::columns::{once, twice};
+
 /// Where a record starts in its source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,13 +80,25 @@ pub struct Record {
     pub at: At,
     /// Target column -> value, in plan order. Numbers keep their digits. A column left out is not
     /// touched; `null` sets NULL.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "once",
+        skip_serializing_if = "Map::is_empty"
+    )]
     pub fields: Map<String, Value>,
     /// Target column -> the record it points to.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "once",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
     pub refs: IndexMap<String, Ref>,
     /// Target column -> a code that apply looks up in the target.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "once",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
     pub lookups: IndexMap<String, String>,
 }
 
@@ -122,6 +136,12 @@ impl Record {
     #[must_use]
     pub fn is_bare(&self) -> bool {
         self.fields.is_empty() && self.refs.is_empty() && self.lookups.is_empty()
+    }
+
+    /// Returns a column that it names in two places, of which only one could be written.
+    #[must_use]
+    pub fn twice(&self) -> Option<&str> {
+        twice(self.columns().map(|(column, _)| column))
     }
 
     fn columns(&self) -> impl Iterator<Item = (&str, Content<'_>)> {

@@ -152,6 +152,13 @@ impl<R: BufRead> RecordReader<R> {
                 }
                 _ => {
                     let record: Record = self.parse(&raw)?;
+                    if let Some(column) = record.twice() {
+                        let message = format!(
+                            "the record of {} has the column `{column}` twice",
+                            record.at
+                        );
+                        return Err(self.malformed(message));
+                    }
                     self.count(&record);
                     self.lines.add(&raw);
                     return Ok(Some(Line::Record(Box::new(record), raw)));

@@ -6,6 +6,7 @@ mod manifest;
 mod place;
 mod reader;
 mod records;
+mod skim;
 mod writer;
 
 pub use error::BundleError;

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::adds_up;
 use super::error::BundleError;
 use super::manifest::{Manifest, RecordsFile};
-use serde_json::json;
-
-use crate::digest::Hasher;
+use super::skim;
 use crate::files::is_plain_relative;
 use crate::plan::LoadedPlan;
 use crate::{Digest, Record};
@@ -75,25 +73,23 @@ impl Bundle {
         })
     }
 
-    /// Hashes every file, and looks for records that are in the file of another entity.
+    /// Hashes every file, and looks for lines that are no record of their file's entity.
     ///
     /// # Errors
     ///
-    /// Names the first file that was changed, or holds such a record.
+    /// Names the first file that was changed, or holds such a line.
     pub fn check(&self) -> Result<(), BundleError> {
         for (file, expected) in self.manifest.files(self.id) {
             let path = self.folder.join(&file);
             let records = self.manifest.records.iter().find(|of| of.file == file);
-            let begin = records.map(|of| format!("{{\"entity\":{},", json!(of.entity)));
-            let (found, stranger) = hash_file(&path, begin.as_deref())
-                .map_err(|source| BundleError::Io { path, source })?;
+            let found = match records {
+                Some(of) => skim::records(&path, &of.entity),
+                None => skim::hash(&path).map(|found| (found, None)),
+            };
+            let (found, wrong) = found.map_err(|source| BundleError::Io { path, source })?;
             compare(&file, expected, found)?;
-            if let Some(line) = stranger {
-                let message = format!(
-                    "line {line} is no record of {}",
-                    records.map_or("", |of| &of.entity)
-                );
-                return Err(damaged(&file, message));
+            if let Some(wrong) = wrong {
+                return Err(damaged(&file, wrong));
             }
         }
         Ok(())
@@ -175,6 +171,13 @@ impl SegmentReader<'_> {
         {
             let record: Record = serde_json::from_slice(line)
                 .map_err(|error| damaged(&file.file, error.to_string()))?;
+            if let Some(column) = record.twice() {
+                let message = format!(
+                    "the record of {} has the column `{column}` twice",
+                    record.at
+                );
+                return Err(damaged(&file.file, message));
+            }
             if record.entity != file.entity
                 || (record.op == crate::Op::Delete) != (file.op == crate::Op::Delete)
             {
@@ -252,43 +255,6 @@ fn read(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>, BundleError> {
             "it is missing: this folder is no bundle".into(),
         )),
         Err(source) => Err(BundleError::Io { path, source }),
-    }
-}
-
-/// Returns the digest of a file, read as a stream, and the number of the first line that does not begin as
-/// `begin` says. (Every record line that is written begins with its entity.)
-fn hash_file(path: &Path, begin: Option<&str>) -> io::Result<(Digest, Option<u64>)> {
-    let mut input = BufReader::with_capacity(256 * 1024, File::open(path)?);
-    let mut hasher = Hasher::default();
-    let begin = begin.unwrap_or_default().as_bytes();
-    // How much of the beginning of the line at hand was found; `None`: all of it, or it does not matter.
-    let (mut line, mut seen) = (1, Some(0).filter(|_| !begin.is_empty()));
-    let mut stranger = None;
-    loop {
-        let buffer = input.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok((hasher.digest(), stranger));
-        }
-        hasher.update(buffer);
-        let mut rest = buffer;
-        while !begin.is_empty() && stranger.is_none() && !rest.is_empty() {
-            if let Some(at) = seen {
-                let count = rest.len().min(begin.len() - at);
-                if rest[..count] != begin[at..at + count] {
-                    stranger = Some(line);
-                }
-                seen = Some(at + count).filter(|at| *at < begin.len());
-                rest = &rest[count..];
-            } else {
-                let end = rest.iter().position(|byte| *byte == b'\n');
-                if end.is_some() {
-                    (line, seen) = (line + 1, Some(0));
-                }
-                rest = end.map_or(&[], |end| &rest[end + 1..]);
-            }
-        }
-        let count = buffer.len();
-        input.consume(count);
     }
 }
 
