@@ -24,6 +24,12 @@ impl Digest {
         &self.0
     }
 
+    /// Takes 32 bytes for a digest; `None` of another number of them.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
     /// Returns the first 16 bytes: what the ledger keeps where a row's identity of content is all
     /// that is asked (128 bits are ample against accident).
     #[must_use]

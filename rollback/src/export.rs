@@ -318,7 +318,7 @@ fn parsed(column: &str, text: &str) -> Result<Value, StoreError> {
 /// The value of a line, or why a line can't hold it: a line is Unicode.
 fn value(cell: Cell) -> Result<Value, String> {
     Ok(match cell {
-        Cell::Raw(_) => return Err(format!("{cell}")),
+        Cell::Raw(_) | Cell::Folded(_) => return Err(format!("{cell}")),
         Cell::Null => Value::Null,
         Cell::Int(number) => json!(number),
         Cell::Real(number) => serde_json::Number::from_f64(number)

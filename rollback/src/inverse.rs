@@ -120,7 +120,7 @@ impl Rows {
             Cell::Int(_) => Some(Type::Integer),
             Cell::Real(_) => Some(Type::Decimal),
             Cell::Text(_) | Cell::Raw(_) => Some(Type::Text),
-            Cell::Blob(_) => Some(Type::Bytes),
+            Cell::Blob(_) | Cell::Folded(_) => Some(Type::Bytes),
         };
         let seen = self.columns.entry(column.to_owned()).or_default();
         // Whole numbers are decimals too; of other mixtures validate names the rows.

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use contract::plan::Plan;
 use serde_json::{Value, json};
 use store::ledger::{self, Action, Added, Change, Entry, Format, Run, RunStatus, Shape};
-use store::{Cell, Fingerprint, Key, Row, Sql, StoreError, Table, fingerprint, row_hash};
+use store::{
+    Cell, Fingerprint, Key, Row, Sql, StoreError, Table, fingerprint, fold_unplanned, row_hash,
+};
 
 use crate::added::AddedProof;
 use crate::former::wrong_columns;
@@ -305,7 +307,10 @@ impl Prover<'_> {
             self.seen.insert(number, None);
             return Ok(());
         }
-        let table = table.ok_or_else(|| missing("the table"))?;
+        let mut table = table.ok_or_else(|| missing("the table"))?;
+        if self.run.format == Format::Two {
+            fold_unplanned(&mut table, &self.plan);
+        }
         let place = |name: &String| table.position(name).ok_or_else(|| missing(name));
         let key = shape.key.iter().map(place).collect::<Result<_, _>>()?;
         let place = |name: &String| match table.position(name) {

@@ -19,7 +19,7 @@ use crate::guard;
 use crate::handback::hand_back;
 use crate::hooks;
 use crate::place::Place;
-use crate::proof::prove;
+use crate::proof::{Proof, prove};
 use crate::prune::prune;
 use crate::report::Report;
 use crate::restore::restore;
@@ -219,9 +219,7 @@ fn take_back(
     };
     let proof = proof.map_err(after)?;
     report.rolled_back(&run, &proof);
-    // What is left of the run must have been asked for, and something must have been done.
-    let whole = proof.holds() && (run.kept == 0 || (args.skip_conflicts && proof.did_something()));
-    let exit = if whole { Exit::Done } else { Exit::No };
+    let exit = answer(args, &run, &proof);
     if args.dry_run {
         return Ok(exit);
     }
@@ -329,6 +327,16 @@ pub(crate) fn locked(sql: &mut dyn Sql, run: &str, holder: &str) -> Failure {
         Exit::Locked,
         format!("{what} already in progress: {holder}"),
     )
+}
+
+/// What is left of the run must have been asked for, and something must have been done.
+fn answer(args: &Args, run: &Run, proof: &Proof) -> Exit {
+    let asked = args.skip_conflicts && proof.did_something();
+    if proof.holds() && (run.kept == 0 || asked) {
+        Exit::Done
+    } else {
+        Exit::No
+    }
 }
 
 /// Judges every row, and keeps what is in the way for the report, which concludes with the evidence.

@@ -6,7 +6,7 @@ use std::fmt;
 use contract::{Digest, Plan};
 use serde::Serialize;
 
-use crate::{Row, Sql, StoreError};
+use crate::{Cell, Row, Sql, StoreError};
 
 /// A table's full name: what tells it from all others of its target.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -74,6 +74,9 @@ pub struct Table {
     /// where there is no such number, or columns hide it.
     #[serde(skip)]
     pub rowid: Option<&'static str>,
+    /// Columns, by position, of which a wide value is read as its digest alone.
+    #[serde(skip)]
+    pub folded: Vec<usize>,
 }
 
 /// A column.
@@ -153,6 +156,43 @@ pub struct Trigger {
 }
 
 impl Table {
+    /// From now on wide values of columns other than these are read as their digests: they are compared and hashed,
+    /// and never written. Keys, what is indexed, and what the target computes stay whole; so does all of a table
+    /// whose triggers may change any column.
+    pub fn fold_all_but(&mut self, needed: &[usize]) {
+        if !self.triggers.is_empty() || !self.hidden_uniques.is_empty() {
+            return;
+        }
+        let keys = self.uniques.iter().chain(&self.indexes);
+        let foreign = self.foreign_keys.iter().map(|key| &key.columns);
+        let kept: Vec<usize> = keys
+            .chain(foreign)
+            .chain([&self.primary_key])
+            .flatten()
+            .chain(needed)
+            .copied()
+            .collect();
+        let folds = |place: &usize| !kept.contains(place) && !self.columns[*place].generated;
+        self.folded = (0..self.columns.len()).filter(folds).collect();
+    }
+
+    /// The same table, whose rows are read as they are.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self {
+            folded: vec![],
+            ..self.clone()
+        }
+    }
+
+    /// Folds the cells of a whole row that was read.
+    pub(crate) fn fold(&self, row: &mut [Cell]) {
+        for place in &self.folded {
+            let cell = std::mem::replace(&mut row[*place], Cell::Null);
+            row[*place] = cell.folded();
+        }
+    }
+
     /// Returns the position of a column.
     #[must_use]
     pub fn position(&self, column: &str) -> Option<usize> {

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use contract::Digest;
 use contract::digest::Hasher;
 
 use crate::StoreError;
 use crate::ledger::Format;
 
 /// One value of a row, as the target gives it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Cell {
     /// NULL.
     Null,
@@ -23,6 +24,28 @@ pub enum Cell {
     /// Text that is not Unicode, in the bytes of the database's own encoding (UTF-8, or UTF-16 of a
     /// SQLite file that says so).
     Raw(Vec<u8>),
+    /// A wide value of a column that is only compared and hashed: the SHA-256 of its canonical bytes.
+    Folded(Digest),
+}
+
+/// A folded value is equal to the value that it was made of.
+impl PartialEq for Cell {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Int(one), Self::Int(other)) => one == other,
+            (Self::Real(one), Self::Real(other)) => one == other,
+            (Self::Text(one), Self::Text(other)) => one == other,
+            (Self::Blob(one), Self::Blob(other)) | (Self::Raw(one), Self::Raw(other)) => {
+                one == other
+            }
+            (Self::Folded(one), Self::Folded(other)) => one == other,
+            (Self::Folded(digest), whole) | (whole, Self::Folded(digest)) => {
+                whole.is_wide() && whole.digest() == *digest
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A whole row: one cell per column of its table, in the order of the catalogue.
@@ -78,13 +101,56 @@ impl Cell {
             Self::Text(text) => sized(out, b't', text.as_bytes()),
             Self::Blob(bytes) => sized(out, b'b', bytes),
             Self::Raw(bytes) => sized(out, b'x', bytes),
+            Self::Folded(digest) => {
+                out.push(b'h');
+                out.extend(digest.bytes());
+            }
         }
     }
 
     /// Returns a short checksum of the canonical bytes: the first 8 bytes of their SHA-256.
     #[must_use]
     pub fn sum(&self) -> u64 {
+        let mut sum = [0; 8];
+        sum.copy_from_slice(&self.digest().bytes()[..8]);
+        u64::from_be_bytes(sum)
+    }
+
+    /// Returns how many bytes of text or other content it holds.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Blob(bytes) | Self::Raw(bytes) => bytes.len(),
+            Self::Null | Self::Int(_) | Self::Real(_) | Self::Folded(_) => 0,
+        }
+    }
+
+    /// Tells whether it has more canonical bytes than go into a row's hash as they are.
+    fn is_wide(&self) -> bool {
+        self.len() + HEAD > WIDE
+    }
+
+    /// Returns the cell with the digest alone in place of a wide value.
+    pub(crate) fn folded(self) -> Self {
+        if self.is_wide() {
+            Self::Folded(self.digest())
+        } else {
+            self
+        }
+    }
+
+    /// Returns the SHA-256 of the canonical bytes.
+    fn digest(&self) -> Digest {
+        if let Self::Folded(digest) = self {
+            return *digest;
+        }
         let mut hasher = Hasher::default();
+        self.feed(&mut hasher);
+        hasher.digest()
+    }
+
+    /// Hashes the canonical bytes, without a copy of them.
+    pub(crate) fn feed(&self, hasher: &mut Hasher) {
         let mut sized = |tag, bytes: &[u8]| {
             hasher.update(&[tag]);
             hasher.update(&(bytes.len() as u64).to_be_bytes());
@@ -100,9 +166,6 @@ impl Cell {
                 hasher.update(&bytes);
             }
         }
-        let mut sum = [0; 8];
-        sum.copy_from_slice(&hasher.digest().bytes()[..8]);
-        u64::from_be_bytes(sum)
     }
 }
 
@@ -124,6 +187,7 @@ impl fmt::Display for Cell {
             }
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Blob(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Folded(_) => f.write_str("a long value"),
             Self::Raw(bytes) => {
                 f.write_str("text that is not Unicode, x'")?;
                 let (shown, more) = bytes.split_at(bytes.len().min(30));
@@ -219,7 +283,10 @@ fn cut() -> StoreError {
 }
 
 /// So many canonical bytes a cell may have that goes into a row's hash as it is.
-const WIDE: usize = 1024;
+pub(crate) const WIDE: usize = 1024;
+
+/// So many of them stand before the content of text or bytes: the tag, and the length.
+pub(crate) const HEAD: usize = 9;
 
 /// Returns the hash of a whole row by the rules of a run: the first 16 bytes of the SHA-256 of its
 /// canonical bytes, in which, since format 2, `h` and the SHA-256 of its own take the place of a cell of
@@ -234,13 +301,13 @@ pub fn row_hash(format: Format, row: &[Cell]) -> [u8; 16] {
             _ => cell.encode(&mut out),
         }
         if format == Format::Two && out.len() - begin > WIDE {
-            let own = contract::Digest::of(&out[begin..]);
+            let own = Digest::of(&out[begin..]);
             out.truncate(begin);
             out.push(b'h');
             out.extend(own.bytes());
         }
     }
-    contract::Digest::of(&out).short()
+    Digest::of(&out).short()
 }
 
 /// The key of a row: one cell, or several of a composite.
@@ -365,14 +432,14 @@ mod tests {
             row_hash(Format::Two, &narrow)
         );
         let wide = vec![Cell::Int(1), "x".repeat(WIDE - 8).into(), Cell::Null];
-        let plain = contract::Digest::of(&encode_all(&wide)).short();
+        let plain = Digest::of(&encode_all(&wide)).short();
         assert_eq!(row_hash(Format::One, &wide), plain);
-        let own = contract::Digest::of(&encode_all(&wide[1..2]));
+        let own = Digest::of(&encode_all(&wide[1..2]));
         let mut bytes = encode_all(&wide[..1]);
         bytes.push(b'h');
         bytes.extend(own.bytes());
         bytes.push(b'n');
-        let short = contract::Digest::of(&bytes).short();
+        let short = Digest::of(&bytes).short();
         assert_eq!(row_hash(Format::Two, &wide), short);
     }
 

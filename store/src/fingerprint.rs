@@ -4,13 +4,17 @@
 use std::fmt;
 
 use contract::Digest;
+use contract::digest::Hasher;
 use contract::talk::counted;
 
-use crate::cell::encode_all;
-use crate::{Key, Row, Sql, StoreError, Table};
+use crate::{Key, Sql, StoreError, Table};
 
-/// How many rows are read at a time.
+/// How many rows are read at a time at most, and how many at first, as they may be wide.
 const PAGE: usize = 1000;
+const FIRST: usize = 1;
+
+/// How many bytes of rows are read at a time, about.
+const BYTES: usize = 8 * 1024 * 1024;
 
 /// What a table holds: the SHA-256 of each row's portable bytes, added up mod 2^256, and the number
 /// of rows.
@@ -77,24 +81,32 @@ pub(crate) fn fingerprint_up_to(
     table: &Table,
     most: u64,
 ) -> Result<Option<Fingerprint>, StoreError> {
+    let table = &table.whole();
     let Some(key) = table.whole_key() else {
         return Ok(None);
     };
     let mut found = Fingerprint::default();
     let mut after: Option<Key> = None;
+    let mut limit = FIRST;
     loop {
-        let page = sql.page(table, key, after.as_ref(), PAGE)?;
+        let page = sql.page(table, key, after.as_ref(), limit)?;
         let Some(last) = page.last() else {
             return Ok(Some(found));
         };
         after = Some(Key(key.iter().map(|place| last[*place].clone()).collect()));
+        let (rows, mut bytes) = (page.len(), 0);
         for row in page {
-            let cells = table.columns.iter().zip(row);
-            let cells: Row = cells
-                .map(|(column, cell)| sql.portable(column, cell))
-                .collect();
-            found.add(Digest::of(&encode_all(&cells)));
+            let mut hasher = Hasher::default();
+            for (column, cell) in table.columns.iter().zip(row) {
+                let cell = sql.portable(column, cell);
+                bytes += cell.len();
+                cell.feed(&mut hasher);
+            }
+            found.add(hasher.digest());
         }
+        // As many as fit by the width of these, and not many more at once.
+        let fit = BYTES * rows / bytes.max(1);
+        limit = fit.min(4 * limit).clamp(1, PAGE);
         if found.rows > most {
             return Ok(None);
         }

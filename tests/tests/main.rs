@@ -69,4 +69,5 @@ mod unvalidated;
 mod verify;
 mod versions;
 mod whole_tables;
+mod wide;
 mod wrong;

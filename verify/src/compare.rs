@@ -108,7 +108,7 @@ fn number_is(digits: &str, cell: &Cell) -> bool {
         Cell::Int(number) => exact(digits) == exact(&number.to_string()),
         // The shortest decimal that reads back as this float.
         Cell::Real(number) => exact(digits) == exact(&format!("{number}")),
-        Cell::Null | Cell::Blob(_) | Cell::Raw(_) => false,
+        Cell::Null | Cell::Blob(_) | Cell::Raw(_) | Cell::Folded(_) => false,
     }
 }
 

@@ -7,7 +7,7 @@ use contract::bundle::{Bundle, RecordsFile};
 use contract::plan::LoadedPlan;
 use contract::{At, Exit, Failure, Op, Record, Talk};
 use serde_json::Value;
-use store::ledger::{self, Added, BatchRow, BatchStatus, Counts, Phase, Run, RunStatus};
+use store::ledger::{self, Added, BatchRow, BatchStatus, Counts, Format, Phase, Run, RunStatus};
 use store::{Binding, Cell, Key, Row, Sql, StoreError, Table, TableName};
 
 use crate::bundle;
@@ -126,10 +126,10 @@ impl<'a> Scene<'a> {
                 one.column.is_none() && one.at.as_ref().is_some_and(full)
             };
             let table = if let Ok(binding) = &binding {
-                &binding.table.name
+                binding.table.name.clone()
             } else {
                 let made = self.added.iter().find(made);
-                made.map_or(&entity.table, |one| &one.table)
+                made.map_or(&entity.table, |one| &one.table).clone()
             };
             let system = &self.plan.plan.system;
             let (number, claim) = match &binding {
@@ -139,9 +139,13 @@ impl<'a> Scene<'a> {
                 ),
                 Err(_) => (None, None),
             };
+            let mut binding = binding;
+            if let (Ok(binding), Format::Two) = (&mut binding, self.run.format) {
+                store::fold_unplanned(&mut binding.table, &self.plan.plan);
+            }
             self.rooms.push(Room {
                 name: entity.name.clone(),
-                table: table.clone(),
+                table,
                 entity: number,
                 claim,
                 binding,

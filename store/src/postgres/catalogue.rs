@@ -208,6 +208,7 @@ pub(super) fn table(target: &mut Postgres, wish: Asked<'_>) -> Result<Option<Tab
         counted: false,
         deferred: false,
         rowid: None,
+        folded: vec![],
     };
     indexes(target, oid, &numbers, &mut table)?;
     traps(target, oid, &mut table)?;

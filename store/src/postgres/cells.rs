@@ -12,7 +12,7 @@ pub(super) fn type_of(cell: &Cell) -> Type {
         Cell::Int(_) => Type::INT8,
         Cell::Real(_) => Type::FLOAT8,
         Cell::Text(_) | Cell::Raw(_) => Type::TEXT,
-        Cell::Blob(_) => Type::BYTEA,
+        Cell::Blob(_) | Cell::Folded(_) => Type::BYTEA,
     }
 }
 
@@ -77,6 +77,7 @@ impl ToSql for Cell {
             Self::Real(number) => number.to_sql(ty, out),
             Self::Text(text) => text.to_sql(ty, out),
             Self::Blob(bytes) => bytes.to_sql(ty, out),
+            Self::Folded(_) => Err("a folded value can't be written".into()),
             Self::Raw(bytes) => {
                 out.extend_from_slice(bytes);
                 Ok(IsNull::No)

@@ -147,7 +147,7 @@ impl Engine for Postgres {
             .collect();
         self.unpin()?;
         let name = self.quoted(&table.name);
-        let mut returned = self.reads(table, 0..table.columns.len());
+        let mut returned = self.reads(table);
         let versions = self.version_columns(table);
         if !versions.is_empty() {
             returned = format!("{returned}, {versions}");

@@ -30,10 +30,7 @@ impl Postgres {
             ""
         };
         let source = self.source(self.sent(like.0, like.1, keys.iter().map(Vec::as_slice)))?;
-        let (reads, name) = (
-            self.reads(table, 0..table.columns.len()),
-            self.named(table, alone),
-        );
+        let (reads, name) = (self.reads(table), self.named(table, alone));
         let (from, same) = (&source.from, self.same((table, by), like));
         // Key by key where an index serves, whatever the planner thinks of the table's size.
         let served = table.serves(by);
@@ -94,10 +91,7 @@ impl Postgres {
     ) -> Result<Vec<Vec<Row>>, StoreError> {
         let values = keys.iter().map(|(values, _)| values.as_slice());
         let source = self.source(self.sent(like.0, like.1, values))?;
-        let (reads, name) = (
-            self.reads(table, 0..table.columns.len()),
-            self.named(table, alone),
-        );
+        let (reads, name) = (self.reads(table), self.named(table, alone));
         let (from, same) = (&source.from, self.same((table, by), like));
         let ordered = listed(table, order);
         let rows = if table.serves(by) {
@@ -141,10 +135,7 @@ impl Postgres {
         if keys.iter().all(|(_, after)| after.is_none()) {
             return self.first_pages((table, by), like, order, keys, (limit, alone));
         }
-        let (reads, name) = (
-            self.reads(table, 0..table.columns.len()),
-            self.named(table, alone),
-        );
+        let (reads, name) = (self.reads(table), self.named(table, alone));
         let ordered = listed(table, order);
         let find = |(key, after): &(Vec<Cell>, Option<Key>)| {
             let (places, mut texts) = self.places(like.0, like.1, key, 1);

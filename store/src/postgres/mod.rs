@@ -11,6 +11,7 @@ mod definition;
 mod encode;
 mod engine;
 mod error;
+mod folds;
 mod going;
 mod held;
 mod keys;

@@ -3,22 +3,33 @@
 use postgres::types::{ToSql, Type};
 
 use super::connect::{Postgres, quoted};
+use super::folds::Folds;
 use super::sql::Param;
 use super::stage::Columns;
 use super::values;
-use crate::catalogue::Table;
-use crate::{Cell, Row, StoreError};
+use crate::catalogue::{Column, Table};
+use crate::{Cell, Row, Sql, StoreError};
 
 impl Postgres {
-    /// The columns to be read, of the table that a statement calls `t`.
-    pub(super) fn reads(&self, table: &Table, columns: impl Iterator<Item = usize>) -> String {
-        let read = |place: usize| {
-            let column = &table.columns[place];
-            self.type_of(column)
-                .kind
-                .read(&format!("t.{}", quoted(&column.name)))
+    /// The columns of whole rows to be read, of the table that a statement calls `t`.
+    pub(super) fn reads(&self, table: &Table) -> String {
+        let read = |(place, column): (usize, &Column)| {
+            let kind = self.type_of(column).kind;
+            let read = kind.read(&format!("t.{}", quoted(&column.name)));
+            match self.folds(table, place) {
+                Some(folds) => folds.read(&read),
+                None => read,
+            }
         };
+        let columns = table.columns.iter().enumerate();
         columns.map(read).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How the server folds a column of whole rows, if it does.
+    fn folds(&self, table: &Table, place: usize) -> Option<Folds> {
+        let is_utf8 = self.has_all_characters();
+        let kind = self.type_of(&table.columns[place]).kind;
+        Folds::of(kind).filter(|_| is_utf8 && table.folded.contains(&place))
     }
 
     /// `k.c0::int8, k.c1::text` of some columns, the first being `first`.
@@ -75,6 +86,11 @@ impl Postgres {
     /// Gives the cells of whole rows that were read the form in which they are kept.
     pub(super) fn whole(&self, table: &Table, mut rows: Vec<Row>) -> Vec<Row> {
         for (place, column) in table.columns.iter().enumerate() {
+            if let Some(folds) = self.folds(table, place) {
+                for row in &mut rows {
+                    folds.received(&mut row[place]);
+                }
+            }
             let kind = self.type_of(column).kind;
             for row in rows.iter_mut().filter(|_| kind == values::Kind::Array) {
                 let cell = std::mem::replace(&mut row[place], Cell::Null);

@@ -235,7 +235,7 @@ impl Sql for Postgres {
         }
         let sql = format!(
             "SELECT {} FROM {} AS t WHERE {} {order} LIMIT {limit}",
-            self.reads(table, 0..table.columns.len()),
+            self.reads(table),
             self.quoted(&table.name),
             terms.join(" AND ")
         );
@@ -307,7 +307,7 @@ impl Sql for Postgres {
         }
         let sql = format!(
             "SELECT {} FROM {} AS t {start} ORDER BY {ordered} LIMIT {limit}",
-            self.reads(table, 0..table.columns.len()),
+            self.reads(table),
             self.quoted(&table.name)
         );
         Ok(self.whole(table, self.ask_texts(&sql, &texts)?))
@@ -344,7 +344,7 @@ impl Sql for Postgres {
         );
         let count = self.ask_widely(&format!("SELECT COUNT(*) {from}"), &[])?;
         let count = count.first().and_then(|row| row[0].int()).unwrap_or(0);
-        let reads = self.reads(child, 0..child.columns.len());
+        let reads = self.reads(child);
         let rows = self.ask_widely(&format!("SELECT {reads} {from} LIMIT {limit}"), &[])?;
         Ok((count.unsigned_abs(), self.whole(child, rows)))
     }

@@ -150,6 +150,7 @@ fn write_field(out: &mut Vec<u8>, cell: &Cell) {
                 out.push(b"0123456789abcdef"[usize::from(byte & 15)]);
             }
         }
+        Cell::Folded(digest) => out.extend(digest.to_string().bytes()),
         Cell::Text(text) => write_text(out, text.as_bytes()),
         Cell::Raw(bytes) => write_text(out, bytes),
     }

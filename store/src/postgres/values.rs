@@ -88,7 +88,7 @@ impl Kind {
     /// The text of a cell that the server reads, or NULL.
     pub fn sent(self, cell: &Cell) -> Cell {
         Cell::Text(match cell {
-            Cell::Null | Cell::Raw(_) => return cell.clone(),
+            Cell::Null | Cell::Raw(_) | Cell::Folded(_) => return cell.clone(),
             Cell::Int(number) => number.to_string(),
             Cell::Real(number) => format!("{number:?}"),
             Cell::Blob(bytes) => {

@@ -284,5 +284,5 @@ pub(super) fn unlike(
         quoted(&table.name),
         terms.join(" AND ")
     );
-    target.read(&table.name, &sql, &params)
+    target.read_whole(table, &sql, &params)
 }

@@ -95,6 +95,7 @@ pub(super) fn table(target: &Sqlite, name: &str) -> Result<Option<Table>, StoreE
         triggers: vec![],
         conflict_clause: has_conflict_clause(&sql),
         rowid: None,
+        folded: vec![],
     };
     table.rowid = rowid(target, &table)?;
     read_indexes(target, &mut table)?;

@@ -253,6 +253,10 @@ impl ToSql for Cell {
             Self::Real(number) => ToSqlOutput::Owned(Value::Real(*number)),
             Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Self::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            Self::Folded(_) => {
+                let message = "a folded value can't be written";
+                return Err(rusqlite::Error::ToSqlConversionFailure(message.into()));
+            }
             // As it is: SQLite looks at no byte of it. Of a file in UTF-16 see `Sqlite::slot`.
             Self::Raw(bytes) => ToSqlOutput::Borrowed(ValueRef::Text(bytes)),
         })

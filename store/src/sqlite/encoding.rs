@@ -105,14 +105,25 @@ impl Sqlite {
     /// Runs a statement whose result is columns of a table as [`Sqlite::reads`] spells them.
     pub(super) fn read(
         &self,
-        table: &str,
+        table: &Table,
         sql: &str,
         params: &[Cell],
     ) -> Result<Vec<Row>, StoreError> {
-        let rows = self.rows(sql, params)?;
-        rows.into_iter()
-            .map(|row| self.narrow(table, row))
-            .collect()
+        self.rows_as(sql, params, |row| self.narrow(&table.name, row))
+    }
+
+    /// The same of whole rows: wide values of some columns are folded as they come.
+    pub(super) fn read_whole(
+        &self,
+        table: &Table,
+        sql: &str,
+        params: &[Cell],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.rows_as(sql, params, |row| {
+            let mut row = self.narrow(&table.name, row)?;
+            table.fold(&mut row);
+            Ok(row)
+        })
     }
 
     /// Makes one cell of the two that were read of each column, where that is so.

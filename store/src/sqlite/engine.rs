@@ -42,9 +42,7 @@ impl Sqlite {
             quoted(&table.name),
             self.reads(key.iter().map(name))
         );
-        let inserted = self.counted(table, Event::Insert, |this| {
-            this.read(&table.name, &sql, cells)
-        })?;
+        let inserted = self.counted(table, Event::Insert, |this| this.read(table, &sql, cells))?;
         let returned = inserted.into_iter().next();
         returned.map(Key).ok_or_else(|| {
             let message = format!(

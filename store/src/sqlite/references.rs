@@ -269,5 +269,5 @@ pub(super) fn referring(
         quoted(&child.name),
         terms(target, (child, key), parent, values)
     );
-    target.read(&child.name, &sql, &params)
+    target.read_whole(child, &sql, &params)
 }

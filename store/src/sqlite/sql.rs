@@ -18,8 +18,27 @@ use crate::{Cell, Key, Row, Sql, StoreError};
 impl Sqlite {
     pub(super) fn rows(&self, sql: &str, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
         crash_point!("sqlite.rows", |error| self.error(&injected(error)));
+        self.rows_as(sql, params, Ok)
+    }
+
+    /// Reads rows one by one, and keeps what `each` makes of them.
+    pub(super) fn rows_as(
+        &self,
+        sql: &str,
+        params: &[Cell],
+        mut each: impl FnMut(Row) -> Result<Row, StoreError>,
+    ) -> Result<Vec<Row>, StoreError> {
         let mut statement = self.prepared(sql)?;
-        read(&mut statement, params).map_err(|error| self.error_in(&error, sql, false))
+        let wrong = |error| self.error_in(&error, sql, false);
+        let width = statement.column_count();
+        let mut found = statement.query(params_from_iter(params)).map_err(wrong)?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next().map_err(wrong)? {
+            let cells = (0..width).map(|place| row.get_ref(place).map(cell));
+            let cells = cells.collect::<Result<_, _>>().map_err(wrong)?;
+            rows.push(each(cells)?);
+        }
+        Ok(rows)
     }
 
     pub(super) fn run(&self, sql: &str, params: &[Cell]) -> Result<u64, StoreError> {
@@ -46,20 +65,6 @@ impl Sqlite {
         crash_point!("sqlite.answer", injected);
         Ok(())
     }
-}
-
-fn read(statement: &mut CachedStatement<'_>, params: &[Cell]) -> rusqlite::Result<Vec<Row>> {
-    let width = statement.column_count();
-    let mut found = statement.query(params_from_iter(params))?;
-    let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        rows.push(
-            (0..width)
-                .map(|place| row.get_ref(place).map(cell))
-                .collect::<Result<_, _>>()?,
-        );
-    }
-    Ok(rows)
 }
 
 /// What a crash point that fails says.
@@ -232,7 +237,7 @@ impl Sql for Sqlite {
                 quoted(&table.name),
                 self.equals(table, by, 1, key)
             );
-            self.read(&table.name, &sql, key)
+            self.read_whole(table, &sql, key)
         };
         keys.iter().map(find).collect()
     }
@@ -260,7 +265,7 @@ impl Sql for Sqlite {
                 quoted(&table.name),
                 self.equals(table, by, 1, key)
             );
-            self.read(&table.name, &sql, &params)
+            self.read_whole(table, &sql, &params)
         };
         keys.iter().map(find).collect()
     }
@@ -311,7 +316,7 @@ impl Sql for Sqlite {
             "SELECT {columns} FROM {} {start} ORDER BY {order} LIMIT {limit}",
             quoted(&table.name)
         );
-        self.read(&table.name, &sql, after)
+        self.read_whole(table, &sql, after)
     }
 
     fn orphans(
@@ -343,8 +348,8 @@ impl Sql for Sqlite {
         let columns = self.reads((0..child.columns.len()).map(|place| own(&place)));
         let count = self.rows(&format!("SELECT COUNT(*) {from}"), &[])?;
         let count = count.first().and_then(|row| row[0].int()).unwrap_or(0);
-        let rows = self.read(
-            &child.name,
+        let rows = self.read_whole(
+            child,
             &format!("SELECT {columns} {from} LIMIT {limit}"),
             &[],
         )?;

@@ -1,11 +1,11 @@
 //! How the rows that a run touched lie in the live tables.
 
-use contract::plan::{Entity, Field};
+use contract::plan::{Entity, Field, Plan};
 
 use super::tag::{Tag, Untagged};
 use crate::cell::row_hash;
 use crate::ledger::{Added, Format, Run, Shape};
-use crate::{Binding, Cell, Image, Key, Row, Sql, StoreError, Table};
+use crate::{Binding, Cell, Image, Key, Row, Sql, StoreError, Table, fold_unplanned};
 
 /// A column that undo may have to set back, by its position in the live table.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Layout {
         sql: &mut dyn Sql,
         shape: &Shape,
         entity: Option<&Entity>,
-        (run, added): (&Run, &[Added]),
+        (run, plan, added): (&Run, &Plan, &[Added]),
     ) -> Result<Self, StoreError> {
         let table = shape.live(sql)?.ok_or_else(|| {
             StoreError::refused(format!("table {} is missing since the run", shape.table))
@@ -97,13 +97,19 @@ impl Layout {
                 binding.field(place),
             ))
         });
+        let fields = columns.clone().map(field).collect();
+        let loose = columns.map(loose).collect();
+        let mut table = table;
+        if run.format == Format::Two {
+            fold_unplanned(&mut table, plan);
+        }
         Ok(Self {
             key,
             places,
             shape: shape.clone(),
             gone,
-            fields: columns.clone().map(field).collect(),
-            loose: columns.map(loose).collect(),
+            fields,
+            loose,
             tag,
             table,
             format: run.format,

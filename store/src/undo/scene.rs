@@ -294,7 +294,7 @@ impl Scene {
             sql,
             &shape,
             entity.as_ref(),
-            (&self.run, &self.added),
+            (&self.run, &self.plan, &self.added),
         )?);
         self.layouts
             .insert((change.shape, number), Rc::clone(&layout));

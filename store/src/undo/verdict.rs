@@ -145,6 +145,7 @@ fn value(cell: &Cell) -> Value {
         Cell::Real(number) => json!(number),
         Cell::Text(text) => json!(text),
         Cell::Blob(bytes) => json!({"bytes": bytes.len()}),
+        Cell::Folded(digest) => json!({"sha256": digest}),
         Cell::Raw(bytes) => {
             let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             json!({"text_hex": hex.concat()})

@@ -97,7 +97,7 @@ fn longest(cells: &[(usize, Cell)], among: &[usize]) -> Option<usize> {
     let length = |cell: &Cell| match cell {
         Cell::Text(text) => text.len(),
         Cell::Blob(bytes) | Cell::Raw(bytes) => bytes.len(),
-        Cell::Null | Cell::Int(_) | Cell::Real(_) => 0,
+        Cell::Null | Cell::Int(_) | Cell::Real(_) | Cell::Folded(_) => 0,
     };
     cells
         .iter()

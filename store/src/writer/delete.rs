@@ -13,7 +13,7 @@ use super::wave::row_before;
 use super::{Bound, Decided, Fault, Writer};
 use crate::cell::{encode_all, row_hash};
 use crate::ledger::{Action, Change, Entry};
-use crate::{Engine, Image, Key, Row, StoreError};
+use crate::{Cell, Engine, Image, Key, Row, StoreError};
 
 /// A row that is to be deleted.
 struct Doomed {
@@ -111,7 +111,12 @@ impl<E: Engine> Writer<E> {
     ) -> Result<(), StoreError> {
         let run = self.the_run()?.seq;
         let keys: Vec<Key> = doomed.iter().map(|doomed| doomed.key.clone()).collect();
-        for (doomed, row) in doomed.iter_mut().zip(self.rows_at(bound, &keys)?) {
+        // Whole, as they are to come back.
+        let table = bound.binding.table.whole();
+        let cells: Vec<Vec<Cell>> = keys.iter().map(|key| key.0.clone()).collect();
+        let found = self.engine.fetch(&table, &bound.binding.key, &cells)?;
+        for (doomed, mut rows) in doomed.iter_mut().zip(found) {
+            let row = rows.pop();
             decided[doomed.at].before = row_before(doomed.entry.as_ref(), row.as_ref(), run);
             if doomed.entry.is_none() {
                 let fault = if let Some(row) = &row {

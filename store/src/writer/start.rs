@@ -11,7 +11,7 @@ use super::{Bound, Writer, lookups, preflight};
 use crate::error::again;
 use crate::fingerprint::fingerprint_up_to;
 use crate::ledger::{self, Counts, Format, Holder, Numbers, Policy, Run, RunStatus};
-use crate::{Binding, Engine, StoreError};
+use crate::{Binding, Engine, StoreError, fold_unplanned};
 
 /// What a new run is.
 #[derive(Debug, Clone)]
@@ -337,6 +337,8 @@ impl<E: Engine> Writer<E> {
                 (&binding.table, &binding.key),
             )?;
             tables.insert(entity.name.clone(), shape);
+            let mut binding = binding;
+            fold_unplanned(&mut binding.table, &plan.plan);
             let bound = Bound {
                 entity: number,
                 claim,

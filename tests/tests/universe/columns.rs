@@ -217,11 +217,15 @@ fn others(world: &World, entity: &mut Entity, dice: &mut Dice) {
         ));
     }
     if dice.chance(60) {
-        entity.columns.push(plain(
-            "theirs",
-            world.either("TEXT DEFAULT 'theirs'", "text DEFAULT 'theirs'"),
-            Fill::Theirs,
-            None,
-        ));
+        // Wide in some rounds: what no run touches is hashed without being held.
+        let wide = if entity.columns.len().is_multiple_of(3) {
+            700
+        } else {
+            1
+        };
+        let default = format!("text DEFAULT '{}'", "theirs".repeat(wide));
+        entity
+            .columns
+            .push(plain("theirs", &default, Fill::Theirs, None));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use contract::talk::counted;
-use store::ledger::{self, Action, Change, Shape};
+use store::ledger::{self, Action, Change, Format, Shape};
 use store::{Key, Row, StoreError, Table};
 
 use super::PAGE;
@@ -103,7 +103,11 @@ pub(super) fn page(
             Err(StoreError::Refused { .. }) => None,
             other => other.map_err(target_error)?,
         };
-        let live = live.and_then(|table| {
+        let format = scene.run.format;
+        let live = live.and_then(|mut table| {
+            if format == Format::Two {
+                store::fold_unplanned(&mut table, &scene.plan.plan);
+            }
             let places = shape.key.iter().map(|column| table.position(column));
             let key = places.collect::<Option<Vec<usize>>>()?;
             Some((table, key))

@@ -1,0 +1,123 @@
+//! Wide values of columns that a run does not touch: they are hashed where they lie, and never held together.
+
+use std::process::{Command, Stdio};
+
+use tests::{Case, Done, Room, program};
+
+tests::both!(
+    wide_values_that_a_run_does_not_touch_take_no_memory,
+    a_wide_value_that_others_change_since_is_told_from_what_it_was,
+    a_deleted_row_comes_back_with_its_wide_values,
+);
+
+const PLAN: &str = r#"
+name = "club"
+system = "old"
+
+[[entity]]
+name = "member"
+table = "member"
+id = { column = "id", from = "key" }
+match = ["id"]
+on_match = "update"
+source = { format = "csv", files = ["m.csv"], key = "id" }
+fields = { name = { from = "name" } }
+
+[[entity]]
+name = "gone"
+table = "member"
+id = { column = "id", from = "key" }
+op = "delete"
+source = { format = "csv", files = ["gone.csv"], key = "id", allow_empty = true }
+"#;
+
+const MIB: usize = 1024 * 1024;
+
+/// Some members with a text and bytes of so many bytes each, and an export that renames them all.
+fn club(case: Case, members: usize, width: usize) -> Room {
+    let bytes = case.either("BLOB", "bytea");
+    let schema =
+        format!("CREATE TABLE member (id TEXT PRIMARY KEY, name TEXT, note TEXT, picture {bytes})");
+    let lines: Vec<String> = (0..members).map(|n| format!("{n},new {n}\n")).collect();
+    let csv = format!("id,name\n{}", lines.concat());
+    let room = Room::with(
+        case,
+        PLAN,
+        &[("m.csv", &*csv), ("gone.csv", "id\n")],
+        &schema,
+    );
+    let wide = case.either(
+        format!(
+            "replace(hex(zeroblob({})), '0', 'x'), zeroblob({width})",
+            width / 2
+        ),
+        format!("repeat('x', {width}), decode(repeat('00', {width}), 'hex')"),
+    );
+    for n in 0..members {
+        room.sql(&format!(
+            "INSERT INTO member SELECT '{n}', 'old {n}', {wide}"
+        ));
+    }
+    room
+}
+
+/// Runs a program with so much address space.
+fn within(room: &Room, mib: usize, name: &str, args: &[&str]) -> Done {
+    let shell = format!("ulimit -v {}; exec \"$0\" \"$@\"", mib * 1024);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &shell])
+        .arg(program(name))
+        .args(args)
+        .args(["--to", &room.url()])
+        .current_dir(room.path("."))
+        .stdin(Stdio::null());
+    command.output().unwrap().into()
+}
+
+fn wide_values_that_a_run_does_not_touch_take_no_memory(case: Case) {
+    // 384 MiB, of which no program may hold more than its own 256.
+    let room = club(case, 12, 16 * MIB);
+    room.bundle("B");
+    let run = within(&room, 256, "apply", &["B"]).code(0).id();
+    let _ = within(&room, 256, "verify", &[&run, "--bundle", "B"]).code(0);
+    let _ = within(&room, 256, "rollback", &[&run])
+        .code(0)
+        .says(&["12 of 12 rows are what they were"]);
+    let _ = within(&room, 256, "verify", &[&run]).code(0);
+    assert_eq!(
+        room.ask("SELECT count(*) FROM member WHERE name LIKE 'old%'"),
+        "12"
+    );
+}
+
+fn a_wide_value_that_others_change_since_is_told_from_what_it_was(case: Case) {
+    let room = club(case, 3, 3000);
+    room.bundle("B");
+    let run = room.apply("B");
+    room.sql("UPDATE member SET note = note || 'y' WHERE id = '1'");
+    let _ = room.on("rollback", &[&run]).code(0).says(&[
+        "2 of 3 rows are what they were, 1 back, edited elsewhere since",
+        "member: 1 is back",
+    ]);
+    assert_eq!(
+        room.ask("SELECT length(note) FROM member WHERE id = '1'"),
+        "3001"
+    );
+}
+
+fn a_deleted_row_comes_back_with_its_wide_values(case: Case) {
+    let room = club(case, 3, 3000);
+    room.write("m.csv", "id,name\n0,new 0\n");
+    room.bundle("first");
+    let first = room.apply("first");
+    room.write("m.csv", "id,name\n");
+    room.write("gone.csv", "id\n");
+    let before = room.dump();
+    let line = r#"{"entity":"gone","key":"1","op":"delete","target":"1"}"#;
+    let run = room.apply(&room.seal(&[line]));
+    assert_eq!(room.ask("SELECT count(*) FROM member"), "2");
+    let _ = room.on("rollback", &[&run]).code(0);
+    assert_eq!(room.dump(), before);
+    let _ = room.on("rollback", &[&first]).code(0);
+}
