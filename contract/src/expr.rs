@@ -22,6 +22,8 @@ pub struct Expression {
     /// With the steps of an evaluation counted.
     bounded: IdedExpr,
     names: Vec<String>,
+    /// Where it stands in the plan, where that is known.
+    line: Option<usize>,
 }
 
 /// The values that an expression can see.
@@ -79,7 +81,17 @@ impl Expression {
         Ok(Self {
             bounded: bounded(program.expression()),
             names,
+            line: None,
         })
+    }
+
+    /// Says on which line of the plan it stands: errors name it.
+    #[must_use]
+    pub fn on_line(self, line: usize) -> Self {
+        Self {
+            line: Some(line),
+            ..self
+        }
     }
 
     /// Returns the names that the expression refers to, sorted; those that a macro such as
@@ -138,10 +150,12 @@ impl Expression {
         let steps = Steps::default();
         steps.count_in(&mut context)?;
         let result = Cel::resolve(&self.bounded, &context);
+        let place = self.line;
+        let place = place.map_or_else(String::new, |line| format!(" on line {line} of the plan"));
         if steps.are_used_up() {
-            return Err(format!("the expression fails: {}", too_many()));
+            return Err(format!("the expression{place} fails: {}", too_many()));
         }
-        result.map_err(|error| format!("the expression fails: {error}"))
+        result.map_err(|error| format!("the expression{place} fails: {error}"))
     }
 }
 

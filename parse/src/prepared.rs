@@ -28,7 +28,7 @@ impl<'a> Prepared<'a> {
         let source = &entity.source;
         Ok(Self {
             entity,
-            mapper: Mapper::new(&plan.plan, entity)?,
+            mapper: Mapper::new(plan, entity)?,
             encoding: source.encoding.as_deref().map_or(Ok(None), decode::find)?,
             items: source.items.as_deref().map(members_only).transpose()?,
         })

@@ -145,6 +145,15 @@ impl FieldMap {
         self.required || matches!(self.take, Take::Template(_))
     }
 
+    /// Says on which line of the plan its expression stands.
+    pub(super) fn on_line(self, line: usize) -> Self {
+        let take = match self.take {
+            Take::Expr(expression) => Take::Expr(expression.on_line(line)),
+            take => take,
+        };
+        Self { take, ..self }
+    }
+
     /// Tells whether it is computed from a scope.
     pub(super) fn is_computed(&self) -> bool {
         matches!(self.take, Take::Expr(_))

@@ -12,7 +12,7 @@ mod translate;
 mod value;
 
 use contract::expr::Expression;
-use contract::plan::{Entity, OpSpec, Plan};
+use contract::plan::{Entity, LoadedPlan, OpSpec};
 use contract::{At, FieldError, Op, Record};
 use indexmap::IndexMap;
 
@@ -81,15 +81,20 @@ impl Mapper {
     /// # Errors
     ///
     /// Says what in the plan makes no sense, and of which column.
-    pub(crate) fn new(plan: &Plan, entity: &Entity) -> Result<Self, String> {
-        let source = &entity.source;
+    pub(crate) fn new(loaded: &LoadedPlan, entity: &Entity) -> Result<Self, String> {
+        let (plan, source) = (&loaded.plan, &entity.source);
+        let line = |way: &[&str]| {
+            let way = [&["entity", entity.name.as_str()], way].concat();
+            loaded.line_of(&way)
+        };
         let with_each = source.each.is_some();
         let column = |names: &[String]| Column::new(names, source.format, with_each);
         let secrets = Secrets::new(plan, entity);
         let mut fields = Vec::new();
         for (name, field) in &entity.fields {
             let made = FieldMap::new(plan, entity, name, field, secrets.cover(field));
-            fields.extend(made.map_err(|error| format!("column `{name}`: {error}"))?);
+            let made = made.map_err(|error| format!("column `{name}`: {error}"))?;
+            fields.extend(made.map(|made| made.on_line(line(&["fields", name, "expr"]))));
         }
         let key = source
             .key
@@ -107,7 +112,7 @@ impl Mapper {
         };
         let only = match (&source.only, &source.where_reason) {
             (Some(rule), Some(reason)) => Some(Only {
-                rule: Expression::compile(rule)?,
+                rule: Expression::compile(rule)?.on_line(line(&["source", "where"])),
                 reason: reason.clone(),
             }),
             _ => None,

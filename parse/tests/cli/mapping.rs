@@ -459,3 +459,24 @@ fn secrets_are_never_shown() {
         );
     }
 }
+
+#[test]
+fn an_expression_that_fails_is_found_by_its_line_of_the_plan() {
+    let endless = "source.all(a, source.all(b, source.all(c, [1, 2, 3, 4, 5].all(d, true))))";
+    for (rule, why) in [
+        ("int(source.c1)", ""),
+        (endless, "it takes more than 1000000 steps for one record"),
+    ] {
+        let plan = csv_plan(&format!("a = {{ expr = \"{rule}\" }}"));
+        let columns: Vec<String> = (0..90).map(|n| format!("c{n}")).collect();
+        let columns = columns.join(",");
+        let csv = format!("k,{columns}\n1,{columns}\n");
+        let errors = Place::new(&plan, &[("f.csv", csv.as_bytes())])
+            .run(&[])
+            .errors();
+        let before = plan.split("expr").next().unwrap();
+        let line = before.lines().count();
+        let expected = format!("the expression on line {line} of the plan fails: {why}");
+        assert!(errors[0].2.starts_with(&expected), "{}", errors[0].2);
+    }
+}
