@@ -243,7 +243,7 @@ impl Postgres {
             return Ok(());
         };
         let sql = "SELECT 1 FROM pg_namespace WHERE nspname = $1";
-        if !self.ask(sql, &[(&schema, Type::TEXT)])?.is_empty() {
+        if !self.look(sql, &[(&schema, Type::TEXT)])?.is_empty() {
             let spelled = format!("{}.{}", quoted(schema), quoted(name));
             self.names.insert(table.to_owned(), spelled);
         }

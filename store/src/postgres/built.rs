@@ -3,12 +3,14 @@
 use postgres::types::Type;
 
 use super::connect::Postgres;
+use super::visible::visible;
 use crate::StoreError;
 
 /// What depends on the table, or on the column of this number, by kind and name. Left out is what
 /// belongs to it and came with it: its types, defaults, own constraints and the sequence that counts
 /// it up.
-const DEPEND: &str = "WITH t AS (SELECT c.oid, c.reltype, y.typarray FROM pg_class c JOIN pg_type y ON y.oid = c.reltype \
+const DEPEND: &str = concat!(
+    "WITH t AS (SELECT c.oid, c.reltype, y.typarray FROM pg_class c JOIN pg_type y ON y.oid = c.reltype \
     WHERE c.oid = to_regclass($1)), \
     d AS (SELECT DISTINCT d.classid, d.objid, d.objsubid FROM t, pg_depend d WHERE d.deptype <> 'i' AND ( \
       (d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND (d.refobjsubid = $2 OR $2 = 0)) \
@@ -17,7 +19,9 @@ const DEPEND: &str = "WITH t AS (SELECT c.oid, c.reltype, y.typarray FROM pg_cla
     WHEN r.oid = t.oid THEN 'column ' || a.attname \
     WHEN r.oid IS NOT NULL THEN CASE WHEN r.relkind IN ('i', 'I') THEN 'index ' WHEN r.relkind = 'S' THEN 'sequence ' \
       WHEN r.relkind = 'v' THEN 'view ' WHEN r.relkind = 'm' THEN 'materialized view ' ELSE 'table ' END || \
-      CASE WHEN pg_table_is_visible(r.oid) THEN '' ELSE r.relnamespace::regnamespace || '.' END || r.relname \
+      CASE WHEN ",
+    visible!("r"),
+    " THEN '' ELSE r.relnamespace::regnamespace || '.' END || r.relname \
     WHEN g.oid IS NOT NULL THEN 'trigger ' || g.tgname \
     WHEN k.conrelid = t.oid THEN 'constraint ' || k.conname \
     ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END AS what \
@@ -40,7 +44,8 @@ const DEPEND: &str = "WITH t AS (SELECT c.oid, c.reltype, y.typarray FROM pg_cla
     UNION ALL SELECT 'privileges on it: ' || a.attacl::text FROM t JOIN pg_attribute a ON a.attrelid = t.oid \
       WHERE a.attnum = $2 AND $2 > 0 AND a.attacl IS NOT NULL \
     UNION ALL SELECT 'a comment on it' FROM t WHERE $2 > 0 AND col_description(t.oid, $2::int4) IS NOT NULL \
-    ORDER BY what";
+    ORDER BY what"
+);
 
 const NUMBER: &str =
     "SELECT attnum::int8 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = $2";
@@ -54,13 +59,13 @@ impl Postgres {
     ) -> Result<Vec<String>, StoreError> {
         let mut number = 0;
         if let Some(column) = column {
-            let found = self.ask(NUMBER, &[(&spelled, Type::TEXT), (&column, Type::TEXT)])?;
+            let found = self.look(NUMBER, &[(&spelled, Type::TEXT), (&column, Type::TEXT)])?;
             let Some(found) = found.first().and_then(|row| row[0].int()) else {
                 return Ok(vec![]);
             };
             number = found;
         }
-        let found = self.ask(DEPEND, &[(&spelled, Type::TEXT), (&number, Type::INT8)])?;
+        let found = self.look(DEPEND, &[(&spelled, Type::TEXT), (&number, Type::INT8)])?;
         let what = found.iter().filter_map(|row| row[0].text());
         Ok(what.map(str::to_owned).collect())
     }

@@ -5,33 +5,50 @@ use postgres::types::{ToSql, Type};
 use super::connect::{Postgres, quoted};
 use super::references;
 use super::values::{ColumnType, Kind};
+use super::visible::{visible, visible_type};
 use crate::catalogue::{Column, Table, TableName, Trigger};
 use crate::{Row, StoreError};
 
 /// Tables of other people: the name as it is given here, schema first where the search path does not
 /// lead to it, and as a statement spells it.
-pub(super) const TABLES: &str = "SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname::text \
+pub(super) const TABLES: &str = concat!(
+    "SELECT CASE WHEN ",
+    visible!("c"),
+    " THEN c.relname::text \
     ELSE n.nspname || '.' || c.relname END AS name, \
     format('%I.%I', n.nspname, c.relname) \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' \
     AND n.nspname NOT IN ('switchback', 'pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' \
-    ORDER BY name";
+    ORDER BY name"
+);
 
-const FIND: &str = "SELECT c.oid::int8, c.relname::text, n.nspname::text, c.relkind::text, \
-    pg_table_is_visible(c.oid), EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid), \
+const FIND: &str = concat!(
+    "SELECT c.oid::int8, c.relname::text, n.nspname::text, c.relkind::text, \
+    ",
+    visible!("c"),
+    ", EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid), \
     c.relkind = 'r' AND c.relhassubclass, \
     (SELECT count(*) FROM pg_class o JOIN pg_namespace m ON m.oid = o.relnamespace \
-      WHERE o.relkind IN ('r', 'p') AND CASE WHEN pg_table_is_visible(o.oid) THEN o.relname::text \
-      ELSE m.nspname || '.' || o.relname END = CASE WHEN pg_table_is_visible(c.oid) THEN c.relname::text \
+      WHERE o.relkind IN ('r', 'p') AND CASE WHEN ",
+    visible!("o"),
+    " THEN o.relname::text \
+      ELSE m.nspname || '.' || o.relname END = CASE WHEN ",
+    visible!("c"),
+    " THEN c.relname::text \
       ELSE n.nspname || '.' || c.relname END), \
     (SELECT string_agg(h.inhrelid::regclass::text, chr(31) ORDER BY h.inhrelid::regclass::text) FROM pg_inherits h \
       WHERE h.inhparent = c.oid AND c.relkind = 'r') \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'switchback' \
     AND CASE WHEN $2 > 0 THEN c.oid = $2::int8::oid WHEN $3 <> '' THEN n.nspname = $3 AND c.relname = $1 \
-    ELSE (c.relname = $1 AND pg_table_is_visible(c.oid)) OR n.nspname || '.' || c.relname = $1 END \
-    ORDER BY pg_table_is_visible(c.oid) AND c.relname = $1 DESC LIMIT 1";
+    ELSE (c.relname = $1 AND ",
+    visible!("c"),
+    ") OR n.nspname || '.' || c.relname = $1 END \
+    ORDER BY ",
+    visible!("c"),
+    " AND c.relname = $1 DESC LIMIT 1"
+);
 
 const HOMES: &str = "SELECT n.nspname::text, c.relname::text \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -43,9 +60,33 @@ const NAME: &str = "SELECT n.nspname::text, c.relname::text \
     WHERE c.oid = $1::int8::oid AND c.relkind IN ('r', 'p') \
     AND n.nspname NOT IN ('switchback', 'pg_catalog', 'information_schema')";
 
-const COLUMNS: &str = "SELECT a.attnum::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+/// An operator of the default operator class of a column's type, with its schema: by its number in a class of
+/// `btree`, or in one of `hash` where there is no other.
+macro_rules! own_operator {
+    ($btree:literal, $hash:literal) => {
+        concat!(
+            "(SELECT quote_ident(w.nspname) || '.' || q.oprname FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod \
+             JOIN pg_amop x ON x.amopfamily = o.opcfamily AND x.amoplefttype = o.opcintype AND x.amoprighttype = o.opcintype \
+             AND x.amopstrategy = CASE m.amname WHEN 'btree' THEN ",
+            $btree,
+            " WHEN 'hash' THEN ",
+            $hash,
+            " END JOIN pg_operator q ON q.oid = x.amopopr JOIN pg_namespace w ON w.oid = q.oprnamespace \
+             WHERE o.opcintype = b.oid AND o.opcdefault ORDER BY m.amname LIMIT 1)"
+        )
+    };
+}
+
+const COLUMNS: &str = concat!(
+    "SELECT a.attnum::int8, a.attname::text, CASE WHEN ",
+    visible_type!("y"),
+    " \
+    AND starts_with(format_type(a.atttypid, a.atttypmod), quote_ident(s.nspname) || '.') \
+    THEN substr(format_type(a.atttypid, a.atttypmod), length(quote_ident(s.nspname)) + 2) \
+    ELSE format_type(a.atttypid, a.atttypmod) END, a.attnotnull, \
     a.attidentity <> '' OR (a.atthasdef AND a.attgenerated = ''), a.attgenerated <> '', \
-    b.typname::text, b.typcategory::text, b.typtype::text, format_type(b.oid, -1), \
+    CASE WHEN r.nspname = 'pg_catalog' OR b.typname = 'citext' THEN b.typname::text ELSE '' END, \
+    b.typcategory::text, b.typtype::text, format('%I.%I', r.nspname, b.typname), \
     pg_get_serial_sequence($2, a.attname), \
     COALESCE(e.typcategory, b.typcategory) IN ('C', 'D', 'R') AND COALESCE(e.typname, b.typname) NOT IN \
     ('time', 'timetz', 'int4range', 'int8range', 'numrange', 'int4multirange', 'int8multirange', 'nummultirange') \
@@ -56,10 +97,20 @@ const COLUMNS: &str = "SELECT a.attnum::int8, a.attname::text, format_type(a.att
       AND z.attrelid = y.typrelid AND z.attnum > 0 AND NOT z.attisdropped) x (oid) WHERE x.oid <> 0) \
       SELECT 1 FROM part JOIN pg_type y ON y.oid = part.oid WHERE y.typname IN ('regclass', 'regtype', 'regproc', \
       'regprocedure', 'regoper', 'regoperator', 'regconfig', 'regdictionary', 'regcollation')) \
+    , format_type(a.atttypid, a.atttypmod), ",
+    own_operator!("3", "1"),
+    ", ",
+    own_operator!("5", "0"),
+    ", \
+    COALESCE(e.typname, b.typname) IN ('varchar', 'bpchar', 'bit', 'varbit') \
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
     JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END \
+    JOIN pg_namespace r ON r.oid = b.typnamespace \
+    JOIN pg_type y ON y.oid = CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN t.typelem ELSE t.oid END \
+    JOIN pg_namespace s ON s.oid = y.typnamespace \
     LEFT JOIN pg_type e ON b.typcategory = 'A' AND e.oid = b.typelem \
-    WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+    WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+);
 
 const INDEXES: &str = "SELECT i.indisprimary, i.indisunique, i.indkey::text, i.indnkeyatts::int8 \
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam \
@@ -83,7 +134,7 @@ const TRAPS: &str = "SELECT DISTINCT true, t.tgname::text FROM pg_trigger t \
 
 pub(super) fn tables(target: &Postgres) -> Result<Vec<String>, StoreError> {
     Ok(target
-        .ask(TABLES, &[])?
+        .look(TABLES, &[])?
         .iter()
         .map(|row| text(row, 0))
         .collect())
@@ -91,13 +142,13 @@ pub(super) fn tables(target: &Postgres) -> Result<Vec<String>, StoreError> {
 
 /// Returns the full names of all tables that may be called so.
 pub(super) fn homes(target: &Postgres, name: &str) -> Result<Vec<TableName>, StoreError> {
-    let rows = target.ask(HOMES, &[(&name, Type::TEXT)])?;
+    let rows = target.look(HOMES, &[(&name, Type::TEXT)])?;
     Ok(rows.iter().map(full).collect())
 }
 
 /// Returns the full name of the table of a number.
 pub(super) fn table_name(target: &Postgres, oid: i64) -> Result<Option<TableName>, StoreError> {
-    let rows = target.ask(NAME, &[(&oid, Type::INT8)])?;
+    let rows = target.look(NAME, &[(&oid, Type::INT8)])?;
     Ok(rows.first().map(full))
 }
 
@@ -132,7 +183,7 @@ pub(super) fn table(target: &mut Postgres, wish: Asked<'_>) -> Result<Option<Tab
         (&number, Type::INT8),
         (&schema, Type::TEXT),
     ];
-    let found = target.ask(FIND, &params)?;
+    let found = target.look(FIND, &params)?;
     let Some(row) = found.first() else {
         return Ok(None);
     };
@@ -212,7 +263,7 @@ pub(super) fn table(target: &mut Postgres, wish: Asked<'_>) -> Result<Option<Tab
     };
     indexes(target, oid, &numbers, &mut table)?;
     traps(target, oid, &mut table)?;
-    for row in target.ask(DEFERRED, &[(&oid, Type::INT8)])? {
+    for row in target.look(DEFERRED, &[(&oid, Type::INT8)])? {
         target.deferred.insert(text(&row, 0));
         table.deferred = true;
     }
@@ -226,7 +277,7 @@ pub(super) fn columns_of(
     spelled: &str,
     oid: i64,
 ) -> Result<(Vec<i64>, Vec<Column>), StoreError> {
-    let rows = target.ask(COLUMNS, &[(&oid, Type::INT8), (&spelled, Type::TEXT)])?;
+    let rows = target.look(COLUMNS, &[(&oid, Type::INT8), (&spelled, Type::TEXT)])?;
     let (mut numbers, mut columns) = (Vec::new(), Vec::new());
     for row in &rows {
         let yes = |place: usize| row[place].int() == Some(1);
@@ -237,6 +288,10 @@ pub(super) fn columns_of(
             ColumnType {
                 kind,
                 cast: text(row, 9),
+                full: text(row, 13),
+                equal: row[14].text().unwrap_or("pg_catalog.=").to_owned(),
+                greater: row[15].text().unwrap_or("pg_catalog.>").to_owned(),
+                cut: yes(16),
                 unsteady: yes(11),
                 names: yes(12),
             },
@@ -264,7 +319,7 @@ fn indexes(
     numbers: &[i64],
     table: &mut Table,
 ) -> Result<(), StoreError> {
-    for row in target.ask(INDEXES, &[(&oid, Type::INT8)])? {
+    for row in target.look(INDEXES, &[(&oid, Type::INT8)])? {
         let keys = usize::try_from(row[3].int().unwrap_or_default()).unwrap_or_default();
         let listed = text(&row, 2);
         let place = |number: &str| place(numbers, number.parse().ok()?);
@@ -288,7 +343,7 @@ fn indexes(
 }
 
 fn traps(target: &Postgres, oid: i64, table: &mut Table) -> Result<(), StoreError> {
-    for row in target.ask(TRAPS, &[(&oid, Type::INT8)])? {
+    for row in target.look(TRAPS, &[(&oid, Type::INT8)])? {
         let name = text(&row, 1);
         if row[0].int() == Some(1) {
             table.triggers.push(Trigger { name });
@@ -323,7 +378,7 @@ fn no_heirs(target: &Postgres, table: &str, heirs: &str, all: bool) -> Result<()
 
 /// Tells whether a table, or one that inherits from it, holds a row; its name as a statement spells it.
 fn holds_rows(target: &Postgres, table: &str) -> Result<bool, StoreError> {
-    let found = target.ask(&format!("SELECT EXISTS (SELECT 1 FROM {table})"), &[])?;
+    let found = target.look(&format!("SELECT EXISTS (SELECT 1 FROM {table})"), &[])?;
     Ok(found.first().is_some_and(|row| row[0].int() == Some(1)))
 }
 

@@ -80,7 +80,7 @@ impl Postgres {
     pub fn open(url: &PostgresUrl) -> Result<Self, StoreError> {
         let mut this = Self::connect(url)?;
         this.sets = true;
-        let read_only = this.ask("SELECT current_setting('transaction_read_only')", &[])?;
+        let read_only = this.look("SELECT current_setting('transaction_read_only')", &[])?;
         if read_only
             .first()
             .is_some_and(|row| row[0].text() == Some("on"))
@@ -178,6 +178,11 @@ impl Postgres {
         if self.open.get() || !self.sets {
             return work();
         }
+        self.in_its_own(work)
+    }
+
+    /// Does it in a transaction of its own.
+    fn in_its_own<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         let begin = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; {}",
             self.begin_reading()
@@ -207,12 +212,19 @@ impl Postgres {
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
+        self.widely(|| self.ask(sql, params))
+    }
+
+    fn widely(
+        &self,
+        ask: impl FnOnce() -> Result<Vec<Row>, StoreError>,
+    ) -> Result<Vec<Row>, StoreError> {
         let joins = |on: &str| {
             format!("SET LOCAL enable_hashjoin = {on}; SET LOCAL enable_mergejoin = {on}")
         };
         self.alone(|| {
             self.batch(&joins("on"))?;
-            let found = self.ask(sql, params)?;
+            let found = ask()?;
             self.batch(&joins("off"))?;
             Ok(found)
         })
@@ -321,34 +333,93 @@ impl Postgres {
         }
     }
 
-    /// Runs a query, unprepared: nothing that needs the same session afterwards.
+    /// Runs a query on tables of users, unprepared: nothing that needs the same session afterwards. Under the
+    /// login's search path, as it may fire what users wrote: it names the schema of all that it calls itself.
     pub(super) fn ask(
         &self,
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
+        self.alone(|| {
+            self.as_login()?;
+            self.rows(sql, params)
+        })
+    }
+
+    /// Runs a query on the catalogue or the ledger: what it calls is the server's own, whatever others put
+    /// into the schemas of the login's search path.
+    pub(super) fn look(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.safely(|| self.rows(sql, params))
+    }
+
+    /// The same of what no index serves.
+    pub(super) fn look_widely(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.widely(|| self.look(sql, params))
+    }
+
+    /// Does something where no name leads to a schema of users.
+    fn safely<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let work = || {
+            self.as_nobody()?;
+            work()
+        };
+        if self.open.get() {
+            work()
+        } else {
+            self.in_its_own(work)
+        }
+    }
+
+    pub(super) fn rows(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
         crash_point!("postgres.ask", |error| self.injected(&error));
-        let found = self
-            .alone(|| self.with_statement(Some(sql), |client| client.query_typed(sql, params)))?;
+        let found = self.with_statement(Some(sql), |client| client.query_typed(sql, params))?;
         found.iter().map(|row| self.row(row)).collect()
     }
 
-    /// Runs a statement and returns how many rows it touched.
+    /// Runs a statement on a table of users and returns how many rows it touched.
     pub(super) fn run(
         &self,
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<u64, StoreError> {
-        crash_point!("postgres.run", |error| self.injected(&error));
-        self.alone(|| self.with_statement(Some(sql), |client| client.execute_typed(sql, params)))
+        self.alone(|| {
+            self.as_login()?;
+            self.touch(sql, params)
+        })
     }
 
-    /// Sends data for a COPY.
+    /// Runs a statement on the ledger and returns how many rows it touched.
+    pub(super) fn note(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<u64, StoreError> {
+        self.safely(|| self.touch(sql, params))
+    }
+
+    fn touch(&self, sql: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<u64, StoreError> {
+        crash_point!("postgres.run", |error| self.injected(&error));
+        self.with_statement(Some(sql), |client| client.execute_typed(sql, params))
+    }
+
+    /// Sends data for a COPY, and returns how many rows the server took.
     pub(super) fn copy(
         &self,
         sql: &str,
         write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         crash_point!("postgres.COPY", |error| self.injected(&error));
         let mut client = self.client.borrow_mut();
         let client = client.as_mut().ok_or_else(|| self.given_up())?;
@@ -362,7 +433,7 @@ impl Postgres {
             let message = format!("{}: {error}", self.describe());
             StoreError::Unreachable { message }
         })?;
-        copy.finish().map(|_| ()).map_err(failed)
+        copy.finish().map_err(failed)
     }
 
     fn row(&self, row: &postgres::Row) -> Result<Row, StoreError> {

@@ -49,7 +49,7 @@ impl Postgres {
         found: &ColumnType,
         texts: &[String],
     ) -> Result<Vec<Result<String, String>>, StoreError> {
-        if texts.is_empty() || found.cast == "text[]" {
+        if texts.is_empty() || found.cast == "pg_catalog._text" {
             return Ok(texts.iter().cloned().map(Ok).collect());
         }
         match self.ask_texts_of(found, texts) {
@@ -95,10 +95,10 @@ impl Postgres {
                 let value = format!("k.c0::{}", found.cast);
                 let text = match found.kind {
                     Kind::Named(named) => named.read(&value),
-                    _ => format!("{value}::text"),
+                    _ => format!("{value}::pg_catalog.text"),
                 };
                 let sql = format!("SELECT {text} FROM {} ORDER BY k.n", source.from);
-                self.ask(&sql, &source.params())
+                self.look(&sql, &source.params())
             });
         if inside {
             if answer.is_err() {

@@ -16,8 +16,8 @@ use crate::{Cell, Key, Row, Sql, StoreError};
 
 /// Waits for other writers of ours, by the row that is their lock, and tells the server's
 /// administrator which run this is.
-const EXCLUDE: &str = "SELECT set_config('application_name', 'switchback ' || COALESCE(run, ''), true) \
-                       FROM switchback.lock WHERE id = 1 FOR UPDATE;";
+const EXCLUDE: &str = "SELECT pg_catalog.set_config('application_name', pg_catalog.concat('switchback ', run), true) \
+                       FROM switchback.lock WHERE id OPERATOR(pg_catalog.=) 1 FOR UPDATE;";
 
 impl Engine for Postgres {
     const WAVE: usize = 2_000;
@@ -63,7 +63,7 @@ impl Engine for Postgres {
         self.move_sequences()?;
         let login = self.unpinning();
         self.open.set(false);
-        self.try_commit(login)
+        self.try_commit(&login)
     }
 
     fn rollback(&mut self) -> Result<(), StoreError> {
@@ -285,6 +285,7 @@ impl Postgres {
 
     fn make_ledger(&self) -> Result<(), StoreError> {
         self.batch("CREATE SCHEMA IF NOT EXISTS switchback")?;
+        self.no_strangers()?;
         for sql in statements(&self.dialect()) {
             self.batch(&spelled(&sql))?;
         }
@@ -299,7 +300,7 @@ impl Postgres {
                 "SELECT setval($1::text::regclass, $2) FROM {sequence} WHERE last_value < $2 \
                  OR (last_value = $2 AND NOT is_called)"
             );
-            self.ask(&sql, &[(&sequence, Type::TEXT), (&given, Type::INT8)])?;
+            self.look(&sql, &[(&sequence, Type::TEXT), (&given, Type::INT8)])?;
         }
         Ok(())
     }

@@ -5,14 +5,19 @@ use postgres::types::Type;
 
 use super::connect::Postgres;
 use super::part::Part;
+use super::visible::visible;
 use crate::additions::{called, drop_statement};
 use crate::ledger::{self, Added};
 use crate::{Sql as _, StoreError};
 
 /// How a table and a column are called in a snapshot's part, and the table in what depends on something.
-const SPELLED: &str = "SELECT format('%I.%I', n.nspname, c.relname), quote_ident($2), \
-    CASE WHEN pg_table_is_visible(c.oid) THEN '' ELSE n.nspname || '.' END || c.relname \
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)";
+const SPELLED: &str = concat!(
+    "SELECT format('%I.%I', n.nspname, c.relname), quote_ident($2), \
+    CASE WHEN ",
+    visible!("c"),
+    " THEN '' ELSE n.nspname || '.' END || c.relname \
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)"
+);
 
 /// A column or a table that is to go.
 pub(super) struct Going {
@@ -93,7 +98,7 @@ impl Postgres {
         }
         let spelled = self.quoted(&added.table);
         let column = added.column.clone().unwrap_or_default();
-        let rows = self.ask(SPELLED, &[(&spelled, Type::TEXT), (&column, Type::TEXT)])?;
+        let rows = self.look(SPELLED, &[(&spelled, Type::TEXT), (&column, Type::TEXT)])?;
         let row = rows
             .first()
             .ok_or_else(|| StoreError::damaged("no table"))?;

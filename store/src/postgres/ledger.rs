@@ -43,6 +43,7 @@ impl Postgres {
         if changes.is_empty() {
             return Ok(());
         }
+        let count = changes.len();
         let row = |change: &Change| {
             let mut row = change.to_row();
             // Of Change::COLUMNS the fifth.
@@ -59,7 +60,7 @@ impl Postgres {
                 row.insert(0, run.into());
                 row
             });
-            return self.copy_rows(&sql, rows);
+            return wrote(self.copy_rows(&sql, rows)?, count);
         }
         let source = self.source(turned(&CHANGE, changes.iter().map(row)))?;
         let sql = format!(
@@ -68,7 +69,7 @@ impl Postgres {
             listed(CHANGE.len()),
             source.from
         );
-        self.run(&sql, &source.params()).map(|_| ())
+        wrote(self.note(&sql, &source.params())?, count)
     }
 
     pub(super) fn write_entries(&self, entries: &[Mapping]) -> Result<(), StoreError> {
@@ -102,21 +103,23 @@ impl Postgres {
         if gone.is_empty() {
             return Ok(());
         }
+        let count = gone.len();
         let source = self.source(turned(&ENTRY[..2], gone.into_iter()))?;
         let sql = format!(
             "DELETE FROM switchback.ids AS i USING {} WHERE i.entity = k.c0 AND i.source = k.c1",
             source.from
         );
-        self.run(&sql, &source.params()).map(|_| ())
+        wrote(self.note(&sql, &source.params())?, count)
     }
 
     fn insert_entries(&self, rows: Vec<Row>, otherwise: &str) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
-        if otherwise.is_empty() && self.copies(rows.len()) {
+        let count = rows.len();
+        if otherwise.is_empty() && self.copies(count) {
             let sql = format!("COPY switchback.ids ({}) FROM STDIN", Entry::COLUMNS);
-            return self.copy_rows(&sql, rows.into_iter());
+            return wrote(self.copy_rows(&sql, rows.into_iter())?, count);
         }
         let source = self.source(turned(&ENTRY, rows.into_iter()))?;
         let sql = format!(
@@ -125,13 +128,14 @@ impl Postgres {
             listed(ENTRY.len()),
             source.from
         );
-        self.run(&sql, &source.params()).map(|_| ())
+        wrote(self.note(&sql, &source.params())?, count)
     }
 
     pub(super) fn write_later(&self, run: i64, pairs: &[(i64, i64)]) -> Result<(), StoreError> {
         if pairs.is_empty() {
             return Ok(());
         }
+        let count = pairs.len();
         // The run in a column: as a constant it would have all changes of the run read.
         let rows = pairs
             .iter()
@@ -141,8 +145,18 @@ impl Postgres {
             "UPDATE switchback.changes AS c SET later = k.c2 FROM {} WHERE c.run = k.c0 AND c.seq = k.c1",
             source.from
         );
-        self.run(&sql, &source.params()).map(|_| ())
+        wrote(self.note(&sql, &source.params())?, count)
     }
+}
+
+/// Makes sure that the server wrote as many rows of the ledger as it was sent.
+fn wrote(found: u64, sent: usize) -> Result<(), StoreError> {
+    if found == sent as u64 {
+        return Ok(());
+    }
+    Err(StoreError::damaged(format!(
+        "{found} of {sent} rows of it were written: something keeps the others back"
+    )))
 }
 
 /// `k.c0, k.c1` of so many columns.

@@ -73,10 +73,12 @@ impl Postgres {
     /// `t.a = k.c0::int8 AND …`: the columns of a table, and the values as those of the columns `like`.
     fn same(&self, (table, by): Columns<'_>, like: Columns<'_>) -> String {
         let typed = self.typed_columns(like.0, like.1, 0);
-        let equal = |(place, typed): (&usize, String)| {
-            format!("t.{} = {typed}", quoted(&table.columns[*place].name))
+        let equal = |((place, of), typed): ((&usize, &usize), String)| {
+            let column = &table.columns[*place];
+            let equal = self.equal(column, &like.0.columns[*of]);
+            format!("t.{} {equal} {typed}", quoted(&column.name))
         };
-        let same: Vec<String> = by.iter().zip(typed).map(equal).collect();
+        let same: Vec<String> = by.iter().zip(like.1).zip(typed).map(equal).collect();
         same.join(" AND ")
     }
 
@@ -109,8 +111,8 @@ impl Postgres {
                 .map(|at| format!("v{at}"))
                 .collect();
             let sql = format!(
-                "SELECT r.n, {} FROM (SELECT k.n, row_number() OVER (PARTITION BY k.n ORDER BY {ordered}), {reads} \
-                 FROM {from} JOIN {name} AS t ON {same}) AS r (n, place, {}) WHERE r.place <= {limit} ORDER BY r.n, r.place",
+                "SELECT r.n, {} FROM (SELECT k.n, pg_catalog.row_number() OVER (PARTITION BY k.n ORDER BY {ordered}), {reads} \
+                 FROM {from} JOIN {name} AS t ON {same}) AS r (n, place, {}) WHERE r.place OPERATOR(pg_catalog.<=) {limit} ORDER BY r.n, r.place",
                 places.join(", "),
                 names.join(", ")
             );
@@ -139,14 +141,15 @@ impl Postgres {
         let ordered = listed(table, order);
         let find = |(key, after): &(Vec<Cell>, Option<Key>)| {
             let (places, mut texts) = self.places(like.0, like.1, key, 1);
-            let equal = |(column, place): (&usize, String)| {
-                format!("{} = {place}", listed(table, &[*column]))
+            let equal = |((column, of), place): ((&usize, &usize), String)| {
+                let equal = self.equal(&table.columns[*column], &like.0.columns[*of]);
+                format!("{} {equal} {place}", listed(table, &[*column]))
             };
-            let same: Vec<String> = by.iter().zip(places).map(equal).collect();
+            let same: Vec<String> = by.iter().zip(like.1).zip(places).map(equal).collect();
             let mut start = String::new();
             if let Some(after) = after {
                 let (places, more) = self.places(table, order, &after.0, texts.len() + 1);
-                start = format!("AND ({ordered}) > ({})", places.join(", "));
+                start = format!("AND {}", self.behind(table, order, &places));
                 texts.extend(more);
             }
             let sql = format!(

@@ -32,10 +32,12 @@ mod snapshot;
 mod spelling;
 mod sql;
 mod stage;
+mod strangers;
 mod tls;
 mod tools;
 mod url;
 mod values;
+mod visible;
 mod watch;
 
 pub use connect::Postgres;

@@ -54,7 +54,7 @@ impl Named {
             Self::Dictionary => ("pg_ts_dict", "dict"),
             Self::Collation => ("pg_collation", "coll"),
         };
-        let whole = "pg_catalog.quote_ident(n.nspname) || '.' || ";
+        let whole = "pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) ";
         let (name, alone) = match self {
             Self::Procedure | Self::Operator => (
                 format!(
@@ -63,7 +63,7 @@ impl Named {
                 false,
             ),
             // An operator is not quoted.
-            Self::OperatorName => (format!("{whole}o.oprname"), true),
+            Self::OperatorName => (format!("{whole}o.oprname::pg_catalog.text"), true),
             _ => (
                 format!("{whole}pg_catalog.quote_ident(o.{prefix}name)"),
                 matches!(self, Self::Function | Self::Collation),
@@ -71,15 +71,16 @@ impl Named {
         };
         let alone = if alone {
             format!(
-                " AND NOT EXISTS (SELECT 1 FROM pg_catalog.{catalogue} p WHERE p.{prefix}name = o.{prefix}name \
-                 AND p.{prefix}namespace = o.{prefix}namespace AND p.oid <> o.oid)"
+                " AND NOT EXISTS (SELECT 1 FROM pg_catalog.{catalogue} p WHERE p.{prefix}name OPERATOR(pg_catalog.=) o.{prefix}name \
+                 AND p.{prefix}namespace OPERATOR(pg_catalog.=) o.{prefix}namespace AND p.oid OPERATOR(pg_catalog.<>) o.oid)"
             )
         } else {
             String::new()
         };
         format!(
             "COALESCE((SELECT {name} FROM pg_catalog.{catalogue} o JOIN pg_catalog.pg_namespace n \
-             ON n.oid = o.{prefix}namespace WHERE o.oid = {column}::oid{alone}), {column}::oid::text)"
+             ON n.oid OPERATOR(pg_catalog.=) o.{prefix}namespace \
+             WHERE o.oid OPERATOR(pg_catalog.=) {column}::pg_catalog.oid{alone}), {column}::pg_catalog.oid::pg_catalog.text)"
         )
     }
 }

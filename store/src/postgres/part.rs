@@ -78,8 +78,9 @@ impl Postgres {
     /// Makes names and texts the same for everybody, and lets this wait for other programs.
     pub(super) fn settle_down(&self) -> Result<(), StoreError> {
         self.pin()?;
+        self.as_nobody()?;
         self.batch(
-            "SET LOCAL search_path = ''; SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0; \
+            "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0; \
              SET LOCAL idle_in_transaction_session_timeout = 0",
         )
     }
@@ -94,7 +95,7 @@ impl Postgres {
             rows: 0,
             sum: String::new(),
         };
-        Ok(self.ask(TABLES, &[])?.iter().map(table).collect())
+        Ok(self.look(TABLES, &[])?.iter().map(table).collect())
     }
 
     /// Returns how many rows a table holds, and their sum.
@@ -107,7 +108,7 @@ impl Postgres {
             table.name
         );
         self.pin()?;
-        let rows = self.ask(&sql, &[])?;
+        let rows = self.look(&sql, &[])?;
         let row = rows
             .first()
             .ok_or_else(|| StoreError::damaged("no count"))?;
@@ -117,13 +118,13 @@ impl Postgres {
     pub(super) fn counters(&self) -> Result<Vec<Counter>, StoreError> {
         let one = |row: &Row| {
             let name = text(row, 0);
-            let rows = self.ask(&format!("SELECT last_value, is_called FROM {name}"), &[])?;
+            let rows = self.look(&format!("SELECT last_value, is_called FROM {name}"), &[])?;
             let row = rows
                 .first()
                 .ok_or_else(|| StoreError::damaged("no value"))?;
             Ok((name, row[0].int().unwrap_or(0), row[1].int() == Some(1)))
         };
-        self.ask(SEQUENCES, &[])?.iter().map(one).collect()
+        self.look(SEQUENCES, &[])?.iter().map(one).collect()
     }
 
     /// Reads all that the part holds in the transaction at hand and writes it behind the archive.
@@ -135,7 +136,7 @@ impl Postgres {
         let version = self.ledger_version()?;
         let ledger = version.is_some();
         let runs = if ledger {
-            self.ask(
+            self.look(
                 "SELECT seq, status, last_seq FROM switchback.runs ORDER BY seq",
                 &[],
             )?
@@ -225,6 +226,7 @@ impl Postgres {
                 out.write_all(&line)?;
             }
         })
+        .map(|_| ())
     }
 }
 

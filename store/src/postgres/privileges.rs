@@ -43,7 +43,7 @@ impl Postgres {
             .map(|column| column.name.as_str())
             .collect();
         let written: Vec<&str> = written.iter().map(|place| all[*place]).collect();
-        let found = self.ask(
+        let found = self.look(
             TABLE,
             &[
                 (&self.quoted(&table.name), Type::TEXT),
@@ -73,7 +73,7 @@ impl Postgres {
 
     /// Tells whether the login may keep all triggers from firing, for itself alone.
     pub(super) fn may_silence(&self) -> Result<bool, StoreError> {
-        let may = self.ask(
+        let may = self.look(
             "SELECT rolsuper FROM pg_roles WHERE rolname = current_user",
             &[],
         )?;
@@ -81,13 +81,13 @@ impl Postgres {
             return Ok(true);
         }
         // Privileges on parameters came with PostgreSQL 15.
-        let version = self.ask("SELECT current_setting('server_version_num')::int8", &[])?;
+        let version = self.look("SELECT current_setting('server_version_num')::int8", &[])?;
         if version.first().and_then(|row| row[0].int()) < Some(150_000) {
             return Ok(false);
         }
         let sql = "SELECT has_parameter_privilege('session_replication_role', 'SET')";
         Ok(self
-            .ask(sql, &[])?
+            .look(sql, &[])?
             .first()
             .is_some_and(|row| row[0].int() == Some(1)))
     }
@@ -100,7 +100,7 @@ impl Postgres {
         let owner =
             "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = $1::text::regclass";
         let name = self.quoted(&table.name);
-        let owner = self.ask(owner, &[(&name, Type::TEXT)])?;
+        let owner = self.look(owner, &[(&name, Type::TEXT)])?;
         if owner.first().is_some_and(|row| row[0].int() == Some(1)) {
             return Ok(None);
         }
@@ -121,7 +121,7 @@ impl Postgres {
 
     /// Says who alone may give the ledger the tables of this build's version.
     pub(super) fn no_upgrade(&self) -> Result<Option<String>, StoreError> {
-        let found = self.ask(OWNERS, &[])?;
+        let found = self.look(OWNERS, &[])?;
         let owners = found.first().and_then(|row| row[0].text());
         Ok(owners.map(|owners| {
             format!(
@@ -135,7 +135,7 @@ impl Postgres {
 
     /// Says what the login lacks for the ledger.
     pub(super) fn lacks_for_ledger(&self) -> Result<Vec<String>, StoreError> {
-        let found = self.ask(LEDGER, &[])?;
+        let found = self.look(LEDGER, &[])?;
         let lacks = found.first().and_then(|row| row[0].text());
         Ok(lacks
             .map(|lacks| format!("the ledger can't be written: the login lacks {lacks}"))

@@ -4,12 +4,16 @@ use postgres::types::Type;
 
 use super::catalogue::{Asked, columns_of, place, table, text};
 use super::connect::Postgres;
+use super::visible::visible;
 use crate::catalogue::{Children, ForeignKey, Table, Unresolved};
 use crate::{Sql as _, StoreError};
 
 /// A key that partitions have from their table, or to their table's, is told once; one that the server does
 /// not enforce binds nobody. Columns by which a period is covered are compared in another way.
-const FOREIGN_KEYS: &str = "SELECT c.oid::int8, k.own::int8, CASE WHEN pg_table_is_visible(p.oid) THEN p.relname::text \
+const FOREIGN_KEYS: &str = concat!(
+    "SELECT c.oid::int8, k.own::int8, CASE WHEN ",
+    visible!("p"),
+    " THEN p.relname::text \
     ELSE n.nspname || '.' || p.relname END, a.attname::text, c.confdeltype::text, c.confupdtype::text, \
     c.conparentid <> 0, COALESCE((to_jsonb(c) ->> 'conperiod')::bool, false), \
     COALESCE(NULLIF(to_jsonb(c) -> 'confdelsetcols', 'null'::jsonb) @> to_jsonb(k.own), true) \
@@ -17,16 +21,21 @@ const FOREIGN_KEYS: &str = "SELECT c.oid::int8, k.own::int8, CASE WHEN pg_table_
     unnest(c.conkey, c.confkey) WITH ORDINALITY AS k (own, other, place) JOIN pg_attribute a ON a.attnum = k.other \
     WHERE c.conrelid = $1::int8::oid AND c.contype = 'f' AND a.attrelid = p.oid \
     AND NOT EXISTS (SELECT 1 FROM pg_constraint o WHERE o.oid = c.conparentid AND o.conrelid = c.conrelid) \
-    AND COALESCE((to_jsonb(c) ->> 'conenforced')::bool, true) ORDER BY c.conname, k.place";
+    AND COALESCE((to_jsonb(c) ->> 'conenforced')::bool, true) ORDER BY c.conname, k.place"
+);
 
 /// Tables of whose rows the rows of a table are, or that have some of them.
-const KIN: &str = "WITH RECURSIVE below (oid) AS (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = $1::int8::oid \
+const KIN: &str = concat!(
+    "WITH RECURSIVE below (oid) AS (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = $1::int8::oid \
       UNION SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.oid), \
     above (oid) AS (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = $1::int8::oid \
       UNION SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid) \
-    SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname::text ELSE n.nspname || '.' || c.relname END AS name, c.oid::int8 \
+    SELECT CASE WHEN ",
+    visible!("c"),
+    " THEN c.relname::text ELSE n.nspname || '.' || c.relname END AS name, c.oid::int8 \
     FROM (SELECT oid FROM below UNION SELECT oid FROM above) k JOIN pg_class c ON c.oid = k.oid \
-    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' ORDER BY name";
+    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' ORDER BY name"
+);
 
 /// The keys that refer to any of some tables: of each, that of which partitions have theirs, and its table.
 const CHILDREN: &str = "WITH RECURSIVE up (oid, parent) AS ( \
@@ -43,7 +52,7 @@ const PERIODS: &str = "it is one of periods";
 
 /// Returns the tables of whose rows the rows of a table are, or that have some of them, each with its number.
 pub(super) fn kin(target: &Postgres, oid: i64) -> Result<Vec<(String, i64)>, StoreError> {
-    let found = target.ask(KIN, &[(&oid, Type::INT8)])?;
+    let found = target.look(KIN, &[(&oid, Type::INT8)])?;
     let kin = found
         .iter()
         .filter_map(|row| Some((text(row, 0), row[1].int()?)));
@@ -80,7 +89,7 @@ fn numbered_keys(
     numbers: &[i64],
 ) -> Result<Vec<Numbered>, StoreError> {
     let mut keys: Vec<Numbered> = Vec::new();
-    for row in target.ask(FOREIGN_KEYS, &[(&oid, Type::INT8)])? {
+    for row in target.look(FOREIGN_KEYS, &[(&oid, Type::INT8)])? {
         let id = row[0].int().unwrap_or_default();
         if keys.last().is_none_or(|(last, ..)| *last != id) {
             let key = ForeignKey {
@@ -112,7 +121,7 @@ fn numbered_keys(
 pub(super) fn children(target: &mut Postgres, parent: &Table) -> Result<Children, StoreError> {
     let spelled = target.quoted(&parent.name);
     let own = "SELECT to_regclass($1)::oid::int8";
-    let own = target.ask(own, &[(&spelled, Type::TEXT)])?;
+    let own = target.look(own, &[(&spelled, Type::TEXT)])?;
     let Some(own) = own.first().and_then(|row| row[0].int()) else {
         return Ok(Children::default());
     };
@@ -122,7 +131,7 @@ pub(super) fn children(target: &mut Postgres, parent: &Table) -> Result<Children
         .chain([own]);
     let oids: Vec<String> = oids.map(|oid| oid.to_string()).collect();
     let mut children = Children::default();
-    for row in target.ask(CHILDREN, &[(&oids, Type::TEXT_ARRAY)])? {
+    for row in target.look(CHILDREN, &[(&oids, Type::TEXT_ARRAY)])? {
         let (Some(id), Some(oid)) = (row[0].int(), row[1].int()) else {
             continue;
         };

@@ -23,7 +23,7 @@ impl Postgres {
         let spelled = self.quoted(&table.name);
         let params: [(&(dyn ToSql + Sync), Type); 2] =
             [(&spelled, Type::TEXT), (&constraint, Type::TEXT)];
-        let rows = self.ask(COLUMNS, &params)?;
+        let rows = self.look(COLUMNS, &params)?;
         let place = |row: &crate::Row| table.position(row[0].text()?);
         Ok(rows.iter().filter_map(place).collect())
     }
@@ -43,9 +43,9 @@ impl Postgres {
             // A cast cuts in silence what an assignment refuses as too long.
             let sql = format!(
                 "SELECT $1::text::{cast}::{}::text, $1::text::{cast}::text",
-                column.declared
+                found.full
             );
-            match self.ask(&sql, &[(&text, Type::TEXT)]) {
+            match self.look(&sql, &[(&text, Type::TEXT)]) {
                 Ok(rows) => {
                     let cut = |row: &crate::Row| match (row[0].text(), row[1].text()) {
                         (Some(kept), Some(sent)) => {
@@ -55,9 +55,7 @@ impl Postgres {
                         _ => false,
                     };
                     // Digits that a number would lose are found when it is read back.
-                    let characters = ["character", "bit"];
-                    let is_text = characters.iter().any(|word| cast.starts_with(word));
-                    if is_text && rows.iter().any(cut) {
+                    if found.cut && rows.iter().any(cut) {
                         return Ok(Some(*place));
                     }
                 }

@@ -169,7 +169,7 @@ impl Postgres {
             let new = |column: &&String| !table.columns.contains(*column) && !goes(column);
             for column in present.columns.iter().filter(new) {
                 let used = format!("SELECT 1 FROM ONLY {name} WHERE {column} IS NOT NULL LIMIT 1");
-                if !self.ask(&used, &[])?.is_empty() {
+                if !self.look(&used, &[])?.is_empty() {
                     faults.push(format!(
                         "column {column} of {name} was added since: its values would be lost"
                     ));
@@ -206,7 +206,7 @@ impl Postgres {
     ) -> Result<(), StoreError> {
         let oids: Vec<String> = now.iter().map(|table| table.oid.to_string()).collect();
         let oids = format!("{{{}}}", oids.join(","));
-        let ask = |sql: &str| self.ask(sql, &[(&oids, Type::TEXT)]);
+        let ask = |sql: &str| self.look(sql, &[(&oids, Type::TEXT)]);
         let cast = |sql: &str| sql.replace("$1::oid[]", "$1::text::oid[]");
         let (keys, triggers) = (ask(&cast(FOREIGN_KEYS))?, ask(&cast(TRIGGERS))?);
         let text = |row: &Row, place: usize| row[place].text().unwrap_or_default().to_owned();
@@ -232,7 +232,7 @@ impl Postgres {
             let set = "SELECT setval($1::text::regclass, $2, $3)";
             let params: [super::sql::Param<'_>; 3] =
                 [(name, Type::TEXT), (last, Type::INT8), (called, Type::BOOL)];
-            self.ask(set, &params)?;
+            self.look(set, &params)?;
         }
         crash_point!("restore.emptied", failed(file));
         self.unpin()?;

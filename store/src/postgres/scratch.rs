@@ -72,7 +72,7 @@ impl Scratch {
             of: url.clone(),
             url: url.beside(&name).map_err(StoreError::refused)?,
             name: None,
-            notes: target.ask(OTHERS, &[])?.iter().map(note).collect(),
+            notes: target.look(OTHERS, &[])?.iter().map(note).collect(),
         };
         let made = format!(
             "CREATE DATABASE {} TEMPLATE template0 {}",
@@ -104,13 +104,14 @@ impl Scratch {
             "GRANT {} ON DATABASE {name} TO {}",
             like.privileges, like.login
         ))?;
-        for row in target.ask(SETTINGS, &[])? {
+        for row in target.look(SETTINGS, &[])? {
             let text = |place: usize| row[place].text().unwrap_or_default().to_owned();
             let (setting, value) = (text(0), text(1));
             let set = || {
                 target.batch("BEGIN")?;
-                let sql = "SELECT set_config($1, $2, true)";
-                target.ask(sql, &[(&setting, Type::TEXT), (&value, Type::TEXT)])?;
+                // In the transaction that was begun so, which is not one of ours.
+                let sql = "SELECT pg_catalog.set_config($1, $2, true)";
+                target.rows(sql, &[(&setting, Type::TEXT), (&value, Type::TEXT)])?;
                 // A name with a dot is one of an extension's.
                 let spelled: Vec<String> = setting.split('.').map(quoted).collect();
                 let spelled = spelled.join(".");
@@ -166,7 +167,7 @@ struct Like {
 
 impl Like {
     fn of(target: &Postgres) -> Result<Self, StoreError> {
-        let rows = target.ask(LIKE, &[])?;
+        let rows = target.look(LIKE, &[])?;
         let row = rows
             .first()
             .ok_or_else(|| StoreError::damaged("no database"))?;
@@ -282,7 +283,7 @@ impl Postgres {
         let parts: Vec<String> = (0..8).map(part).collect();
         let parts = parts.join(", ");
         let mut contents = BTreeMap::new();
-        for row in self.ask(TABLES, &[])? {
+        for row in self.look(TABLES, &[])? {
             let [Cell::Text(name), Cell::Text(spelled)] = row.as_slice() else {
                 continue;
             };
@@ -290,7 +291,7 @@ impl Postgres {
                 "SELECT count(*), {parts} FROM (SELECT encode(sha256(convert_to(ROW(t.*)::text, '{}')), 'hex') AS h FROM {spelled} t) s",
                 self.encoding()
             );
-            let found = self.ask(&sql, &[])?;
+            let found = self.look(&sql, &[])?;
             let row = found
                 .first()
                 .ok_or_else(|| StoreError::damaged("no count"))?;

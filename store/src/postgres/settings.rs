@@ -1,5 +1,9 @@
 //! The settings under which statements run.
 //!
+//! Nobody else's code is called: the catalogue and the ledger are asked under a search path without schemas of
+//! users, and statements on tables of users, which run under the login's, name the schema of every function,
+//! operator and type.
+//!
 //! There are two lists. What changes the text of a value, or of a statement, is pinned for all that is done
 //! here. `TimeZone` and `DateStyle` are pinned for reading alone: where a statement fires what users wrote
 //! (defaults, checks, triggers, deferred ones too), these two and the search path are the login's. Values
@@ -45,6 +49,13 @@ const READING: &str = "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'U
 /// The login's, for statements that fire what users wrote.
 const LOGIN: &str = "SET LOCAL DateStyle TO DEFAULT; SET LOCAL TimeZone TO DEFAULT;";
 
+/// Under it no name leads to a schema of users. Temporary tables come last: another client of the same session
+/// may have left some.
+const NOBODY: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
+
+/// Keeps where the login's search path leads, for questions that are asked without it.
+const PATH: &str = "SELECT pg_catalog.set_config('switchback.path', pg_catalog.current_schemas(true)::pg_catalog.text, true);";
+
 /// Names of the zone in which the text of an instant is the same as in UTC.
 const UTC: [&str; 6] = ["UTC", "UCT", "GMT", "ZULU", "UNIVERSAL", "GREENWICH"];
 
@@ -66,6 +77,8 @@ pub(super) struct Settings {
     differ: bool,
     /// Whether those for reading are set in the transaction; `None` where that is not known.
     reading: Flag<Option<bool>>,
+    /// Whether the search path leads to no schema of users in the transaction; `None` where that is not known.
+    nobody: Flag<Option<bool>>,
     /// The database's encoding.
     encoding: String,
     /// Whether the login's sessions fire no triggers and foreign keys.
@@ -78,7 +91,7 @@ impl Postgres {
         let mut names: Vec<&str> = ALWAYS.iter().map(|(name, _)| *name).collect();
         names.extend(["DateStyle", "TimeZone", "synchronous_commit"]);
         names.extend(["session_replication_role", "track_counts"]);
-        let found = self.ask(ASKED, &[(&names, Type::TEXT_ARRAY)])?;
+        let found = self.look(ASKED, &[(&names, Type::TEXT_ARRAY)])?;
         let row = |name: &str| found.iter().find(|row| row[0].text() == Some(name));
         let known = |name: &str| row(name).is_some_and(|row: &Row| row[1] == Cell::Int(1));
         let value = |name: &str| row(name).and_then(|row| row[2].text()).unwrap_or_default();
@@ -116,9 +129,10 @@ impl Postgres {
         let zone = value("TimeZone").to_ascii_uppercase();
         let zone = zone.strip_prefix("ETC/").unwrap_or(&zone);
         let settings = Settings {
-            always: settings.iter().map(set).collect(),
+            always: settings.iter().map(set).collect::<String>() + PATH,
             differ: !UTC.contains(&zone) || !value("DateStyle").starts_with("ISO"),
             reading: Flag::new(None),
+            nobody: Flag::new(None),
             encoding,
             replica: value("session_replication_role") == "replica",
         };
@@ -129,18 +143,21 @@ impl Postgres {
     /// The statements at the beginning of a transaction that reads alone.
     pub(super) fn begin_reading(&self) -> String {
         self.settings.reading.set(Some(true));
+        self.settings.nobody.set(Some(false));
         format!("{} {READING}", self.settings.always)
     }
 
     /// The statements at the beginning of a transaction that may fire what users wrote.
     pub(super) fn begin_firing(&self) -> String {
         self.settings.reading.set(Some(false));
+        self.settings.nobody.set(Some(false));
         format!("{} {LOGIN}", self.settings.always)
     }
 
     /// Says that a savepoint may have taken settings back.
     pub(super) fn unsettled(&self) {
         self.settings.reading.set(None);
+        self.settings.nobody.set(None);
     }
 
     /// Pins what values are read under. Nothing is sent where the login's is no different.
@@ -153,22 +170,31 @@ impl Postgres {
         Ok(())
     }
 
-    /// Asks under an empty search path: what the server says names every schema but its own. The login's
-    /// path is back afterwards.
-    pub(super) fn without_a_path<T>(
-        &self,
-        ask: impl FnOnce() -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.alone(|| {
-            self.batch("SET LOCAL search_path = ''")?;
-            let found = ask();
-            let path = self.url.option("schema").map_or_else(
-                || "DEFAULT".to_owned(),
-                |schema| format!("'{}'", schema.replace('\'', "''")),
-            );
-            let back = self.batch(&format!("SET LOCAL search_path TO {path}"));
-            found.and_then(|found| back.map(|()| found))
-        })
+    /// Has no name lead to a schema of users: what the server says names every schema but its own, and
+    /// functions, operators and types are the server's.
+    pub(super) fn as_nobody(&self) -> Result<(), StoreError> {
+        if self.settings.nobody.get() != Some(true) {
+            self.batch(NOBODY)?;
+            self.settings.nobody.set(Some(true));
+        }
+        Ok(())
+    }
+
+    /// Goes back to the login's search path, before what users wrote is fired.
+    pub(super) fn as_login(&self) -> Result<(), StoreError> {
+        if self.open.get() && self.settings.nobody.get() != Some(false) {
+            self.batch(&self.login_path())?;
+            self.settings.nobody.set(Some(false));
+        }
+        Ok(())
+    }
+
+    fn login_path(&self) -> String {
+        let path = self.url.option("schema").map_or_else(
+            || "DEFAULT".to_owned(),
+            |schema| format!("'{}'", schema.replace('\'', "''")),
+        );
+        format!("SET LOCAL search_path TO {path};")
     }
 
     /// Pins what the values of a table are read under, if they depend on it.
@@ -181,19 +207,24 @@ impl Postgres {
 
     /// Goes back to the login's settings, before what users wrote is fired.
     pub(super) fn unpin(&self) -> Result<(), StoreError> {
-        match self.unpinning() {
+        match self.unpinning().as_str() {
             "" => Ok(()),
             statements => self.batch(statements),
         }
     }
 
     /// The same, as statements to be sent at once with what fires.
-    pub(super) fn unpinning(&self) -> &'static str {
+    pub(super) fn unpinning(&self) -> String {
+        let mut statements = String::new();
+        if self.open.get() && self.settings.nobody.get() != Some(false) {
+            self.settings.nobody.set(Some(false));
+            statements = self.login_path();
+        }
         if self.open.get() && self.settings.differ && self.settings.reading.get() != Some(false) {
             self.settings.reading.set(Some(false));
-            return LOGIN;
+            statements += LOGIN;
         }
-        ""
+        statements
     }
 
     /// Tells whether the text of a value of the table depends on `TimeZone` or `DateStyle`.

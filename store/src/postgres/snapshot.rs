@@ -80,7 +80,7 @@ impl Postgres {
     /// lacks, and reads its list back.
     pub(super) fn dump(&mut self, tools: &Tools, file: &Path) -> Result<(), StoreError> {
         crash_point!("snapshot.dump", failed(file));
-        let rows = self.ask("SELECT pg_export_snapshot()", &[])?;
+        let rows = self.look("SELECT pg_export_snapshot()", &[])?;
         let seen = rows
             .first()
             .and_then(|row| row[0].text())

@@ -53,7 +53,12 @@ impl Postgres {
     pub(super) fn matches(&self, table: &Table, columns: &[usize], first: usize) -> String {
         let typed = self.typed_columns(table, columns, first);
         let equal = |(place, typed): (&usize, String)| {
-            format!("t.{} = {typed}", quoted(&table.columns[*place].name))
+            let column = &table.columns[*place];
+            format!(
+                "t.{} {} {typed}",
+                quoted(&column.name),
+                self.equal(column, column)
+            )
         };
         columns
             .iter()
@@ -111,7 +116,7 @@ impl Postgres {
         let place = |(at, (place, cell)): (usize, (&usize, &Cell))| {
             let found = self.type_of(&table.columns[*place]);
             (
-                format!("${}::text::{}", first + at, found.cast),
+                format!("${}::pg_catalog.text::{}", first + at, found.cast),
                 found.kind.sent(cell),
             )
         };
@@ -119,13 +124,64 @@ impl Postgres {
     }
 
     pub(super) fn ask_texts(&self, sql: &str, texts: &[Cell]) -> Result<Vec<Row>, StoreError> {
-        let params: Vec<Param<'_>> = texts
+        self.ask(sql, &text_params(texts))
+    }
+
+    pub(super) fn look_texts(&self, sql: &str, texts: &[Cell]) -> Result<Vec<Row>, StoreError> {
+        self.look(sql, &text_params(texts))
+    }
+
+    /// The operator by which two columns are compared, with its schema: that of their type's own operator
+    /// class. Columns of different types are compared as the server converts them.
+    pub(super) fn equal(&self, one: &Column, other: &Column) -> String {
+        let (one, other) = (self.type_of(one), self.type_of(other));
+        let own = if one.cast == other.cast {
+            &one.equal
+        } else {
+            OWN
+        };
+        format!("OPERATOR({own})")
+    }
+
+    /// `(t.a, t.b) > ($1, $2)`: what comes after a place in the order of some columns.
+    pub(super) fn behind(&self, table: &Table, key: &[usize], places: &[String]) -> String {
+        let types: Vec<_> = key
             .iter()
-            .map(|text| (text as &(dyn ToSql + Sync), Type::TEXT))
+            .map(|place| self.type_of(&table.columns[*place]))
             .collect();
-        self.ask(sql, &params)
+        let same = types
+            .first()
+            .filter(|first| types.iter().all(|other| other.greater == first.greater));
+        if let Some(first) = same {
+            return format!(
+                "({}) OPERATOR({}) ({})",
+                listed(table, key),
+                first.greater,
+                places.join(", ")
+            );
+        }
+        // Operators of several schemas can't compare rows: column by column, the last one first.
+        let mut after = String::from("FALSE");
+        for ((column, of), place) in key.iter().zip(&types).zip(places).rev() {
+            let name = listed(table, &[*column]);
+            after = format!(
+                "({name} OPERATOR({}) {place} OR ({name} OPERATOR({}) {place} AND {after}))",
+                of.greater, of.equal
+            );
+        }
+        after
     }
 }
+
+fn text_params(texts: &[Cell]) -> Vec<Param<'_>> {
+    texts
+        .iter()
+        .map(|text| (text as &(dyn ToSql + Sync), Type::TEXT))
+        .collect()
+}
+
+/// The server's own operator of equality.
+const OWN: &str = "pg_catalog.=";
 
 /// `t.a, t.b` of some columns.
 pub(super) fn listed(table: &Table, columns: &[usize]) -> String {

@@ -10,6 +10,7 @@ use super::catalogue::Asked;
 use super::cells::type_of;
 use super::connect::{Postgres, quoted};
 use super::spelling::listed;
+use super::values::ColumnType;
 use super::watch::Event;
 use super::{catalogue, references, values};
 use crate::additions::{Addition, Planned};
@@ -49,15 +50,15 @@ pub(super) fn target_bytes(key: &Key) -> Cell {
 
 impl Sql for Postgres {
     fn query_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
-        self.ask(&spelled(sql), &typed(params))
+        self.look(&spelled(sql), &typed(params))
     }
 
     fn execute_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<u64, StoreError> {
-        self.run(&spelled(sql), &typed(params))
+        self.note(&spelled(sql), &typed(params))
     }
 
     fn now(&mut self) -> Result<i64, StoreError> {
-        let rows = self.ask(&format!("SELECT {NOW}"), &[])?;
+        let rows = self.look(&format!("SELECT {NOW}"), &[])?;
         let now = rows.first().and_then(|row| row[0].int());
         now.ok_or_else(|| StoreError::damaged("the server has no clock"))
     }
@@ -67,7 +68,7 @@ impl Sql for Postgres {
             "UPDATE switchback.lock SET expires = n.now + {lasts} FROM (SELECT {NOW} AS now) AS n \
              WHERE id = 1 AND token = {token} RETURNING n.now"
         );
-        Ok(self.ask(&sql, &[])?.first().and_then(|row| row[0].int()))
+        Ok(self.look(&sql, &[])?.first().and_then(|row| row[0].int()))
     }
 
     fn no_upgrade(&mut self) -> Result<Option<String>, StoreError> {
@@ -81,10 +82,11 @@ impl Sql for Postgres {
     fn ledger_version(&mut self) -> Result<Option<i64>, StoreError> {
         if self.ledger.get().is_none() {
             let meta = "SELECT 1 WHERE to_regclass('switchback.meta') IS NOT NULL";
-            if self.ask(meta, &[])?.is_empty() {
+            if self.look(meta, &[])?.is_empty() {
                 return Ok(None);
             }
-            let rows = self.ask("SELECT max(version) FROM switchback.meta", &[])?;
+            self.no_strangers()?;
+            let rows = self.look("SELECT max(version) FROM switchback.meta", &[])?;
             let version = rows.first().and_then(|row| row[0].int());
             let version = version.ok_or_else(|| StoreError::damaged("it names no version"))?;
             self.ledger.set(Some(version));
@@ -142,8 +144,8 @@ impl Sql for Postgres {
     }
 
     fn called(&mut self, name: &TableName) -> Result<String, StoreError> {
-        let sql = "SELECT 1 WHERE $1 = ANY (current_schemas(false))";
-        let looked_at = !self.ask(sql, &[(&name.schema, Type::TEXT)])?.is_empty();
+        let sql = "SELECT 1 WHERE $1 = ANY (current_setting('switchback.path')::text[])";
+        let looked_at = !self.look(sql, &[(&name.schema, Type::TEXT)])?.is_empty();
         Ok(if looked_at {
             name.table.clone()
         } else {
@@ -213,13 +215,13 @@ impl Sql for Postgres {
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
         self.pin_for(table)?;
-        let Column { name, declared, .. } = &table.columns[column];
-        let kind = self.type_of(&table.columns[column]).kind;
+        let Column { name, .. } = &table.columns[column];
+        let ColumnType { kind, full, .. } = self.type_of(&table.columns[column]);
         let mut texts: Vec<Cell> = values.iter().map(|cell| kind.sent(cell)).collect();
         // As texts: not every type can be compared.
         let unlike = |place: usize| {
             let name = quoted(name);
-            format!("t.{name}::text IS DISTINCT FROM ${place}::text::{declared}::text")
+            format!("t.{name}::text IS DISTINCT FROM ${place}::text::{full}::text")
         };
         let mut terms: Vec<String> = (1..=values.len()).map(unlike).collect();
         // Where no key is whole, nothing is read in parts.
@@ -229,7 +231,7 @@ impl Sql for Postgres {
             order = format!("ORDER BY {ordered}");
             if let Some(after) = after {
                 let (places, more) = self.places(table, key, &after.0, texts.len() + 1);
-                terms.push(format!("({ordered}) > ({})", places.join(", ")));
+                terms.push(self.behind(table, key, &places));
                 texts.extend(more);
             }
         }
@@ -239,7 +241,7 @@ impl Sql for Postgres {
             self.quoted(&table.name),
             terms.join(" AND ")
         );
-        Ok(self.whole(table, self.ask_texts(&sql, &texts)?))
+        Ok(self.whole(table, self.look_texts(&sql, &texts)?))
     }
 
     fn fetch(
@@ -286,7 +288,7 @@ impl Sql for Postgres {
     }
 
     fn count(&mut self, table: &Table, most: Option<u64>) -> Result<u64, StoreError> {
-        let rows = self.ask_widely(&counting(&self.quoted(&table.name), most), &[])?;
+        let rows = self.look_widely(&counting(&self.quoted(&table.name), most), &[])?;
         counted(&rows)
     }
 
@@ -302,7 +304,7 @@ impl Sql for Postgres {
         let (mut start, mut texts) = (String::new(), Vec::new());
         if let Some(after) = after {
             let (places, cells) = self.places(table, key, &after.0, 1);
-            start = format!("WHERE ({ordered}) > ({})", places.join(", "));
+            start = format!("WHERE {}", self.behind(table, key, &places));
             texts = cells;
         }
         let sql = format!(
@@ -329,12 +331,14 @@ impl Sql for Postgres {
             .iter()
             .map(|place| format!("{} IS NOT NULL", own(place)))
             .collect();
-        let same: Vec<String> = key
-            .parent_columns
-            .iter()
-            .zip(&key.columns)
-            .map(|(parent, place)| format!("p.{} = {}", quoted(parent), own(place)))
-            .collect();
+        let mut same: Vec<String> = Vec::new();
+        for (name, place) in key.parent_columns.iter().zip(&key.columns) {
+            let of = parent
+                .position(name)
+                .ok_or_else(|| StoreError::refused(format!("{} lacks {name}", parent.name)))?;
+            let equal = self.equal(&parent.columns[of], &child.columns[*place]);
+            same.push(format!("p.{} {equal} {}", quoted(name), own(place)));
+        }
         let from = format!(
             "FROM {} AS t WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
             self.named(child, child.alone),
@@ -342,7 +346,7 @@ impl Sql for Postgres {
             self.named(&parent, parent.alone),
             same.join(" AND ")
         );
-        let count = self.ask_widely(&format!("SELECT COUNT(*) {from}"), &[])?;
+        let count = self.ask_widely(&format!("SELECT pg_catalog.count(*) {from}"), &[])?;
         let count = count.first().and_then(|row| row[0].int()).unwrap_or(0);
         let reads = self.reads(child);
         let rows = self.ask_widely(&format!("SELECT {reads} {from} LIMIT {limit}"), &[])?;
@@ -478,7 +482,7 @@ impl Postgres {
              AS r ORDER BY r.gone DESC",
             source.from
         );
-        for mut row in self.ask(&sql, &source.params())? {
+        for mut row in self.look(&sql, &source.params())? {
             let at = row
                 .remove(0)
                 .int()

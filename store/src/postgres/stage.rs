@@ -57,14 +57,16 @@ impl Postgres {
         }
         let places: Vec<String> = (1..)
             .zip(&columns)
-            .map(|(place, (kind, _))| format!("${place}::{}[]", kind.name()))
+            .map(|(place, (kind, _))| {
+                format!("pg_catalog.unnest(${place}::pg_catalog.{}[])", kind.name())
+            })
             .collect();
         let names: Vec<String> = (0..columns.len())
             .map(|place| format!("c{place}"))
             .collect();
         Ok(Source {
             from: format!(
-                "unnest({}) WITH ORDINALITY AS k ({}, n)",
+                "ROWS FROM ({}) WITH ORDINALITY AS k ({}, n)",
                 places.join(", "),
                 names.join(", ")
             ),
@@ -87,7 +89,7 @@ impl Postgres {
         &self,
         sql: &str,
         mut rows: impl Iterator<Item = Row>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         self.copy(sql, |out| {
             let mut line = Vec::new();
             rows.try_for_each(|row| {
@@ -111,10 +113,10 @@ impl Postgres {
         );
         let typed: Vec<String> = (0..)
             .zip(columns)
-            .map(|(place, (kind, _))| format!("c{place} {}", kind.name()))
+            .map(|(place, (kind, _))| format!("c{place} pg_catalog.{}", kind.name()))
             .collect();
         self.batch(&format!(
-            "CREATE TEMPORARY TABLE {name} ({}, n bigint) ON COMMIT DROP",
+            "CREATE TEMPORARY TABLE {name} ({}, n pg_catalog.int8) ON COMMIT DROP",
             typed.join(", ")
         ))?;
         self.copy(&format!("COPY {name} FROM STDIN"), |out| {

@@ -27,7 +27,7 @@ impl Tools {
         signals: &Signals,
     ) -> Result<Self, StoreError> {
         let asked = "SELECT current_setting('server_version_num')::int8 / 10000";
-        let rows = target.ask(asked, &[])?;
+        let rows = target.look(asked, &[])?;
         let server = rows.first().and_then(|row| row[0].int()).unwrap_or(0);
         let mut best: Option<(i64, PathBuf)> = None;
         for folder in folders() {

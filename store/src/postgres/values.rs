@@ -41,6 +41,13 @@ pub(super) struct ColumnType {
     /// What a text is cast to: the type without length or precision, by which a cast would cut in
     /// silence what an assignment refuses.
     pub cast: String,
+    /// The type as it is declared, as it is called where no name leads to a schema of users.
+    pub full: String,
+    /// The operators of the type's own operator class for equality and order, with their schema.
+    pub equal: String,
+    pub greater: String,
+    /// Whether it is text of some length, or bits: a cast cuts them.
+    pub cut: bool,
     /// Whether the server's text of a value depends on `TimeZone` or `DateStyle`.
     pub unsteady: bool,
     /// Whether it is a list or a row that holds values as [`Named`] reads them, which no expression reads.
@@ -71,17 +78,17 @@ impl Kind {
     /// How a column is read.
     pub fn read(self, column: &str) -> String {
         match self {
-            Self::Int => format!("{column}::int8"),
+            Self::Int => format!("{column}::pg_catalog.int8"),
             // By its shortest decimal: 0.1 stays 0.1.
-            Self::Float4 => format!("{column}::text::float8"),
-            Self::Float8 => format!("{column}::float8"),
-            Self::Bytes => format!("{column}::bytea"),
+            Self::Float4 => format!("{column}::pg_catalog.text::pg_catalog.float8"),
+            Self::Float8 => format!("{column}::pg_catalog.float8"),
+            Self::Bytes => format!("{column}::pg_catalog.bytea"),
             // In binary: no setting changes that.
-            Self::Date => format!("{column}::date"),
-            Self::Timestamp => format!("{column}::timestamp"),
-            Self::Timestamptz => format!("{column}::timestamptz"),
+            Self::Date => format!("{column}::pg_catalog.date"),
+            Self::Timestamp => format!("{column}::pg_catalog.timestamp"),
+            Self::Timestamptz => format!("{column}::pg_catalog.timestamptz"),
             Self::Named(named) => named.read(column),
-            _ => format!("{column}::text"),
+            _ => format!("{column}::pg_catalog.text"),
         }
     }
 
@@ -125,6 +132,10 @@ impl Postgres {
             .unwrap_or_else(|| ColumnType {
                 kind: Kind::Other,
                 cast: column.declared.clone(),
+                full: column.declared.clone(),
+                equal: "pg_catalog.=".into(),
+                greater: "pg_catalog.>".into(),
+                cut: false,
                 unsteady: true,
                 names: false,
             })

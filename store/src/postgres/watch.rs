@@ -10,33 +10,42 @@ use std::collections::{HashMap, HashSet};
 use postgres::types::Type;
 
 use super::connect::Postgres;
+use super::visible::visible;
 use crate::catalogue::Table;
 use crate::watch::Stray;
 use crate::{Cell, Row, Sql as _, StoreError};
 
 /// Rows that the transaction has inserted, updated and deleted so far, by table; without a name those of
 /// the table that is watched, with its partitions.
-const COUNTS: &str = "WITH RECURSIVE tree (id) AS (SELECT $1::text::regclass::oid \
+const COUNTS: &str = concat!(
+    "WITH RECURSIVE tree (id) AS (SELECT $1::text::regclass::oid \
     UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.id) \
-    SELECT CASE WHEN c.id IN (SELECT id FROM tree) THEN '' ELSE c.name END, \
+    SELECT CASE WHEN c.oid IN (SELECT id FROM tree) THEN '' WHEN ",
+    visible!("c"),
+    " THEN c.relname::text \
+      ELSE c.nspname || '.' || c.relname END, \
     sum(c.inserted)::int8, sum(c.updated)::int8, sum(c.deleted)::int8 \
-    FROM (SELECT c.oid AS id, CASE WHEN pg_table_is_visible(c.oid) THEN c.relname::text \
-      ELSE n.nspname || '.' || c.relname END AS name, pg_stat_get_xact_tuples_inserted(c.oid) AS inserted, \
+    FROM (SELECT c.oid, c.relname, n.nspname, pg_stat_get_xact_tuples_inserted(c.oid) AS inserted, \
       pg_stat_get_xact_tuples_updated(c.oid) AS updated, pg_stat_get_xact_tuples_deleted(c.oid) AS deleted \
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' \
       AND c.relpersistence <> 't' AND n.nspname NOT IN ('switchback', 'pg_catalog') OFFSET 0) AS c \
-    WHERE c.inserted + c.updated + c.deleted > 0 GROUP BY 1";
+    WHERE c.inserted + c.updated + c.deleted > 0 GROUP BY 1"
+);
 
 /// The tables that the transaction has locked against all others, as TRUNCATE and most commands that define
 /// something do (PostgreSQL: section 13.3, "Explicit Locking"); those that are watched without a name.
-const SEIZED: &str = "WITH RECURSIVE tree (id) AS (SELECT $1::text::regclass::oid \
+const SEIZED: &str = concat!(
+    "WITH RECURSIVE tree (id) AS (SELECT $1::text::regclass::oid \
     UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.id) \
-    SELECT CASE WHEN c.oid IN (SELECT id FROM tree) THEN '' WHEN pg_table_is_visible(c.oid) THEN c.relname::text \
+    SELECT CASE WHEN c.oid IN (SELECT id FROM tree) THEN '' WHEN ",
+    visible!("c"),
+    " THEN c.relname::text \
       ELSE n.nspname || '.' || c.relname END FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' \
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
     AND l.mode = 'AccessExclusiveLock' AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' \
-    AND n.nspname NOT IN ('switchback', 'pg_catalog', 'pg_toast')";
+    AND n.nspname NOT IN ('switchback', 'pg_catalog', 'pg_toast')"
+);
 
 /// The triggers that some kinds of statement fire on a table or its partitions, and whether each is a
 /// BEFORE ROW trigger. tgtype: 1 is ROW, 2 BEFORE, 4 INSERT, 8 DELETE, 16 UPDATE (PostgreSQL:
@@ -89,7 +98,7 @@ impl Postgres {
 
     fn counts(&self, table: &str) -> Result<HashMap<String, Counts>, StoreError> {
         let name = self.quoted(table);
-        let rows = self.ask(COUNTS, &[(&name, Type::TEXT)])?;
+        let rows = self.look(COUNTS, &[(&name, Type::TEXT)])?;
         let count = |row: &Row| {
             let number = |place: usize| row[place].int().unwrap_or(0);
             (text(row), [number(1), number(2), number(3)])
@@ -99,7 +108,7 @@ impl Postgres {
 
     fn seized(&self, table: &str) -> Result<HashSet<String>, StoreError> {
         let name = self.quoted(table);
-        let rows = self.ask(SEIZED, &[(&name, Type::TEXT)])?;
+        let rows = self.look(SEIZED, &[(&name, Type::TEXT)])?;
         Ok(rows.iter().map(text).collect())
     }
 
@@ -107,7 +116,7 @@ impl Postgres {
     pub(super) fn version_columns(&self, table: &Table) -> &'static str {
         let watched = |watching: &Watching| watching.table == table.name;
         if self.watching.as_ref().is_some_and(watched) {
-            "t.tableoid::int8, t.ctid::text"
+            "t.tableoid::pg_catalog.int8, t.ctid::pg_catalog.text"
         } else {
             ""
         }
@@ -181,7 +190,7 @@ impl Postgres {
              ON t.ctid = k.place::tid AND t.tableoid = k.partition::oid",
             self.quoted(&watching.table)
         );
-        let same = self.ask(
+        let same = self.look(
             &sql,
             &[(partitions, Type::INT8_ARRAY), (places, Type::TEXT_ARRAY)],
         )?;
@@ -205,7 +214,7 @@ impl Postgres {
             .map(|(event, _)| event)
             .sum();
         let name = self.quoted(&watching.table);
-        let fired = self.ask(FIRED, &[(&name, Type::TEXT), (&events, Type::INT8)])?;
+        let fired = self.look(FIRED, &[(&name, Type::TEXT), (&events, Type::INT8)])?;
         let (known, unknown): (Vec<&Row>, Vec<&Row>) =
             fired.iter().partition(|row| accepted.contains(&text(row)));
         let mut strays = Vec::new();
@@ -230,7 +239,7 @@ impl Postgres {
     pub(super) fn fired_by(&self, table: &Table, event: Event) -> Result<Vec<String>, StoreError> {
         let name = self.quoted(&table.name);
         let event = EVENTS[event as usize];
-        let fired = self.ask(FIRED, &[(&name, Type::TEXT), (&event, Type::INT8)])?;
+        let fired = self.look(FIRED, &[(&name, Type::TEXT), (&event, Type::INT8)])?;
         Ok(fired.iter().map(text).collect())
     }
 
@@ -246,7 +255,7 @@ impl Postgres {
         if unknown.is_empty() {
             return Ok(vec![]);
         }
-        let counts = self.ask("SELECT current_setting('track_counts')", &[])?;
+        let counts = self.look("SELECT current_setting('track_counts')", &[])?;
         if counts.first().is_some_and(|row| text(row) == "on") {
             return Ok(vec![]);
         }

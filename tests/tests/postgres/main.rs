@@ -11,6 +11,7 @@ mod at_fault;
 mod dry;
 mod schemas;
 mod snapshots;
+mod strangers;
 mod throttle;
 mod vectors;
 
