@@ -68,7 +68,7 @@ fn go(args: &Args, out: &mut Answer<'_>, talk: &Talk) -> anyhow::Result<(Exit, O
         }
         return Ok((told.exit(Exit::Done), Some(run.id)));
     }
-    let mut start = which(args, &bundle, environment, target.sql())?;
+    let mut start = which(args, &bundle, environment, target.sql(), (talk, &signals))?;
     if let Which::New(_) = start.run {
         look_up(&bundle, target.as_mut())?;
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use contract::bundle::Bundle;
-use contract::{Exit, Failure};
-use store::ledger::{self, Run, RunStatus};
+use contract::signals::Signals;
+use contract::{Exit, Failure, Talk};
+use store::ledger::{self, Held, Run, RunStatus};
 use store::{NewRun, Sql, Start, StoreError, Which};
 use uuid::Uuid;
 
@@ -17,13 +18,12 @@ pub(crate) fn which(
     bundle: &Bundle,
     environment: Option<String>,
     sql: &mut dyn Sql,
+    (talk, signals): (&Talk, &Signals),
 ) -> anyhow::Result<Start> {
     let has_ledger = ledger::version(sql).map_err(refused)?.is_some();
     if has_ledger {
         // Asked before waiting for the target, which a writer may keep busy for as long as its run.
-        if let Some(held) = ledger::holder(sql).map_err(refused)?
-            && !held.void
-        {
+        if let Some(held) = keeper(args, sql, (talk, signals)).map_err(refused)? {
             return Err(refused(held.locked(args.take_over)).into());
         }
         refuse_unsafe(sql)?;
@@ -69,6 +69,29 @@ pub(crate) fn which(
         policy: args.policy(before.unwrap_or_default()),
         gather: args.commit_every.map(Duration::from_millis),
     })
+}
+
+/// Returns who keeps others from the target. Where the run is to be resumed that it works on, a process that may
+/// be gone is waited for.
+fn keeper(
+    args: &Args,
+    sql: &mut dyn Sql,
+    (talk, signals): (&Talk, &Signals),
+) -> Result<Option<Held>, StoreError> {
+    let Some(held) = ledger::holder(sql)?.filter(|held| !held.void) else {
+        return Ok(None);
+    };
+    let same = match args.resume {
+        Some(Some(Resume::Run(id))) => id.hyphenated().to_string() == held.holder.run,
+        Some(_) => true,
+        None => args.only_batch.is_some(),
+    };
+    if !same {
+        return Ok(Some(held));
+    }
+    let mut say = |held: &Held, seconds: i64| talk.say(held.waited_for(seconds));
+    let stop = || signals.stop().is_some();
+    ledger::wait_out(sql, &held.holder.run, &mut say, &stop)
 }
 
 /// A bundle of older rules starts no run: the same sources may give other records today. Its runs can still

@@ -7,7 +7,7 @@ use contract::signals::Signals;
 use contract::{Answer, Exit, Failure, Talk};
 use serde_json::json;
 use store::hooks::Told;
-use store::ledger::{self, Run, RunStatus};
+use store::ledger::{self, Held, Run, RunStatus};
 use store::undo::{Scene, check};
 use store::{Apart, Sql, StoreError, TargetUrl};
 
@@ -26,6 +26,9 @@ use crate::restore::restore;
 use crate::settle::resolve;
 use crate::trial::trial;
 use crate::undo::{Ended, undo};
+
+/// So often a run is looked at anew that others change meanwhile.
+const TRIES: u32 = 10;
 
 /// Takes a run back, or says why not.
 ///
@@ -64,7 +67,7 @@ fn go(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<(Exit, Op
         Some(id) => id,
     };
     if let Some(note) = &args.resolve {
-        return resolve(args, &url, id, note, talk).map(unchanged);
+        return resolve(args, &url, (id, note), &signals, talk).map(unchanged);
     }
     if args.export || args.hand_back.is_some() {
         return give(args, &url, id, out, talk).map(unchanged);
@@ -125,10 +128,11 @@ fn take_back(
     let url = place.url();
     // Opened for writing, the file is mended first where a crash left it half written.
     let mut target = place.open().map_err(refused)?;
-    let permission;
-    let run = {
-        let run = find(target.sql(), id)?;
-        permission = hooks::permission(args, url)?;
+    let mut tries = 0;
+    row(target.sql(), id)?;
+    let permission = hooks::permission(args, url)?;
+    let run = loop {
+        let run = find(target.sql(), id, (report.talk, signals))?;
         let told = if run.status == RunStatus::RolledBack {
             hooks::run(args, target.sql(), &run.id, &permission, report.talk)
         } else {
@@ -150,10 +154,18 @@ fn take_back(
         let (scene, mut evidence) = look(args, reader.as_mut(), &run, report)?;
         drop(reader);
         // Where somebody else worked on the run meanwhile, what was found may not be so.
-        nobody_else(target.sql())?;
+        nobody_else(target.sql(), id, (report.talk, signals))?;
         if row(target.sql(), &run.id)? != run {
+            tries += 1;
+            if tries == TRIES {
+                let message = format!(
+                    "somebody else works on run {} all the time: {TRIES} times it was another when it had been looked at",
+                    run.id
+                );
+                return Err(Failure::new(Exit::Locked, message).into());
+            }
             report.forget();
-            return take_back(args, place, id, signals, report);
+            continue;
         }
         report.conclude(&mut evidence)?;
         if let Some(failure) = report.in_the_way(&run) {
@@ -185,7 +197,7 @@ fn take_back(
         match ended? {
             Ended::RolledBack(run, scene) => {
                 report.refused(&scene, &mut evidence)?;
-                run
+                break run;
             }
             Ended::Slow => {
                 let message = format!(
@@ -297,16 +309,23 @@ fn row(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
 }
 
 /// Finds the run and makes sure that nobody is at work.
-pub(crate) fn find(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
-    let run = known(sql, id)?;
-    nobody_else(sql)?;
-    Ok(run)
+pub(crate) fn find(sql: &mut dyn Sql, id: &str, with: (&Talk, &Signals)) -> anyhow::Result<Run> {
+    known(sql, id)?;
+    nobody_else(sql, id, with)?;
+    // Whoever was waited for may have gone on with it until then.
+    known(sql, id)
 }
 
-fn nobody_else(sql: &mut dyn Sql) -> anyhow::Result<()> {
-    if let Some(held) = ledger::holder(sql).map_err(refused)?
-        && !held.void
-    {
+/// Makes sure that nobody is at work. One who works on this run and may be gone is waited for.
+fn nobody_else(
+    sql: &mut dyn Sql,
+    id: &str,
+    (talk, signals): (&Talk, &Signals),
+) -> anyhow::Result<()> {
+    let id = row(sql, id)?.id;
+    let mut say = |held: &Held, seconds: i64| talk.say(held.waited_for(seconds));
+    let stop = || signals.stop().is_some();
+    if let Some(held) = ledger::wait_out(sql, &id, &mut say, &stop).map_err(refused)? {
         return Err(locked(sql, &held.holder.run, &held.holder.to_string()).into());
     }
     Ok(())

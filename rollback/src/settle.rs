@@ -1,5 +1,6 @@
 //! Settling by hand a rollback that failed for good.
 
+use contract::signals::Signals;
 use contract::{Exit, Talk};
 use store::TargetUrl;
 use store::ledger::Holder;
@@ -13,12 +14,12 @@ use crate::run::refused;
 pub(crate) fn resolve(
     args: &Args,
     url: &TargetUrl,
-    id: &str,
-    note: &str,
+    (id, note): (&str, &str),
+    signals: &Signals,
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
     let mut target = url.open_to_undo().map_err(refused)?;
-    let run = crate::run::find(target.sql(), id)?;
+    let run = crate::run::find(target.sql(), id, (talk, signals))?;
     guard::check(args, url, &run)?;
     let holder = Holder::here(&args.operator(), id);
     let run = undo::resolve(target.as_mut(), id, &holder, note).map_err(refused)?;

@@ -50,6 +50,7 @@ pipeline triggers::description::a_mark_that_ends_ sqlite: a trigger of a server 
 pipeline triggers::file:: sqlite: conflict clauses, and rows without a number
 pipeline triggers::server:: postgres: triggers that wait, and locks of rows
 pipeline triggers_that_end_it:: sqlite: a trigger of a server ends no transaction
+pipeline used_up:: sqlite: a server's counters end otherwise
 pipeline versions:: neither: bundles and streams
 faults bundles:: neither: a bundle is for no target
 faults calls::parse_ neither: parse opens none

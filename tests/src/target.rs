@@ -185,6 +185,11 @@ impl Db {
                 "CREATE TRIGGER refuse BEFORE {event} ON {table} WHEN {when} \
                  BEGIN SELECT RAISE(ABORT, '{message}'); END"
             )),
+            // A trigger on the ledger is refused there.
+            Self::Postgres(_) if table.starts_with("switchback_") => self.sql(&format!(
+                "ALTER TABLE {table} ADD CONSTRAINT \"{message}\" CHECK (NOT ({})) NOT VALID",
+                when.replace("NEW.", "")
+            )),
             Self::Postgres(_) => self.sql(&format!(
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
                  $$ BEGIN RAISE EXCEPTION '{message}'; END $$; \
@@ -198,6 +203,12 @@ impl Db {
     pub fn allow(&self, table: &str) {
         match self {
             Self::Sqlite(_) => self.sql("DROP TRIGGER refuse"),
+            Self::Postgres(_) if table.starts_with("switchback_") => self.sql(&format!(
+                "DO $$ DECLARE c text; BEGIN FOR c IN SELECT conname FROM pg_constraint WHERE contype = 'c' \
+                 AND conrelid = '{}'::regclass LOOP EXECUTE format('ALTER TABLE {} DROP CONSTRAINT %I', c); END LOOP; END $$",
+                table.replacen('_', ".", 1),
+                table.replacen('_', ".", 1)
+            )),
             Self::Postgres(_) => self.sql(&format!(
                 "DROP TRIGGER refuse ON {table}; DROP FUNCTION refuse()"
             )),

@@ -50,19 +50,20 @@ impl Holder {
         }
     }
 
-    /// Tells whether the process ran on this host and is gone. Of one in another namespace (a container)
-    /// that can't be told by its number: only its lease says.
+    /// Tells whether the process ran on this host and is gone. Of one on another boot or in another namespace
+    /// (a container of the same host name) that can't be told by its number: only its lease says.
     #[must_use]
     pub fn is_gone(&self) -> bool {
+        !self.is_elsewhere() && process_start(self.process).as_ref() != Some(&self.started)
+    }
+
+    /// Tells whether its number says nothing here.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
         let here = Self::here("", "");
-        if self.host != here.host {
-            return false;
-        }
-        if self.boot != here.boot {
-            return true;
-        }
-        let elsewhere = !self.pid_ns.is_empty() && self.pid_ns != here.pid_ns;
-        !elsewhere && process_start(self.process).as_ref() != Some(&self.started)
+        self.host != here.host
+            || self.boot != here.boot
+            || (!self.pid_ns.is_empty() && self.pid_ns != here.pid_ns)
     }
 }
 
@@ -136,6 +137,18 @@ impl Held {
         StoreError::Locked {
             holder: format!("{}, since {since}{state}", self.holder),
         }
+    }
+}
+
+impl Held {
+    /// Says that its lease is waited out.
+    #[must_use]
+    pub fn waited_for(&self, seconds: i64) -> String {
+        format!(
+            "{} holds the lock, on another boot, host or PID namespace, so that whether it lives can't be seen here: \
+             waiting until its lease runs out, {seconds} s at most",
+            self.holder
+        )
     }
 }
 

@@ -25,6 +25,7 @@ mod source;
 mod statement;
 mod touches;
 mod upgrade;
+mod wait;
 
 pub use additions::{Added, added};
 pub use audit::{
@@ -49,7 +50,7 @@ pub use hooks::{
 };
 pub use lock::{Held, Holder, Lease, holder, release, renew, renew_every, renew_own, take};
 pub(crate) use names::{Numbers, numbers};
-pub use names::{claim_id, entity_id, entity_of, name_of, shape_id};
+pub use names::{claim_id, claims_of_others, entity_id, entity_of, name_of, shape_id};
 pub use policy::{Policy, of as policy_of};
 pub use prune::{completed, prune_run, prune_snapshot, pruned};
 pub use rename::{follow, renamed, renamed_of};
@@ -69,3 +70,4 @@ pub use source::stored as stored_source;
 pub use statement::Statement;
 pub use touches::{later_touches, stays, taken_further};
 pub use upgrade::upgrade;
+pub use wait::wait_out;

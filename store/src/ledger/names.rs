@@ -105,6 +105,27 @@ pub fn claim_id(sql: &mut dyn Sql, system: &str, table: &Table) -> Result<Option
     Ok(None)
 }
 
+/// Returns the numbers under which records of other systems claim rows of a table.
+///
+/// # Errors
+///
+/// What the target said.
+pub fn claims_of_others(
+    sql: &mut dyn Sql,
+    system: &str,
+    table: &Table,
+) -> Result<Vec<i64>, StoreError> {
+    if super::version(sql)? == Some(1) {
+        return Ok(vec![]);
+    }
+    let others = names_of(sql)?.into_iter().filter(|(_, kind, name)| {
+        let claim = serde_json::from_str::<ClaimName>(name);
+        kind == "claim"
+            && claim.is_ok_and(|claim| claim.system != system && claim.table_name() == table.id)
+    });
+    Ok(others.map(|(id, ..)| id).collect())
+}
+
 /// Finds a name by the table's, or by what its owner called it when it was kept.
 fn by_name(
     sql: &mut dyn Sql,

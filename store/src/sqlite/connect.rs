@@ -187,6 +187,14 @@ impl Sqlite {
         })
     }
 
+    /// Returns the table whose ids are used up: SQLite says of that what it says of a volume that is full, and
+    /// takes back what the transaction had counted up by then.
+    fn used_up(&self) -> Option<String> {
+        let sql = "SELECT name FROM sqlite_sequence WHERE seq > 9223372036854775807 - 1000000000 ORDER BY seq DESC";
+        let found = self.conn.query_row(sql, [], |row| row.get(0));
+        found.ok()
+    }
+
     pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
         said(&self.path, error)
     }
@@ -198,6 +206,15 @@ impl Sqlite {
         statement: &str,
         preparing: bool,
     ) -> StoreError {
+        if error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+            && let Some(table) = self.used_up()
+        {
+            let message = format!(
+                "{table} has no further id: AUTOINCREMENT has come to the highest, {}",
+                i64::MAX
+            );
+            return StoreError::constraint(message);
+        }
         super::error::of_statement(error, statement, preparing)
             .unwrap_or_else(|| said(&self.path, error))
     }

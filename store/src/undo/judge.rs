@@ -77,6 +77,7 @@ pub(super) fn judge(
             None => columns(sql, row)?,
         };
     }
+    recognised(sql, scene, &mut rows, &groups)?;
     let (mut ties, mut barriers) = surroundings(sql, scene, &rows, &groups)?;
     let touched = touched(sql, scene, &rows, &groups, |place| {
         !(ties.get(place).is_none_or(Vec::is_empty)
@@ -182,6 +183,39 @@ fn later_runs(
         }
     }
     Ok(later)
+}
+
+/// Keeps rows that the run inserted, and that a later run of another system took for records of its own: they would
+/// be deleted under these.
+fn recognised(
+    sql: &mut dyn Sql,
+    scene: &Scene,
+    rows: &mut [Judged],
+    groups: &[Vec<usize>],
+) -> Result<(), StoreError> {
+    for group in groups.iter().filter(|_| scene.later) {
+        let inserted = |place: &usize| {
+            let row = &rows[*place];
+            let first = row.chain.first().map(|change| change.action);
+            first == Some(Action::Insert) && row.finding.verdict == Verdict::Reversible
+        };
+        let places: Vec<usize> = group.iter().copied().filter(inserted).collect();
+        let Some(any) = places.first() else { continue };
+        let table = &Rc::clone(&rows[*any].layout).table;
+        let keys: Vec<Key> = places
+            .iter()
+            .map(|place| rows[*place].finding.key.clone())
+            .collect();
+        for claim in ledger::claims_of_others(sql, &scene.run.system, table)? {
+            for (place, entry) in places.iter().zip(sql.claims(claim, &keys)?) {
+                if let Some(entry) = entry.filter(|entry| !entry.gone && entry.run > scene.run.seq)
+                {
+                    rows[*place].finding.verdict = of_later(sql, entry.run)?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The later runs that touched rows which are not, or may turn out not to be, as this run left them.

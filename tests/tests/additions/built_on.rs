@@ -86,12 +86,12 @@ const BUILT_POSTGRES: &[Built] = &[
     ),
     (
         "CREATE STATISTICS theirs ON name, level FROM member; CREATE PUBLICATION p FOR TABLE member (id, level)",
-        "column member.level: can't go before these: publication of table member in publication p, statistics object theirs",
+        "column member.level: can't go before these: publication of table public.member in publication p, statistics object public.theirs",
         "DROP STATISTICS theirs; DROP PUBLICATION p",
     ),
     (
         "CREATE TABLE child () INHERITS (sync); CREATE FUNCTION f(sync) RETURNS int LANGUAGE sql AS 'SELECT 1'",
-        "table sync: can't go before these: function f(sync), table child",
+        "table sync: can't go before these: function public.f(public.sync), table child",
         "DROP TABLE child; DROP FUNCTION f(sync)",
     ),
     (
@@ -106,7 +106,7 @@ const BUILT_POSTGRES: &[Built] = &[
     ),
     (
         "CREATE POLICY mine ON sync USING (true)",
-        "table sync: can't go before these: policy mine on table sync",
+        "table sync: can't go before these: policy mine on table public.sync",
         "DROP POLICY mine ON sync",
     ),
 ];

@@ -37,7 +37,7 @@ fn a_child_of_an_heir_keeps_the_heirs_row(case: Case) {
     the_dependent_keeps_its_row(&room, &run, "member", "badge");
 }
 
-const HEIRS: &str = "other tables inherit from member: guest";
+const HEIRS: &str = "other tables inherit from member: public.guest";
 
 fn a_table_with_heirs_is_refused_by_name(case: Case) {
     let room = Room::with(case, &plan("member"), &[], MEMBER);
