@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use contract::signals::Signals;
 use contract::{Answer, Exit, Failure, Talk};
 use serde_json::json;
-use store::hooks::Told;
+use store::hooks::{Permission, Told};
 use store::ledger::{self, Held, Run, RunStatus};
-use store::undo::{Scene, check};
+use store::undo::{Scene, Undo, check};
 use store::{Apart, Sql, StoreError, TargetUrl};
 
 use crate::Args;
@@ -128,25 +128,64 @@ fn take_back(
     let url = place.url();
     // Opened for writing, the file is mended first where a crash left it half written.
     let mut target = place.open().map_err(refused)?;
-    let mut tries = 0;
     row(target.sql(), id)?;
     let permission = hooks::permission(args, url)?;
-    let run = loop {
+    let run = match undone(args, place, &mut target, id, (signals, &permission), report)? {
+        Ok(run) => run,
+        Err(exit) => return Ok(exit),
+    };
+    report.begin("VERIFYING", u64::try_from(run.last_seq).unwrap_or_default());
+    let mut prove = |sql: &mut dyn Sql| {
+        let proof = prove(sql, &run, args.fingerprint, &mut |count| {
+            report.done(count);
+        })?;
+        report.detached(sql, &run)?;
+        Ok(proof)
+    };
+    let proof = if place.is_held() {
+        prove(target.sql())
+    } else {
+        drop(target);
+        url.read().and_then(|mut sql| prove(sql.as_mut()))
+    };
+    let proof = proof.map_err(after)?;
+    report.rolled_back(&run, &proof);
+    let exit = answer(args, &run, &proof);
+    if args.dry_run {
+        return Ok(exit);
+    }
+    let mut target = url.open_to_undo().map_err(after)?;
+    let told = hooks::run(args, target.sql(), &run.id, &permission, report.talk);
+    Ok(told.exit(exit))
+}
+
+/// Takes the run back. Where there was nothing to do, or it was stopped, how the program ends.
+fn undone(
+    args: &Args,
+    place: &Place<'_>,
+    target: &mut Box<dyn Undo>,
+    id: &str,
+    (signals, permission): (&Signals, &Permission),
+    report: &mut Report<'_>,
+) -> anyhow::Result<Result<Box<Run>, Exit>> {
+    let url = place.url();
+    let mut tries = 0;
+    loop {
         let run = find(target.sql(), id, (report.talk, signals))?;
         let told = if run.status == RunStatus::RolledBack {
-            hooks::run(args, target.sql(), &run.id, &permission, report.talk)
+            hooks::run(args, target.sql(), &run.id, permission, report.talk)
         } else {
             Told::default()
         };
         if Scene::is_done(&run) || (told.ran > 0 && args.resume) {
             report.already(&run);
-            return Ok(told.exit(Exit::Done));
+            return Ok(Err(told.exit(Exit::Done)));
         }
         may_begin(args, &run)?;
         if !args.dry_run {
             guard::check(args, url, &run)?;
         }
-        hooks::demand(args, url, &run, &permission, report.talk)?;
+        hooks::demand(args, url, &run, permission, report.talk)?;
         let eligible = Eligibility::of(args, target.sql(), &run).map_err(refused)?;
         eligible.demand(&run, report.talk)?;
         // Read in one snapshot, which also spares SQLite a look at its locks for every row.
@@ -186,18 +225,18 @@ fn take_back(
             .map(|held| held.holder.run);
         let until = Instant::now() + Duration::from_secs(args.max_seconds);
         let until = place.is_held().then_some(until);
-        let ended = undo(args, url, &mut target, scene, (signals, until), report);
+        let ended = undo(args, url, target, scene, (signals, until), report);
         // A run whose lock was taken from it is failed, and so is a rollback that stopped for good.
         let failed = ended.is_err().then_some(run.id).into_iter();
         for id in failed.chain(given_up.filter(|old| old != id)) {
             if let Ok(mut target) = url.open_to_undo() {
-                hooks::run(args, target.sql(), &id, &permission, report.talk);
+                hooks::run(args, target.sql(), &id, permission, report.talk);
             }
         }
         match ended? {
             Ended::RolledBack(run, scene) => {
                 report.refused(&scene, &mut evidence)?;
-                break run;
+                return Ok(Ok(run));
             }
             Ended::Slow => {
                 let message = format!(
@@ -210,34 +249,11 @@ fn take_back(
             }
             Ended::Already(run) => {
                 report.already(&run);
-                return Ok(Exit::Done);
+                return Ok(Err(Exit::Done));
             }
-            Ended::Stopped(exit) => return Ok(exit),
+            Ended::Stopped(exit) => return Ok(Err(exit)),
         }
-    };
-    report.begin("VERIFYING", u64::try_from(run.last_seq).unwrap_or_default());
-    let mut prove = |sql: &mut dyn Sql| {
-        let proof = prove(sql, &run, args.fingerprint, &mut |count| {
-            report.done(count);
-        })?;
-        report.detached(sql, &run)?;
-        Ok(proof)
-    };
-    let proof = if place.is_held() {
-        prove(target.sql())
-    } else {
-        drop(target);
-        url.read().and_then(|mut sql| prove(sql.as_mut()))
-    };
-    let proof = proof.map_err(after)?;
-    report.rolled_back(&run, &proof);
-    let exit = answer(args, &run, &proof);
-    if args.dry_run {
-        return Ok(exit);
     }
-    let mut target = url.open_to_undo().map_err(after)?;
-    let told = hooks::run(args, target.sql(), &run.id, &permission, report.talk);
-    Ok(told.exit(exit))
 }
 
 /// Refuses to go on with what was not begun, and to begin again what failed for good.
