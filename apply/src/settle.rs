@@ -39,7 +39,7 @@ pub(crate) fn resolve(
         Some(_) => ledger::list_runs(sql).map_err(refused)?,
         None => vec![],
     };
-    runs.retain(|run| run.bundle == id && sql.is_described(&run.target));
+    runs.retain(|run| run.bundle == id);
     let run = match args.resume {
         Some(Some(Resume::Run(named))) => {
             let named = named.hyphenated().to_string();

@@ -155,7 +155,7 @@ fn new_run(args: &Args, bundle: &Bundle, environment: Option<String>) -> NewRun 
 fn unfinished(bundle: &Bundle, sql: &mut dyn Sql) -> anyhow::Result<Option<Run>> {
     let id = bundle.id().to_string();
     for run in ledger::list_runs(sql).map_err(refused)? {
-        let mine = run.bundle == id && sql.is_described(&run.target);
+        let mine = run.bundle == id;
         if mine && run.status.may_become(RunStatus::InProgress) {
             return Ok(Some(run));
         }
@@ -181,8 +181,10 @@ fn resumable(
     let id = bundle.id().to_string();
     let run = if let Some(run) = named {
         let found = ledger::find_run(sql, &run.to_string()).map_err(refused)?;
-        found
-            .ok_or_else(|| Failure::new(Exit::Refused, format!("Migration run {run} not found")))?
+        found.ok_or_else(|| {
+            let message = format!("Migration run {run} not found in {}", sql.describe());
+            Failure::new(Exit::Refused, message)
+        })?
     } else {
         let open = |run: &Run| matches!(run.status, RunStatus::InProgress | RunStatus::Failed);
         let mut runs = ledger::list_runs(sql).map_err(refused)?;
@@ -200,17 +202,6 @@ fn resumable(
     if !run.status.may_become(RunStatus::InProgress) {
         let message = format!("run {} is {}: it can't be resumed", run.id, run.status);
         return Err(Failure::new(Exit::Refused, message).into());
-    }
-    if !sql.is_described(&run.target) {
-        let message = format!(
-            "run {} is of another target ({}, this one is {})",
-            run.id,
-            run.target,
-            sql.describe()
-        );
-        return Err(Failure::new(Exit::Refused, message)
-            .hint("resume it where it began; a copy can be rolled back, and applied to again")
-            .into());
     }
     Ok(run)
 }

@@ -316,7 +316,11 @@ pub(crate) fn known(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
 
 /// Finds the row of the run.
 fn row(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
-    let unknown = || Failure::new(Exit::Refused, format!("Migration run {id} not found"));
+    let target = sql.describe();
+    let unknown = || {
+        let message = format!("Migration run {id} not found in {target}");
+        Failure::new(Exit::Refused, message)
+    };
     if ledger::version(sql).map_err(refused)?.is_none() {
         return Err(unknown().into());
     }

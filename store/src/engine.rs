@@ -506,12 +506,6 @@ pub trait Sql {
 
     /// Returns the name of the target for people, without a password.
     fn describe(&self) -> String;
-
-    /// Tells whether this may be the target that was described so: a server has more than one name (a
-    /// socket, a pooler, who took its place), a file has one.
-    fn is_described(&self, description: &str) -> bool {
-        self.describe() == description
-    }
 }
 
 /// What a target must be able to do beyond that to be written.

@@ -51,7 +51,8 @@ pub(crate) fn find_run(sql: &mut dyn Sql, id: &str) -> anyhow::Result<Run> {
         None => None,
     };
     found.ok_or_else(|| {
-        Failure::new(Exit::Refused, format!("Migration run {id} not found"))
+        let message = format!("Migration run {id} not found in {}", sql.describe());
+        Failure::new(Exit::Refused, message)
             .hint("`verify runs` lists the runs of a target")
             .into()
     })

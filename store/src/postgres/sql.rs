@@ -456,11 +456,6 @@ impl Sql for Postgres {
     fn describe(&self) -> String {
         Postgres::describe(self)
     }
-
-    fn is_described(&self, description: &str) -> bool {
-        let database = |url: &str| url.rsplit_once('/').map(|(_, name)| name.to_owned());
-        description.starts_with("postgres:") && database(&self.describe()) == database(description)
-    }
 }
 
 impl Postgres {
