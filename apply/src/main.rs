@@ -13,9 +13,13 @@ use store::code_of;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    store::hide_password("apply");
     let args = match apply::Args::try_parse() {
         Ok(args) => args,
-        Err(help) => {
+        Err(error) => {
+            // What is repeated may be a password, or control the terminal.
+            let shown = apply::Args::try_parse_from(contract::shown_args());
+            let help = shown.err().unwrap_or(error);
             let printed = help.print().and_then(|()| io::stdout().flush());
             return told("apply", help.exit_code(), printed);
         }

@@ -232,10 +232,10 @@ fn tables(
 impl Certificate {
     fn print(&self, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
         if json {
-            writeln!(out, "{}", serde_json::to_string(self)?)?;
+            writeln!(Visible::json(&mut *out), "{}", serde_json::to_string(self)?)?;
             return Ok(out.flush()?);
         }
-        let mut out = Visible(out);
+        let mut out = Visible::lines(out);
         let answer = if self.holds {
             "every table is as it was"
         } else {

@@ -8,7 +8,7 @@ use contract::bundle::Bundle;
 use contract::files::AtomicFile;
 use contract::talk::Progress;
 use contract::talk::counted;
-use contract::{RecordWriter, Reject, Talk, inline};
+use contract::{RecordWriter, Reject, Talk, Visible};
 use serde_json::json;
 use store::ledger::{Added, Counts, Run, RunStatus};
 use store::{Batch, Decided, Outcome, called};
@@ -135,7 +135,7 @@ impl<'a> Report<'a> {
                     key_of(reject),
                     error.message
                 );
-                talk.say(inline(&line));
+                talk.say(line);
             }
         }
         if let Some(progress) = &mut self.progress {
@@ -149,10 +149,7 @@ impl<'a> Report<'a> {
             .target
             .as_ref()
             .map_or_else(|| "assigned by the target".into(), ToString::to_string);
-        let line = |what: &str| {
-            let line = format!("{}: {} {}: {what}", decided.at, batch.entity, decided.key);
-            inline(&line).into_owned()
-        };
+        let line = |what: &str| format!("{}: {} {}: {what}", decided.at, batch.entity, decided.key);
         if !decided.drifted.is_empty() {
             self.drifted.push(line(&format!(
                 "edited since, left so: {}",
@@ -291,6 +288,7 @@ impl<'a> Report<'a> {
             }
         }
         if self.args.json {
+            let mut out = Visible::json(out);
             for decision in &self.decisions {
                 writeln!(out, "{decision}").ok();
             }

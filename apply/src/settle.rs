@@ -2,7 +2,7 @@
 
 use contract::bundle::Bundle;
 use contract::talk::counted;
-use contract::{Exit, Failure, Talk, inline};
+use contract::{Exit, Failure, Talk};
 use store::ledger::{self, Holder, RunStatus};
 use store::settle::settle;
 
@@ -82,7 +82,7 @@ pub(crate) fn resolve(
             run.id
         ));
         for line in &left {
-            talk.warn(inline(line));
+            talk.warn(line);
         }
     }
     talk.say(format!(

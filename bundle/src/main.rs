@@ -11,7 +11,10 @@ use contract::{Exit, code_of};
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(help) => {
+        Err(error) => {
+            // What is repeated may be a password, or control the terminal.
+            let shown = Args::try_parse_from(contract::shown_args());
+            let help = shown.err().unwrap_or(error);
             let printed = help.print().and_then(|()| io::stdout().flush());
             return told("bundle", help.exit_code(), printed);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use contract::bundle::Bundle;
-use contract::{Edited, Op, Talk, visible};
+use contract::{Edited, Op, Talk, Visible};
 
 /// So many sources are named, the rest counted.
 const SOURCES_SHOWN: usize = 10;
@@ -34,13 +34,15 @@ pub(crate) fn check(folder: &Path, stdout: &mut impl Write, talk: &Talk) -> Resu
 /// Says what is in the bundle.
 pub(crate) fn show(folder: &Path, stdout: &mut impl Write) -> Result<()> {
     let bundle = Bundle::open(folder)?;
-    stdout
-        .write_all(visible(&describe(&bundle)).as_bytes())
-        .and_then(|()| stdout.flush())
+    let mut out = Visible::lines(stdout);
+    describe(&bundle)
+        .iter()
+        .try_for_each(|(head, text)| writeln!(out, "{head:<8} {text}"))
+        .and_then(|()| out.flush())
         .context("writing what is in the bundle")
 }
 
-fn describe(bundle: &Bundle) -> String {
+fn describe(bundle: &Bundle) -> Vec<(&'static str, String)> {
     let manifest = bundle.manifest();
     let mut lines = vec![
         ("bundle", bundle.id().to_string()),
@@ -126,7 +128,5 @@ fn describe(bundle: &Bundle) -> String {
             lines.push(("note", note.into()));
         }
     }
-    lines.iter().fold(String::new(), |all, (head, text)| {
-        all + &format!("{head:<8} {text}\n")
-    })
+    lines
 }

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod bundle;
 mod columns;
+mod command_line;
 pub mod crash;
 pub mod digest;
 pub mod exit;
@@ -24,6 +25,7 @@ mod upgrade;
 pub mod visible;
 
 pub use answer::Answer;
+pub use command_line::shown_args;
 pub use digest::{Digest, HashingReader, HashingWriter};
 pub use exit::{Exit, Failure, code_of};
 pub use lines::{Edited, LineSum};
@@ -33,7 +35,7 @@ pub use reject::{FieldError, Reject};
 pub use seal::{Account, Seal, SourceSum, StageSum};
 pub use stream::{Line, RecordReader, RecordWriter};
 pub use talk::Talk;
-pub use visible::{Visible, inline, visible};
+pub use visible::{Visible, inline, without_passwords};
 
 /// Version of the rules by which sources become records. It is part of every bundle, and is raised
 /// only when the same sources and plan may give other bytes than before.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::visible;
+use crate::visible::{self, inline, without_passwords};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -109,11 +109,10 @@ impl Talk {
         }
     }
 
+    /// All that is said is one line, so that no text of others can look like a line of ours.
     fn line(&self, text: &str) {
-        let mut stderr = io::stderr().lock();
-        for line in visible(text).lines() {
-            writeln!(stderr, "{}: {line}", self.stage).ok();
-        }
+        let line = without_passwords(text);
+        writeln!(io::stderr().lock(), "{}: {}", self.stage, inline(&line)).ok();
     }
 }
 
@@ -141,7 +140,7 @@ impl Progress {
     /// FAILED; only a change of it is sure to be emitted, otherwise once a second.
     pub fn at(&mut self, stage: &str, done: u64, step: &str, errors: &[String]) {
         if let Some(bar) = &self.bar {
-            bar.set_message(step.to_owned());
+            bar.set_message(inline(step).into_owned());
             bar.set_position(done);
         }
         let last = matches!(stage, "COMPLETED" | "FAILED");
@@ -166,7 +165,8 @@ impl Progress {
                 / (done - self.before)
         });
         let line = json!({"stage": stage, "progress": percent, "currentStep": step, "estimatedTimeRemaining": left, "errors": errors});
-        writeln!(io::stderr().lock(), "{line}").ok();
+        let line = line.to_string();
+        writeln!(io::stderr().lock(), "{}", visible::json(&line)).ok();
     }
 }
 

@@ -13,7 +13,7 @@ use contract::plan::{Entity, Repeats};
 use contract::talk::Progress;
 use contract::{
     Account, At, Digest, Exit, Failure, FieldError, HashingReader, RULES, RecordWriter, Reject,
-    Seal, SourceSum, Talk, inline,
+    Seal, SourceSum, Talk,
 };
 use serde_json::Value;
 
@@ -260,7 +260,7 @@ impl<W: Write> Stage<W> {
                     .as_ref()
                     .map_or(String::new(), |field| format!("{field}: "));
                 let line = format!("rejected {at} ({}): {field}{}", entity.name, error.message);
-                self.talk.say(inline(&line));
+                self.talk.say(line);
             }
         }
         self.told += 1;

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use contract::plan::Retention;
 use contract::talk::counted;
-use contract::{Exit, Failure, Talk};
+use contract::{Exit, Failure, Talk, Visible};
 use serde_json::json;
 use store::ledger::{self, Holder, Run, RunStatus};
 use store::{Snapshot, Sql, TargetUrl};
@@ -95,7 +95,7 @@ pub(crate) fn prune(
             .map(|(_, snapshot)| snapshot.path.as_str())
             .collect();
         let line = json!({"dryRun": args.dry_run, "runs": ids, "snapshots": paths, "files": pruning.files, "audit": audit});
-        writeln!(out, "{line}").ok();
+        writeln!(Visible::json(&mut *out), "{line}").ok();
         out.flush().ok();
     }
     Ok(if pruning.foreign.is_empty() {

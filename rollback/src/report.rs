@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use contract::talk::counted;
-use contract::{Exit, Failure, Talk, inline};
+use contract::{Exit, Failure, Talk, Visible};
 use serde_json::{Value, json};
 use store::ledger::{Action, Run, RunStatus};
 use store::undo::{self, Choice, Dependents, Finding, Scene, Trap, Verdict};
@@ -216,8 +216,7 @@ impl<'a> Report<'a> {
                 self.line(&line);
             }
             if !finding.verdict.is_clear() || !finding.overwritten.is_empty() {
-                self.talk
-                    .warn(inline(&in_words(&finding, record, self.choice)));
+                self.talk.warn(in_words(&finding, record, self.choice));
             }
             if self.choice.takes(&finding.verdict) {
                 self.detaching(&finding);
@@ -571,7 +570,7 @@ impl<'a> Report<'a> {
     /// Writes a line of JSON, where it is asked for.
     pub fn line(&mut self, value: &Value) {
         if self.json {
-            writeln!(self.out, "{value}").ok();
+            writeln!(Visible::json(&mut *self.out), "{value}").ok();
             self.out.flush().ok();
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use contract::signals::Signals;
 use contract::talk::counted;
-use contract::{Exit, Failure, Talk};
+use contract::{Exit, Failure, Talk, Visible};
 use serde_json::json;
 use store::ledger::{self, Holder, Run};
 use store::{Restore, Restored, Snapshot, StoreError, TargetUrl, digest_of};
@@ -153,7 +153,7 @@ fn tell(
 
 fn line(args: &Args, out: &mut dyn Write, value: &serde_json::Value) {
     if args.json {
-        writeln!(out, "{value}").ok();
+        writeln!(Visible::json(&mut *out), "{value}").ok();
         out.flush().ok();
     }
 }

@@ -25,6 +25,7 @@ mod foreign_keys;
 mod guards;
 mod half_text;
 mod hooks;
+mod hostile;
 mod identity;
 mod inverse;
 mod json_columns;

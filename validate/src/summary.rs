@@ -47,7 +47,6 @@ impl Summary {
             reject.entity,
             errors.join("; ")
         );
-        let line = contract::inline(&line);
         if self.rejected <= NAMED {
             talk.say(line);
         } else {

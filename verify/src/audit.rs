@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use contract::talk::counted;
-use contract::{Digest, Exit, Failure, inline};
+use contract::{Digest, Exit, Failure};
 use serde_json::{Value, json};
 use store::Sql;
 use store::ledger::{self, AuditEntry};
@@ -80,9 +80,9 @@ pub(crate) fn show(
                 entry.seq,
                 moment(entry.at),
                 entry.action,
-                inline(&entry.operator),
-                inline(&entry.host),
-                inline(&entry.detail)
+                entry.operator,
+                entry.host,
+                entry.detail
             )?;
         }
         if let Some(head) = &head {

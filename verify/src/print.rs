@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use contract::inline;
 use contract::talk::counted;
 use serde_json::json;
 use store::ledger::Run;
@@ -55,8 +54,12 @@ pub(crate) fn check(check: &Check, verbose: bool, out: &mut dyn Write) -> io::Re
         Some(Level::Warning) => "warn",
         Some(Level::Error) => "FAIL",
     };
-    let found = check.found.replace("; ", "\n                    ");
-    writeln!(out, "  {word}  {:<10}  {found}", check.name)?;
+    let mut found = check.found.split("; ");
+    let first = found.next().unwrap_or_default();
+    writeln!(out, "  {word}  {:<10}  {first}", check.name)?;
+    for more in found {
+        writeln!(out, "{:20}{more}", "")?;
+    }
     if check.severity.is_none() {
         return Ok(());
     }
@@ -95,7 +98,7 @@ fn line(fault: &Fault) -> String {
         parts.push(format!("expected {expected}, found {found}"));
     }
     parts.push(fault.message.clone());
-    inline(&parts.join(": ")).into_owned()
+    parts.join(": ")
 }
 
 /// Prints the report for programs.

@@ -17,10 +17,12 @@ use crate::{audit, checks, print, runs, summary};
 /// The run is unknown, its bundle does not add up, or something can't be read. A check that fails is
 /// no error: it is `Exit::No`.
 pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit> {
-    if args.json {
-        return answer(args, out, talk);
-    }
-    answer(args, &mut Visible(out), talk)
+    let mut out = if args.json {
+        Visible::json(out)
+    } else {
+        Visible::lines(out)
+    };
+    answer(args, &mut out, talk)
 }
 
 fn answer(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit> {

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
+use contract::Exit;
 use contract::talk::counted;
-use contract::{Exit, inline};
 use serde_json::{Value, json};
 use store::Sql;
 use store::ledger::{self, Counts, Held, Run};
@@ -65,19 +65,13 @@ fn human(run: &Run, counts: &Counts, out: &mut dyn Write) -> std::io::Result<()>
     } else {
         String::new()
     };
-    writeln!(
-        out,
-        "{}  {}{kept}  {}",
-        run.id,
-        run.status,
-        inline(&run.name)
-    )?;
+    writeln!(out, "{}  {}{kept}  {}", run.id, run.status, run.name)?;
     writeln!(
         out,
         "    {} to {ended}, by {} on {}, into {}",
         moment(run.started),
-        inline(&run.operator),
-        inline(&run.host),
+        run.operator,
+        run.host,
         run.target
     )?;
     writeln!(

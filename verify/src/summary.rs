@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use contract::talk::counted;
-use contract::{Exit, Reject, inline};
+use contract::{Exit, Reject};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use store::Sql;
@@ -84,8 +84,8 @@ fn human(
         out,
         "{} to {ended}, by {} on {}",
         moment(run.started),
-        inline(&run.operator),
-        inline(&run.host)
+        run.operator,
+        run.host
     )?;
     for group in groups.into_iter().filter(|group| group.len() > 1) {
         for (name, counts) in group {
@@ -113,7 +113,7 @@ fn human(
         .filter(|batch| verbose || batch.status == BatchStatus::Failed)
     {
         let state = match &batch.error {
-            Some(error) => format!("undone: {}", inline(error)),
+            Some(error) => format!("undone: {}", error),
             None => batch.counts.words(),
         };
         writeln!(
@@ -137,12 +137,12 @@ fn human(
                 "  {}: {} {key}: {field}{}",
                 reject.at, reject.entity, error.message
             );
-            writeln!(out, "{}", inline(&line))?;
+            writeln!(out, "{}", line)?;
         }
     }
     writeln!(out, "run {} is {}", run.id, run.status)?;
     if let Some(reason) = &run.reason {
-        writeln!(out, "reason: {}", inline(reason))?;
+        writeln!(out, "reason: {}", reason)?;
     }
     if run.kept > 0 {
         writeln!(

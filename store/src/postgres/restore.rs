@@ -185,8 +185,8 @@ impl Postgres {
         }
         if !faults.is_empty() {
             return Err(StoreError::refused(format!(
-                "the snapshot does not fit the database any more:\n{}\nnothing was changed; pg_restore reads the file too",
-                faults.join("\n")
+                "the snapshot does not fit the database any more: {}; nothing was changed; pg_restore reads the file too",
+                faults.join("; ")
             )));
         }
         let known = |name: &&String| {

@@ -136,8 +136,7 @@ impl<E: Engine> Writer<E> {
         }
         let first = rejects
             .first()
-            .map(|reject| format!("{}: {}", reject.at, reject.errors[0].message))
-            .map(|line| contract::inline(&line).into_owned());
+            .map(|reject| format!("{}: {}", reject.at, reject.errors[0].message));
         Ok(Outcome {
             rejects,
             error: first,
