@@ -95,14 +95,10 @@ pub(crate) fn decide(
 }
 
 fn unexpected(path: &Path, found: &[String]) -> Failure {
-    let few: Vec<&str> = found.iter().take(FEW).map(String::as_str).collect();
-    let more = if found.len() > FEW { "\nand more" } else { "" };
-    let message = format!(
-        "the run would not do what {} expects:\n{}{more}",
-        path.display(),
-        few.join("\n")
-    );
+    let more = (found.len() > FEW).then(|| "and more".to_owned());
+    let message = format!("the run would not do what {} expects:", path.display());
     Failure::new(Exit::Refused, message)
+        .rows(found.iter().take(FEW).cloned().chain(more))
         .hint("nothing was written; look at what a new dry run says: apply --dry-run --save FILE")
 }
 

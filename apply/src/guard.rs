@@ -46,11 +46,9 @@ pub(crate) fn check_extent(sql: &mut dyn Sql, run: i64, limits: &Limits) -> Resu
     if over.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "the run would change more than the plan's limits allow:\n{}",
-        over.join("\n")
-    );
+    let message = "the run would change more than the plan's limits allow:";
     Err(Failure::new(Exit::Refused, message)
+        .rows(over)
         .hint("nothing was written; is it the right bundle? if so, raise the limit in the plan"))
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use contract::bundle::Bundle;
-use contract::plan::Lookup;
 use contract::signals::Signals;
 use contract::{Answer, Exit, Failure, Talk};
 use store::{LookupCode, Target, TargetUrl, Which, ledger};
@@ -50,8 +49,9 @@ fn go(args: &Args, out: &mut Answer<'_>, talk: &Talk) -> anyhow::Result<(Exit, O
     let mut target = args.to.open().map_err(refused)?;
     let problems = target.preflight(bundle.plan()).map_err(refused)?;
     if !problems.is_empty() {
-        let message = format!("the target does not fit the plan:\n{}", problems.join("\n"));
+        let message = "the target does not fit the plan:";
         return Err(Failure::new(Exit::Refused, message)
+            .rows(problems)
             .hint("nothing was written; correct the plan or the target")
             .into());
     }
@@ -143,7 +143,8 @@ fn look_up(bundle: &Bundle, target: &mut dyn Target) -> anyhow::Result<()> {
             let field = plan
                 .entity(&record.entity)
                 .and_then(|entity| entity.fields.get(column));
-            let Some(lookup): Option<&Lookup> = field.and_then(|field| field.lookup.as_ref())
+            let Some((field, lookup)) =
+                field.and_then(|field| Some((field, field.lookup.as_ref()?)))
             else {
                 continue;
             };
@@ -154,6 +155,7 @@ fn look_up(bundle: &Bundle, target: &mut dyn Target) -> anyhow::Result<()> {
                     column: column.clone(),
                     lookup: lookup.clone(),
                     code: code.clone(),
+                    secret: field.secret,
                     at: record.at.clone(),
                 });
         }
@@ -169,12 +171,9 @@ fn look_up(bundle: &Bundle, target: &mut dyn Target) -> anyhow::Result<()> {
             fault.code.at, fault.code.entity, fault.code.column, fault.message
         )
     };
-    let lines: Vec<String> = faults.iter().map(line).collect();
-    let message = format!(
-        "codes that the target does not know, or knows several times:\n{}",
-        lines.join("\n")
-    );
+    let message = "codes that the target does not know, or knows several times:";
     Err(Failure::new(Exit::Refused, message)
+        .rows(faults.iter().map(line))
         .hint("nothing was written; add the codes to the target, or map them")
         .into())
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write};
 
 use anyhow::{Context, Result};
-use contract::bundle::BundleWriter;
+use contract::bundle::{BundleWriter, left_out};
 use contract::plan::{self, LoadedPlan};
 use contract::talk::counted;
 use contract::{Edited, Exit, Failure, Line, RecordReader, Seal, Talk};
@@ -37,7 +37,16 @@ pub(crate) fn make(
     look_at(&seal, bundle.rejected(), args, talk)?;
     if !args.no_sources {
         let root = args.root.as_deref().unwrap_or(plan.folder());
+        let left_out = left_out(&plan.plan, &seal.accounts);
+        for source in &left_out {
+            talk.say(format!(
+                "{source} is not carried: the plan drops columns of it"
+            ));
+        }
         for source in &seal.sources {
+            if left_out.contains(&source.file) {
+                continue;
+            }
             talk.detail(format!("copying {}", source.file));
             bundle.source(source, root)?;
         }
@@ -53,7 +62,7 @@ pub(crate) fn make(
         let sources = if args.no_sources {
             0
         } else {
-            seal.sources.len()
+            seal.sources.len() - left_out(&plan.plan, &seal.accounts).len()
         };
         talk.say(format!(
             "{place}: {}, {}, {}",

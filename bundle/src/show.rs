@@ -85,10 +85,15 @@ fn describe(bundle: &Bundle) -> Vec<(&'static str, String)> {
         format!("{} files, {bytes} bytes, {kept}", manifest.sources.len()),
     ));
     for source in manifest.sources.iter().take(SOURCES_SHOWN) {
+        let left_out = if manifest.sources_left_out.contains(&source.file) {
+            ", not carried: the plan drops columns of it"
+        } else {
+            ""
+        };
         lines.push((
             "",
             format!(
-                "{}: {} items, {} bytes",
+                "{}: {} items, {} bytes{left_out}",
                 source.file, source.items, source.bytes
             ),
         ));

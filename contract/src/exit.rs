@@ -44,6 +44,8 @@ pub struct Failure {
     pub exit: Exit,
     /// A lower-case fragment that fits after `apply: `.
     pub message: String,
+    /// What the message lists, each printed on its own line.
+    pub rows: Vec<String>,
     /// What to do next, printed on its own line after `hint: `.
     pub hint: Option<String>,
     /// Another program holds what is needed: the same command may work later.
@@ -56,9 +58,17 @@ impl Failure {
         Self {
             exit,
             message: message.into(),
+            rows: Vec::new(),
             hint: None,
             busy: false,
         }
+    }
+
+    /// Adds what the message lists.
+    #[must_use]
+    pub fn rows(mut self, rows: impl IntoIterator<Item = String>) -> Self {
+        self.rows.extend(rows);
+        self
     }
 
     /// Adds what to do next.
@@ -123,6 +133,14 @@ pub fn told(stage: &str, code: i32, printed: io::Result<()>) -> ExitCode {
         }
         _ => ExitCode::from(code),
     }
+}
+
+/// Returns what the errors of the chain list.
+pub(crate) fn rows_of(error: &anyhow::Error) -> impl Iterator<Item = &String> {
+    let failures = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Failure>());
+    failures.flat_map(|failure| &failure.rows)
 }
 
 /// Returns the hint of the first error in the chain that has one.

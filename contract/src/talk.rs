@@ -75,6 +75,9 @@ impl Talk {
     /// Says why the program stops, with its causes, and what to do next.
     pub fn fail(&self, error: &anyhow::Error) {
         self.line(&format!("{error:#}"));
+        for row in crate::exit::rows_of(error) {
+            self.line(row);
+        }
         if let Some(hint) = crate::exit::hint_of(error) {
             self.line(&format!("hint: {hint}"));
         }

@@ -26,6 +26,14 @@ impl Header {
         }
     }
 
+    /// Returns it without some columns; the others stay where they are.
+    #[must_use]
+    pub fn without(&self, names: &[String]) -> Self {
+        let mut rest = self.names.clone();
+        rest.retain(|name, _| !names.contains(name));
+        Self { names: rest }
+    }
+
     /// Returns the 0-based position of a column.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {

@@ -4,6 +4,7 @@
 mod args;
 mod csv;
 mod decode;
+mod dropped;
 mod error;
 mod explain;
 pub mod item;

@@ -41,7 +41,13 @@ pub fn run(args: &Args, out: impl Write) -> anyhow::Result<Exit> {
         }
         None => None,
     };
-    let mut stage = Stage::new(args.talk(), args.explain, out, rejects);
+    let dropping = work
+        .iter()
+        .filter(|(prepared, _)| !prepared.entity.source.drop.is_empty());
+    let hidden = dropping
+        .flat_map(|(_, files)| files.keys().cloned())
+        .collect();
+    let mut stage = Stage::new(args.talk(), args.explain, out, rejects, hidden);
     for (prepared, files) in &work {
         stage.entity(prepared, files)?;
     }

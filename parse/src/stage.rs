@@ -1,7 +1,7 @@
 //! Item by item: record lines, rejects, and the accounting that the seal states.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _, Write};
 use std::path::Path;
@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use contract::digest::Hasher;
 use contract::files::AtomicFile;
 use contract::plan::{Entity, Repeats};
+use contract::reject::MASK;
 use contract::talk::Progress;
 use contract::{
     Account, At, Digest, Exit, Failure, FieldError, HashingReader, RULES, RecordWriter, Reject,
@@ -18,6 +19,7 @@ use contract::{
 use serde_json::Value;
 
 use crate::SourceError;
+use crate::dropped::Dropped;
 use crate::explain::Explained;
 use crate::item::{Body, Item, Piece};
 use crate::mapping::Outcome;
@@ -26,6 +28,12 @@ use crate::sources::Files;
 
 /// How many rejects are told on stderr.
 const TOLD: u64 = 10;
+
+/// What is known of an entity while its files are read.
+struct Work<'a> {
+    seen: Seen,
+    dropped: Dropped<'a>,
+}
 
 /// The stage at work.
 pub(crate) struct Stage<W: Write> {
@@ -36,6 +44,8 @@ pub(crate) struct Stage<W: Write> {
     rejects: Option<RecordWriter<AtomicFile>>,
     sources: BTreeMap<String, SourceSum>,
     accounts: Vec<Account>,
+    /// The files of which some entity drops a column: their text is in no reject.
+    hidden: BTreeSet<String>,
     /// Rejects that were told so far.
     told: u64,
     /// Items read so far.
@@ -51,6 +61,7 @@ impl<W: Write> Stage<W> {
         explain: bool,
         out: W,
         rejects: Option<RecordWriter<AtomicFile>>,
+        hidden: BTreeSet<String>,
     ) -> Self {
         Self {
             progress: talk.progress(None),
@@ -60,6 +71,7 @@ impl<W: Write> Stage<W> {
             rejects,
             sources: BTreeMap::new(),
             accounts: Vec::new(),
+            hidden,
             told: 0,
             done: 0,
         }
@@ -71,10 +83,28 @@ impl<W: Write> Stage<W> {
     ///
     /// The first source that can't be read or used, or an output that can't be written.
     pub(crate) fn entity(&mut self, prepared: &Prepared, files: &Files) -> anyhow::Result<()> {
-        let mut seen = Seen::new();
+        let mut work = Work {
+            seen: Seen::new(),
+            dropped: Dropped::new(&prepared.entity.source.drop),
+        };
         let first = self.accounts.len();
         for (name, path) in files {
-            self.file(prepared, name, path, &mut seen)?;
+            self.file(prepared, name, path, &mut work)?;
+        }
+        let missing = work.dropped.missing();
+        if !missing.is_empty()
+            && self.accounts[first..]
+                .iter()
+                .any(|account| account.items > 0)
+        {
+            let message = format!(
+                "no source of `{}` has a column {}, which `drop` names: what should not be carried may be there by another name",
+                prepared.entity.name,
+                missing.join(", no column ")
+            );
+            return Err(Failure::new(Exit::Refused, message)
+                .hint("correct `drop` in the plan")
+                .into());
         }
         let sum =
             |figure: fn(&Account) -> u64| self.accounts[first..].iter().map(figure).sum::<u64>();
@@ -96,7 +126,7 @@ impl<W: Write> Stage<W> {
         prepared: &Prepared,
         name: &str,
         path: &Path,
-        seen: &mut Seen,
+        work: &mut Work<'_>,
     ) -> anyhow::Result<()> {
         let entity = prepared.entity;
         let unreadable = |source| {
@@ -144,16 +174,32 @@ impl<W: Write> Stage<W> {
                         caused_by: None,
                     };
                     let at = place(&account, line, &mut last_line);
-                    self.reject(entity, None, at, vec![error], prepared.mapper.masked(&raw))?;
+                    let raw = if self.hidden.contains(name) {
+                        MASK.to_owned()
+                    } else {
+                        prepared.mapper.masked(&raw)
+                    };
+                    self.reject(entity, None, at, vec![error], raw)?;
                 }
-                Piece::Item(item) => {
+                Piece::Item(mut item) => {
+                    work.dropped.take_out(&mut item);
+                    if self.hidden.contains(name) {
+                        MASK.clone_into(&mut item.raw);
+                    }
                     if !header_checked {
                         self.check_header(prepared, name, &item, &mut explained)?;
                         header_checked = true;
                     }
                     account.items += 1;
                     let at = place(&account, item.line, &mut last_line);
-                    self.item(prepared, &item, at, &mut account, &mut explained, seen)?;
+                    self.item(
+                        prepared,
+                        &item,
+                        at,
+                        &mut account,
+                        &mut explained,
+                        &mut work.seen,
+                    )?;
                 }
             }
             self.done += 1;

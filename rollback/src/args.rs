@@ -61,6 +61,9 @@ pub struct Args {
     /// With --export: also write the plan under which validate, bundle and apply take the lines
     #[arg(long, value_name = "FILE", requires = "export")]
     pub save_plan: Option<PathBuf>,
+    /// With --export: the values of secret columns too, which are else left out and named
+    #[arg(long, requires = "export")]
+    pub with_secrets: bool,
     /// Write the sources that the run's bundle holds into a folder, and change nothing else
     #[arg(long, value_name = "DIR", requires = "run", conflicts_with_all = ["check", "resume", "snapshot", "resolve", "export"])]
     pub hand_back: Option<PathBuf>,

@@ -24,11 +24,12 @@ use crate::run::refused;
 const PAGE: usize = 1000;
 
 /// Writes the inverse of a run: a line a row, newest change first, and the seal. `save_plan`: where
-/// to write a plan under which the other programs take the lines.
+/// to write a plan under which the other programs take the lines. `with_secrets`: values of secret columns are
+/// among them.
 pub(crate) fn export(
     sql: &mut dyn Sql,
     run: &Run,
-    save_plan: Option<&Path>,
+    (save_plan, with_secrets): (Option<&Path>, bool),
     out: &mut dyn Write,
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
@@ -41,6 +42,12 @@ pub(crate) fn export(
         inverse: Inverse::default(),
         again: 0,
         lost: 0,
+        secret: if with_secrets {
+            BTreeMap::new()
+        } else {
+            secret(&plan.plan)
+        },
+        left_out: BTreeSet::new(),
         first_lost: None,
     };
     let mut out = RecordWriter::new(out);
@@ -106,13 +113,7 @@ pub(crate) fn export(
         counted(records, "row"),
         run.id
     ));
-    if save_plan.is_some() && export.again > 0 {
-        talk.warn(format!(
-            "{} that the run inserted got late references: a bundle does not delete rows that refer to one another in a \
-             circle; rollback {} does",
-            counted(export.again, "row"), run.id
-        ));
-    }
+    export.warn(run, save_plan.is_some(), talk);
     match export.first_lost {
         None => Ok(Exit::Done),
         Some(first) => {
@@ -125,6 +126,18 @@ pub(crate) fn export(
                 .into())
         }
     }
+}
+
+/// Returns the secret columns of each entity.
+fn secret(plan: &contract::Plan) -> BTreeMap<String, Vec<String>> {
+    let of = |entity: &contract::plan::Entity| {
+        let fields = entity.fields.iter().filter(|(_, field)| field.secret);
+        fields.map(|(column, _)| column.clone()).collect()
+    };
+    plan.entity
+        .iter()
+        .map(|entity| (entity.name.clone(), of(entity)))
+        .collect()
 }
 
 /// Returns the changes that were left of a run that is rolled back; none of one that is not.
@@ -178,10 +191,33 @@ struct Export {
     /// Rows that the run inserted and then changed, by a late reference.
     again: u64,
     lost: u64,
+    /// The secret columns of each entity, where their values are left out.
+    secret: BTreeMap<String, Vec<String>>,
+    /// Those of them that were.
+    left_out: BTreeSet<String>,
     first_lost: Option<String>,
 }
 
 impl Export {
+    /// Says what the lines do not take back.
+    fn warn(&self, run: &Run, with_plan: bool, talk: &Talk) {
+        if !self.left_out.is_empty() {
+            let columns: Vec<&str> = self.left_out.iter().map(String::as_str).collect();
+            talk.warn(format!(
+                "secret columns are left out, so that these lines do not restore them: {}; rollback {} does, and --with-secrets writes them here",
+                columns.join(", "),
+                run.id
+            ));
+        }
+        if with_plan && self.again > 0 {
+            talk.warn(format!(
+                "{} that the run inserted got late references: a bundle does not delete rows that refer to one another in a \
+                 circle; rollback {} does",
+                counted(self.again, "row"), run.id
+            ));
+        }
+    }
+
     /// What takes back all that the run did to a row, told at its last change.
     fn record(
         &mut self,
@@ -219,6 +255,15 @@ impl Export {
             return Ok(None);
         }
         let (entity, source) = self.name(sql, &last, &shape)?;
+        let secret: Vec<String> = match self.secret.get(&entity) {
+            // Which row it is must be said.
+            Some(columns) => columns
+                .iter()
+                .filter(|column| !shape.key.contains(column))
+                .cloned()
+                .collect(),
+            None => Vec::new(),
+        };
         let inverse = self.inverse.entity(sql, &entity, &shape)?;
         // The id map does not know rows of others.
         inverse.others |= action == Action::Detach;
@@ -243,6 +288,10 @@ impl Export {
             let mut fields = Map::new();
             for (place, cell) in before {
                 let column = &shape.columns[place];
+                if secret.contains(column) {
+                    self.left_out.insert(format!("{}.{column}", shape.table));
+                    continue;
+                }
                 if inverse.note(column, &cell) {
                     let json = inverse.is_json(column).then(|| cell.text()).flatten();
                     let value = match json {

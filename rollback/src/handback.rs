@@ -32,13 +32,22 @@ pub(crate) fn hand_back(
             .into());
     };
     let manifest = bundle.manifest();
+    let left_out = &manifest.sources_left_out;
+    if !left_out.is_empty() {
+        talk.warn(format!(
+            "not in the bundle, as the plan drops columns of them: {}",
+            left_out.join(", ")
+        ));
+    }
     if !manifest.sources_kept {
-        let message = "the bundle was made with --no-sources: it does not hold them";
+        let message =
+            "the bundle does not hold the sources: --no-sources, or the plan drops columns of each";
         return Err(Failure::new(Exit::Refused, message).into());
     }
     let mut wanted: Vec<(&str, PathBuf)> = Vec::new();
     let mut other = Vec::new();
-    for source in &manifest.sources {
+    let kept = manifest.sources.iter();
+    for source in kept.filter(|source| !left_out.contains(&source.file)) {
         let place = folder.join(&source.file);
         match digest_of(&place) {
             Ok((sha256, _)) if sha256 == source.sha256 => continue,
@@ -48,11 +57,9 @@ pub(crate) fn hand_back(
         wanted.push((&source.file, place));
     }
     if !other.is_empty() && !overwrite {
-        let message = format!(
-            "these differ from what the run read:\n{}\nnothing was written",
-            other.join("\n")
-        );
+        let message = "nothing was written: these differ from what the run read:";
         return Err(Failure::new(Exit::Refused, message)
+            .rows(other)
             .hint("name another folder, or replace them with --overwrite")
             .into());
     }
@@ -64,7 +71,7 @@ pub(crate) fn hand_back(
     talk.say(format!(
         "{}: {}, {} written now",
         folder.display(),
-        counted(manifest.sources.len() as u64, "source"),
+        counted((manifest.sources.len() - left_out.len()) as u64, "source"),
         wanted.len()
     ));
     Ok(Exit::Done)

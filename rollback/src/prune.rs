@@ -196,6 +196,8 @@ fn write(args: &Args, url: &TargetUrl, pruning: &Pruning, now: i64) -> anyhow::R
         return Err(locked(target.sql(), &held.holder.run, &held.holder.to_string()).into());
     }
     let work = target.note(&mut |sql| {
+        // What rows were before may hold secrets.
+        sql.overwrite_deleted()?;
         ledger::upgrade(sql, by)?;
         for run in &pruning.runs {
             // Read again: a rollback may have begun since.

@@ -1,6 +1,5 @@
 //! Level 2: going back to a snapshot.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
@@ -193,21 +192,24 @@ fn whose<'a>(runs: &'a [Run], file: &Path, url: &TargetUrl) -> anyhow::Result<(&
             }
         }
     };
-    let mut message = format!("{why}; nothing was written");
+    let mut rows = Vec::new();
     let usable = Snapshot::usable(runs).map_err(refused)?;
     let mut hint = "no other snapshot can be used; rollback RUN takes back one run".to_owned();
     for (place, (run, snapshot)) in usable.iter().enumerate() {
         let taken = chrono::DateTime::from_timestamp_millis(snapshot.taken).unwrap_or_default();
-        write!(
-            message,
-            "\nthis one can be used: {} of {}, before run {run}",
+        rows.push(format!(
+            "this one can be used: {} of {}, before run {run}",
             snapshot.path,
             taken.format("%Y-%m-%dT%H:%M:%SZ")
-        )
-        .ok();
+        ));
         if place == 0 {
             hint = format!("rollback --snapshot {} --to {url}", snapshot.path);
         }
     }
-    Err(Failure::new(Exit::Refused, message).hint(hint).into())
+    Err(
+        Failure::new(Exit::Refused, format!("{why}; nothing was written"))
+            .rows(rows)
+            .hint(hint)
+            .into(),
+    )
 }

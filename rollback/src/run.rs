@@ -301,7 +301,8 @@ fn give(
         if let Some(pruned) = pruned(sql.as_mut(), &run).map_err(refused)? {
             return Err(Failure::new(Exit::Refused, pruned).into());
         }
-        return export(sql.as_mut(), &run, args.save_plan.as_deref(), out, talk);
+        let how = (args.save_plan.as_deref(), args.with_secrets);
+        return export(sql.as_mut(), &run, how, out, talk);
     };
     let evidence = Evidence::open(args.bundle.as_deref(), &run)?;
     hand_back(&evidence, &run, folder, args.overwrite, talk)

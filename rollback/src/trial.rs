@@ -56,8 +56,8 @@ pub(crate) fn trial(
                     .warn(format!("{found}, {accepts}: {}", tables.join(", ")));
                 return Ok(());
             }
-            let message = format!("{found}; nothing was written:\n{}", rows.join("\n"));
-            Err(Failure::new(Exit::No, message).into())
+            let message = format!("{found}; nothing was written:");
+            Err(Failure::new(Exit::No, message).rows(rows).into())
         }
         Tried::Unknown(why) => {
             report.talk.warn(format!(

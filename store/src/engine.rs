@@ -453,6 +453,16 @@ pub trait Sql {
         Ok(vec![])
     }
 
+    /// Has what is deleted from now on overwritten in the file, where a target would leave it in free pages: rows
+    /// that hold secrets, and what the ledger kept of them.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn overwrite_deleted(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Says why the login can't give a ledger of version 1 the tables of version 2, if so.
     ///
     /// # Errors

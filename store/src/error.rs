@@ -148,6 +148,22 @@ impl StoreError {
         }
     }
 
+    /// The message, if there is one of a target or of ours.
+    pub(crate) fn message_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Constraint { message, .. }
+            | Self::Statement { message, .. }
+            | Self::Unreachable { message }
+            | Self::Busy { message }
+            | Self::Again { message }
+            | Self::Refused { message }
+            | Self::Irreversible { message }
+            | Self::Unknown { message }
+            | Self::Damaged { message } => Some(message),
+            Self::Locked { .. } | Self::LockLost { .. } => None,
+        }
+    }
+
     /// A record is at fault, by a check of our own.
     pub(crate) fn constraint(message: impl Into<String>) -> Self {
         Self::Constraint {

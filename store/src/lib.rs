@@ -21,6 +21,7 @@ mod private;
 mod process_list;
 mod referrers;
 mod restore;
+mod secrets;
 pub mod settle;
 mod snapshot;
 mod sqlite;

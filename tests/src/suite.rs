@@ -37,6 +37,8 @@ pipeline renamed:: sqlite: a table without a number; for a server: tenants
 pipeline reproducible:: neither: a bundle is for no target
 pipeline rollback::broken_off::journal:: sqlite: a file's journal
 pipeline rollback_tags:: neither: looks at how lists are drawn
+pipeline secrets::file:: sqlite: a server's pages are its own care
+pipeline secrets::on_18:: postgres: another version of the server
 pipeline settings:: postgres: a file has none
 pipeline settings_lists:: postgres: a file has none
 pipeline snapshots:: sqlite: a copied file; for a server: snapshots of the program postgres

@@ -113,7 +113,7 @@ fn human(
         .filter(|batch| verbose || batch.status == BatchStatus::Failed)
     {
         let state = match &batch.error {
-            Some(error) => format!("undone: {}", error),
+            Some(error) => format!("undone: {error}"),
             None => batch.counts.words(),
         };
         writeln!(
@@ -137,12 +137,12 @@ fn human(
                 "  {}: {} {key}: {field}{}",
                 reject.at, reject.entity, error.message
             );
-            writeln!(out, "{}", line)?;
+            writeln!(out, "{line}")?;
         }
     }
     writeln!(out, "run {} is {}", run.id, run.status)?;
     if let Some(reason) = &run.reason {
-        writeln!(out, "reason: {}", reason)?;
+        writeln!(out, "reason: {reason}")?;
     }
     if run.kept > 0 {
         writeln!(

@@ -22,6 +22,12 @@ pub(super) fn check(manifest: &Manifest, plan: &Plan) -> Result<(), BundleError>
         );
         return Err(damaged("manifest.json", message));
     }
+    let dropped = super::left_out(plan, &manifest.accounts);
+    let dropped: Vec<&String> = dropped.iter().collect();
+    if manifest.sources_left_out.iter().collect::<Vec<_>>() != dropped {
+        let message = "`sources_left_out` is not what its plan drops";
+        return Err(damaged("manifest.json", message.into()));
+    }
     let mut seen = BTreeSet::new();
     let sources = manifest.sources.iter().map(|source| &source.file);
     let sources = sources.map(|file| format!("sources/{file}"));

@@ -40,6 +40,9 @@ pub struct Manifest {
     pub sources: Vec<SourceSum>,
     /// Whether `sources/` holds their bytes.
     pub sources_kept: bool,
+    /// Sources, by name, that are in no bundle: the plan drops columns of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources_left_out: Vec<String>,
     /// The accounting by entity and source.
     pub accounts: Vec<Account>,
     /// What the stages did, oldest first, bundle last.
@@ -201,6 +204,7 @@ impl Manifest {
             files.extend(
                 self.sources
                     .iter()
+                    .filter(|source| !self.sources_left_out.contains(&source.file))
                     .map(|source| (format!("sources/{}", source.file), source.sha256)),
             );
         }

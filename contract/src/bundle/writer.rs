@@ -226,6 +226,8 @@ impl<'a> BundleWriter<'a> {
             .map_err(at(&self.target))?;
         let mut sources = seal.sources.clone();
         sources.sort_by(|a, b| a.file.cmp(&b.file));
+        let left_out = super::left_out(&self.plan.plan, &seal.accounts);
+        let kept = self.sources.len() + left_out.len();
         let mut stages = seal.before.clone();
         stages.push(seal.sum());
         Ok(Manifest {
@@ -242,7 +244,8 @@ impl<'a> BundleWriter<'a> {
             edited: seal.edited,
             records,
             rejects: self.end_rejects().map_err(at(&self.target))?,
-            sources_kept: !sources.is_empty() && self.sources.len() == sources.len(),
+            sources_kept: !self.sources.is_empty() && kept == sources.len(),
+            sources_left_out: left_out.into_iter().collect(),
             sources,
             accounts: seal.accounts.clone(),
             stages,

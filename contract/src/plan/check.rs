@@ -180,6 +180,36 @@ fn check_entity(plan: &Plan, entity: &Entity, at: &[Step]) -> Checked {
     Ok(())
 }
 
+/// A column that is never carried can't be read either.
+fn check_drop(entity: &Entity, at: &[Step]) -> Checked {
+    let source = &entity.source;
+    let key = source.key.parts().into_iter().flatten();
+    let each = source.each.iter().flat_map(|each| each.from.as_slice());
+    let fields = entity
+        .fields
+        .values()
+        .filter_map(|field| field.from.as_ref());
+    let read: Vec<&String> = key
+        .chain(each)
+        .chain(fields.flat_map(super::Names::as_slice))
+        .collect();
+    for name in &source.drop {
+        let member = format!("{name}.");
+        let used = read
+            .iter()
+            .any(|read| *read == name || read.starts_with(&member));
+        if name.is_empty() || used {
+            let message = if used {
+                format!("`{name}` is dropped, and the key, `each` or a field reads it")
+            } else {
+                "`drop` names a column without a name".to_owned()
+            };
+            return fault(at, &["source", "drop"], message);
+        }
+    }
+    Ok(())
+}
+
 fn check_source(entity: &Entity, at: &[Step]) -> Checked {
     let source = &entity.source;
     let format = source.format;
@@ -225,6 +255,7 @@ fn check_source(entity: &Entity, at: &[Step]) -> Checked {
             format!("{delimiter:?} can't be a delimiter"),
         );
     }
+    check_drop(entity, at)?;
     match (&source.only, &source.where_reason) {
         (Some(rule), Some(_)) => match crate::expr::Expression::compile(rule) {
             Ok(_) => Ok(()),

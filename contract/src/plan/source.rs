@@ -29,6 +29,10 @@ pub struct Source {
     pub markdown: Option<MarkdownCut>,
     /// One record per element of a list.
     pub each: Option<Each>,
+    /// Columns (of JSON: members of the item) that are never carried: no field, expression, reject or
+    /// bundle gets them, and no source that has them is kept in the bundle.
+    #[serde(default)]
+    pub drop: Vec<String>,
     /// A CEL expression over `source` (a map of the item's columns): items for which it is false
     /// are left out, and counted as ignored with `where_reason`.
     #[serde(rename = "where")]
@@ -58,6 +62,7 @@ impl Source {
             items: None,
             markdown: None,
             each: None,
+            drop: Vec::new(),
             only: None,
             where_reason: None,
             repeats: Repeats::Reject,

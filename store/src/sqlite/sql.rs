@@ -456,6 +456,14 @@ impl Sql for Sqlite {
         Ok(!self.rows(sql, &[])?.is_empty())
     }
 
+    fn overwrite_deleted(&mut self) -> Result<(), StoreError> {
+        // SQLite: pragma.html#pragma_secure_delete; it lasts as long as the connection.
+        let set = self
+            .conn
+            .pragma_update_and_check(None, "secure_delete", true, |_| Ok(()));
+        set.map_err(|error| self.error(&error))
+    }
+
     fn odd_text(&mut self, table: &Table) -> Result<Vec<String>, StoreError> {
         Self::odd_text(self, table)
     }

@@ -4,6 +4,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use contract::plan::Plan;
+
 use super::chain::Chain;
 use super::detach::Child;
 use super::differences::changed;
@@ -14,6 +16,7 @@ use super::scene::Scene;
 use super::ties::{Tie, referring};
 use super::verdict::{Dependents, Finding, Verdict};
 use crate::ledger::{self, Action, Change, RunStatus};
+use crate::secrets::Secrets;
 use crate::{Cell, Key, Row, Sql, StoreError};
 
 /// A row with its verdict, and all that it was found from.
@@ -28,6 +31,24 @@ pub(super) struct Judged {
 }
 
 impl Judged {
+    /// What must not be shown of the row: as the run found and left it, and as it is.
+    pub fn secrets(&self, plan: &Plan) -> Secrets {
+        let mut secrets = Secrets::of(plan);
+        for change in &self.chain.changes {
+            for (of_shape, cell) in change.before.0.iter().chain(&change.after.0) {
+                if self.layout.is_secret(*of_shape) {
+                    secrets.cell(cell);
+                }
+            }
+        }
+        for (field, cell) in self.layout.fields.iter().zip(self.present.iter().flatten()) {
+            if field.as_ref().is_some_and(|field| field.secret) {
+                secrets.cell(cell);
+            }
+        }
+        secrets
+    }
+
     fn detach(&mut self, children: Vec<Child>) {
         self.finding.detached = children.iter().map(Child::detached).collect();
         self.children = children;

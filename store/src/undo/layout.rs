@@ -168,6 +168,16 @@ impl Layout {
         })
     }
 
+    /// Tells whether a column of the shape is secret.
+    pub fn is_secret(&self, of_shape: usize) -> bool {
+        let place = self.places.get(of_shape).copied().flatten();
+        place.is_some_and(|place| {
+            self.fields[place]
+                .as_ref()
+                .is_some_and(|field| field.secret)
+        })
+    }
+
     /// Returns the key of a row.
     pub fn key_of(&self, row: &Row) -> Key {
         Key(self.key.iter().map(|place| row[*place].clone()).collect())

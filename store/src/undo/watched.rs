@@ -84,7 +84,11 @@ pub(super) fn attempt<E: Engine>(
     let Err(error) = done else {
         return Ok(None);
     };
-    let message = error.refusal()?;
+    let secrets = row.secrets(&scene.plan);
+    let message = match error.refusal() {
+        Ok(message) => secrets.mask(&message),
+        Err(error) => return Err(secrets.masked(error)),
+    };
     let lost = engine.is_lost();
     if !lost {
         engine.undo_to("attempt")?;

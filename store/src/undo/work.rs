@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use contract::plan::LoadedPlan;
+
 use super::additions;
 use super::check::page;
 use super::finish::finish;
@@ -11,6 +13,7 @@ use super::verdict::{Finding, Verdict};
 use super::watched::{attempt, reverse_watched, settle_watched, waiting};
 use crate::error::again;
 use crate::ledger::{self, Change, Holder, Kept, Lease, Run, RunStatus};
+use crate::secrets::Secrets;
 use crate::{Engine, Sql, StoreError};
 
 /// What became of the wish to take a run back.
@@ -124,7 +127,8 @@ impl<E: Engine> Undo for E {
         pace: Pace,
         stop: &dyn Fn() -> bool,
     ) -> Result<Step, StoreError> {
-        again(|| step(self, scene, lease, pace, stop))
+        let stepped = again(|| step(self, scene, lease, pace, stop));
+        stepped.map_err(|error| Secrets::of(&scene.plan).masked(error))
     }
 
     fn note(
@@ -172,6 +176,12 @@ fn start<E: Engine>(
     holder: &Holder,
     take_over: bool,
 ) -> Result<Begun, StoreError> {
+    if let Some(run) = ledger::find_run(engine, id)?
+        && let Ok(plan) = LoadedPlan::parse("the ledger's plan".as_ref(), run.plan)
+        && Secrets::of(&plan.plan).is_any()
+    {
+        engine.overwrite_deleted()?;
+    }
     whole(engine, |engine| {
         ledger::upgrade(engine, (&holder.operator, &holder.host))?;
         // Read under the lock of the transaction: somebody may have been faster.

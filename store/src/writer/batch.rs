@@ -20,6 +20,28 @@ impl<E: Engine> Writer<E> {
         again(|| self.try_batch(&bound, batch))
     }
 
+    /// Learns which values of a batch must not be shown, beside those of the batches that it shares a
+    /// transaction with.
+    pub(super) fn learn_secrets(&mut self, batch: &Batch<'_>) {
+        if self.open.is_none() {
+            self.secrets.forget();
+        }
+        let Some(bound) = self.bound.get(batch.entity) else {
+            return;
+        };
+        if bound
+            .binding
+            .entity
+            .fields
+            .values()
+            .any(|field| field.secret)
+        {
+            for record in batch.records {
+                self.secrets.learn(record, |column| bound.is_secret(column));
+            }
+        }
+    }
+
     /// Tells whether batches share a transaction.
     fn shares(&self) -> bool {
         self.dry || !self.gather.is_zero()
@@ -136,7 +158,9 @@ impl<E: Engine> Writer<E> {
         if outcome.applied {
             self.note_counters_after(bound)?;
             outcome.corrected = self.take_corrected()?;
-            outcome.warnings = self.try_undo(bound, before.last_seq, &outcome)?;
+            let warnings = self.try_undo(bound, before.last_seq, &outcome)?;
+            let masked = warnings.iter().map(|warning| self.secrets.mask(warning));
+            outcome.warnings = masked.collect();
         }
         outcome.files = tally(batch, &outcome);
         outcome

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use contract::reject::MASK;
 use contract::{At, FieldError, Record, Reject};
 
 use super::locate::{Faults, merged};
 use super::resolve::error;
 use super::{Batch, Bound, Decided, Fault, Outcome, Refusal, Writer};
 use crate::ledger::Phase;
+use crate::secrets::Secrets;
 use crate::{Engine, StoreError};
 
 /// What a search has found.
@@ -293,19 +295,24 @@ fn places_of(records: &[&Record], errors: Vec<(At, FieldError)>) -> Faults {
     errors.into_iter().filter_map(placed).collect()
 }
 
-/// The reject of a record at fault: values of secret fields are masked.
-fn reject(bound: &Bound, record: &Record, errors: Vec<FieldError>) -> Reject {
+/// The reject of a record at fault: values of secret fields are masked, in what the target said too.
+fn reject(bound: &Bound, record: &Record, mut errors: Vec<FieldError>) -> Reject {
     let mut masked = record.clone();
     for (column, value) in &mut masked.fields {
-        if bound
-            .binding
-            .entity
-            .fields
-            .get(column)
-            .is_some_and(|field| field.secret)
-        {
-            *value = contract::reject::MASK.into();
+        if bound.is_secret(column) {
+            *value = MASK.into();
         }
+    }
+    for (column, code) in &mut masked.lookups {
+        if bound.is_secret(column) {
+            *code = MASK.into();
+        }
+    }
+    let entity = std::slice::from_ref(&bound.binding.entity);
+    let mut secrets = Secrets::of_entities(entity);
+    secrets.learn(record, |column| bound.is_secret(column));
+    for error in &mut errors {
+        error.message = secrets.mask(&error.message);
     }
     Reject {
         entity: record.entity.clone(),

@@ -19,6 +19,8 @@ pub struct LookupCode {
     pub lookup: Lookup,
     /// The code.
     pub code: String,
+    /// Whether the code is not to be shown.
+    pub secret: bool,
     /// The first record that has it.
     pub at: At,
 }
@@ -89,18 +91,22 @@ fn find(sql: &mut dyn Sql, code: &LookupCode) -> Result<Result<Cell, String>, St
         .fetch(&table, &[by], &[vec![key]])?
         .pop()
         .unwrap_or_default();
+    let shown = if code.secret {
+        contract::reject::MASK.to_owned()
+    } else {
+        format!("{:?}", code.code)
+    };
     Ok(match rows.as_slice() {
         [row] => Ok(row[take].clone()),
         [] => Err(format!(
-            "no row of {} has {} = {:?}",
-            table.name, lookup.by, code.code
+            "no row of {} has {} = {shown}",
+            table.name, lookup.by
         )),
         rows => Err(format!(
-            "{} rows of {} have {} = {:?}",
+            "{} rows of {} have {} = {shown}",
             rows.len(),
             table.name,
-            lookup.by,
-            code.code
+            lookup.by
         )),
     })
 }

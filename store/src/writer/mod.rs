@@ -35,6 +35,7 @@ use contract::{At, Record, Reject};
 
 use crate::catalogue::Children;
 use crate::ledger::{self, Counts, Holder, Lease, Phase, Run};
+use crate::secrets::Secrets;
 use crate::{About, Binding, Cell, Engine, Key, Sql, StoreError, Table};
 
 pub use lookups::{LookupCode, LookupFault};
@@ -253,6 +254,14 @@ pub(crate) struct Bound {
     pub shape: i64,
 }
 
+impl Bound {
+    /// Tells whether the values of a column are secret.
+    pub(crate) fn is_secret(&self, column: &str) -> bool {
+        let field = self.binding.entity.fields.get(column);
+        field.is_some_and(|field| field.secret)
+    }
+}
+
 /// What the row that describes the run is called among the entities.
 const METADATA: &str = "metadata";
 
@@ -298,6 +307,8 @@ pub struct Writer<E> {
     children: HashMap<String, Rc<Children>>,
     /// The tables as they were when something was added to them.
     shapes: Vec<i64>,
+    /// Secret values of the batches at hand.
+    secrets: Secrets,
 }
 
 impl<E: Engine> Writer<E> {
@@ -324,6 +335,7 @@ impl<E: Engine> Writer<E> {
             described: false,
             children: HashMap::new(),
             shapes: Vec::new(),
+            secrets: Secrets::default(),
         }
     }
 
@@ -423,19 +435,28 @@ impl<E: Engine> Target for Writer<E> {
     }
 
     fn start(&mut self, plan: &LoadedPlan, start: Start) -> Result<Run, StoreError> {
-        self.start_run(plan, &start)
+        self.secrets = Secrets::of(&plan.plan);
+        if self.secrets.is_any() {
+            self.engine.overwrite_deleted()?;
+        }
+        let started = self.start_run(plan, &start);
+        started.map_err(|error| self.secrets.masked(error))
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
-        self.apply_batch(batch)
+        self.learn_secrets(batch);
+        let applied = self.apply_batch(batch);
+        applied.map_err(|error| self.secrets.masked(error))
     }
 
     fn commit(&mut self, now: bool) -> Result<Vec<i64>, StoreError> {
-        self.commit_group(now)
+        let committed = self.commit_group(now);
+        committed.map_err(|error| self.secrets.masked(error))
     }
 
     fn finish(&mut self, end: &End) -> Result<Run, StoreError> {
-        self.finish_run(end)
+        let finished = self.finish_run(end);
+        finished.map_err(|error| self.secrets.masked(error))
     }
 
     fn abandon(&mut self) -> Result<(), StoreError> {

@@ -172,6 +172,14 @@ impl<E: Engine> Writer<E> {
                 column,
             } => {
                 let column = column.map(|place| bound.binding.table.columns[place].name.as_str());
+                let message = match column.filter(|column| bound.is_secret(column)) {
+                    // The target's value is no part of the record, so that nobody would mask it later.
+                    Some(_) if rule == "drift" => {
+                        "it changed in the source and in the target, and `on_drift` is \"fail\""
+                            .into()
+                    }
+                    _ => message,
+                };
                 Err(wrong(column, rule, message))
             }
             Decision::Insert if late => {

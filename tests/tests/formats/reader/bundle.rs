@@ -37,7 +37,12 @@ pub fn read(folder: &Path) -> Bundle {
         assert_eq!(file["bytes"], bytes(&text(&file["file"])).len());
     }
     if manifest["sources_kept"] == true {
+        let none = Vec::new();
+        let left_out = manifest["sources_left_out"].as_array().unwrap_or(&none);
         for source in manifest["sources"].as_array().expect("sources") {
+            if left_out.contains(&source["file"]) {
+                continue;
+            }
             let name = format!("sources/{}", text(&source["file"]));
             assert_eq!(source["bytes"], bytes(&name).len());
             sums.insert(name, text(&source["sha256"]));
