@@ -92,6 +92,10 @@ universe *ARGS: tools
     cargo build --locked --workspace --bins
     SWITCHBACK_UNIVERSE=full cargo test --locked -p tests --test universe -- {{ARGS}}
 
+# Give every reader of foreign bytes what nobody wrote, each for so many seconds: just fuzz 60 [TARGET [SEED]]
+fuzz SECONDS *TARGET:
+    cargo run --locked --release --quiet -p fuzz -- {{SECONDS}} {{TARGET}}
+
 # Check formatting, clippy and the docs
 lint:
     cargo fmt --all --check

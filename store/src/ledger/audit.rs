@@ -118,7 +118,7 @@ pub fn list(sql: &mut dyn Sql) -> Result<Vec<AuditEntry>, StoreError> {
 ///
 /// What the target said.
 pub fn each(sql: &mut dyn Sql, mut visit: impl FnMut(AuditEntry)) -> Result<(), StoreError> {
-    let mut last = 0;
+    let mut last = i64::MIN;
     loop {
         let rows = page(sql, last)?;
         if rows.is_empty() {
@@ -157,7 +157,7 @@ pub fn check(sql: &mut dyn Sql) -> Result<Result<Chain, i64>, StoreError> {
         before = anchor.hash;
     }
     // From the very first row: what a pruning left behind is part of no chain.
-    let mut after = 0;
+    let mut after = i64::MIN;
     loop {
         let rows = page(sql, after)?;
         if rows.is_empty() {

@@ -146,12 +146,22 @@ impl Change {
             .int()
             .and_then(Action::from_int)
             .ok_or_else(damaged)?;
+        // What is of another kind than the run wrote is damage, and never taken for nothing.
+        let bytes = |cell: &Cell| matches!(cell, Cell::Null | Cell::Blob(_));
+        let number = |cell: &Cell| matches!(cell, Cell::Null | Cell::Int(_));
+        let text = matches!(source, Cell::Null | Cell::Text(_));
+        if !text
+            || ![&before, &after, &entry].into_iter().all(bytes)
+            || ![&entity, &earlier, &later].into_iter().all(number)
+        {
+            return Err(damaged());
+        }
         let after = after.blob().unwrap_or_default();
         let inserted = matches!(action, Action::Insert | Action::Keep);
         let mut before = Image::decode(before.blob().unwrap_or_default())?;
         let rowid = before.0.pop_if(|(place, _)| *place == ROWID);
         let four = |four: &[u8]| u32::from_be_bytes([four[0], four[1], four[2], four[3]]);
-        if entity.is_null() != source.is_null() {
+        if entity.is_null() != source.is_null() || (inserted && after.len() % 4 != 0) {
             return Err(damaged());
         }
         let change = Self {
@@ -176,7 +186,7 @@ impl Change {
             hash: hash
                 .blob()
                 .and_then(|hash| hash.try_into().ok())
-                .unwrap_or_default(),
+                .ok_or_else(damaged)?,
             earlier: earlier.int(),
             later: later.int(),
             entry: match entry {

@@ -268,7 +268,11 @@ impl fmt::Display for PostgresUrl {
         }
         for (place, (host, port)) in self.hosts().unwrap_or_default().iter().enumerate() {
             let comma = if place > 0 { "," } else { "" };
-            write!(f, "{comma}{host}:{port}")?;
+            if host.contains(':') && !host.starts_with('/') {
+                write!(f, "{comma}[{host}]:{port}")?;
+            } else {
+                write!(f, "{comma}{host}:{port}")?;
+            }
         }
         write!(f, "/{}", self.database().unwrap_or_default())
     }
