@@ -145,7 +145,7 @@ fn whoever_resumes_or_takes_back_the_same_run_waits_for_a_lease_that_nobody_rene
 
 fn a_lease_that_is_renewed_is_not_waited_for(case: Case) {
     let (room, run) = failed(case);
-    held_elsewhere(&room, &run, "elsewhere", "another", 20_000);
+    held_elsewhere(&room, &run, &here(), "another", 20_000);
     let begun = SystemTime::now();
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -177,7 +177,7 @@ fn at_work(
     let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
     let age = sql.now()?.saturating_sub(step.at);
     let holder = step.holder.clone();
-    Ok(holder.filter(|holder| holder != me && (0..longest).contains(&age) && !holder.is_gone()))
+    Ok(holder.filter(|holder| holder != me && (0..longest).contains(&age) && !holder.is_lost()))
 }
 
 fn name(hook: &Hook) -> &str {

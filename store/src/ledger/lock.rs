@@ -57,6 +57,19 @@ impl Holder {
         !self.is_elsewhere() && process_start(self.process).as_ref() != Some(&self.started)
     }
 
+    /// Tells whether the process is gone where no lease says so: on this host another boot is one of before.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        let here = Self::here("", "");
+        self.is_gone() || (self.host == here.host && self.boot != here.boot)
+    }
+
+    /// Tells whether it says that it is on this host, and can't be looked at.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.is_elsewhere() && self.host == Self::here("", "").host
+    }
+
     /// Tells whether its number says nothing here.
     #[must_use]
     pub fn is_elsewhere(&self) -> bool {
@@ -145,7 +158,7 @@ impl Held {
     #[must_use]
     pub fn waited_for(&self, seconds: i64) -> String {
         format!(
-            "{} holds the lock, on another boot, host or PID namespace, so that whether it lives can't be seen here: \
+            "{} holds the lock, on another boot or in another PID namespace, so that whether it lives can't be seen here: \
              waiting until its lease runs out, {seconds} s at most",
             self.holder
         )
