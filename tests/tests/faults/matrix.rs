@@ -32,6 +32,10 @@ fn tests_below(folder: &Path, names: &mut Vec<String>) {
                 let name = name.rsplit(']').next().unwrap().trim();
                 [format!("postgres::{name}"), name.to_owned()]
             }));
+            // Those that are of one.
+            let one = text.split("on_target!(").skip(1);
+            let one = one.flat_map(|list| list.split(')').next().unwrap().split(',').skip(1));
+            names.extend(one.map(|name| name.trim().to_owned()));
         }
     }
 }
