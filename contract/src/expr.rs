@@ -16,6 +16,9 @@ use crate::plan::Type;
 /// The name under which `has(column)` finds the columns that have a value.
 const PRESENT: &str = "present";
 
+/// So many characters of what is wrong with an expression are shown.
+const SHOWN: usize = 1000;
+
 /// A compiled expression.
 #[derive(Debug)]
 pub struct Expression {
@@ -65,11 +68,14 @@ impl Expression {
     /// What the parser found, in one line.
     pub fn compile(text: &str) -> Result<Self, String> {
         let program = Program::compile(&with_present(text)).map_err(|errors| {
-            let text = errors.to_string();
-            format!(
-                "the expression is not CEL: {}",
-                text.split_whitespace().collect::<Vec<_>>().join(" ")
-            )
+            // The first alone: each repeats the line in which it stands.
+            let first = errors.errors.first().map(ToString::to_string);
+            let words: Vec<&str> = first
+                .iter()
+                .flat_map(|text| text.split_whitespace())
+                .collect();
+            let text: String = words.join(" ").chars().take(SHOWN).collect();
+            format!("the expression is not CEL: {text}")
         })?;
         let mut names: Vec<String> = program
             .references()

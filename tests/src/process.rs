@@ -102,7 +102,7 @@ pub fn command<A: AsRef<OsStr>>(
         let stages = manifest.map(|manifest| manifest.split_whitespace().collect::<String>());
         stages.is_ok_and(|stages| !stages.contains(r#""stage":"validate""#))
     };
-    if name == "apply" && args.iter().any(unvalidated) {
+    if name.ends_with("apply") && args.iter().any(unvalidated) {
         command.arg("--unvalidated");
     }
     command
