@@ -16,6 +16,9 @@ use crate::plan::Type;
 /// The name under which `has(column)` finds the columns that have a value.
 const PRESENT: &str = "present";
 
+/// So many bytes an expression may have: a chain of operators is evaluated as deep as it is long.
+const LONGEST: usize = 4096;
+
 /// So many characters of what is wrong with an expression are shown.
 const SHOWN: usize = 1000;
 
@@ -67,6 +70,12 @@ impl Expression {
     ///
     /// What the parser found, in one line.
     pub fn compile(text: &str) -> Result<Self, String> {
+        if text.len() > LONGEST {
+            return Err(format!(
+                "the expression has {} bytes: {LONGEST} are the most",
+                text.len()
+            ));
+        }
         let program = Program::compile(&with_present(text)).map_err(|errors| {
             // The first alone: each repeats the line in which it stands.
             let first = errors.errors.first().map(ToString::to_string);
@@ -343,6 +352,23 @@ mod tests {
         let rule = "m.filter(k, m[k] > 1).map(k, k + '=' + string(m[k]))";
         let made = Expression::compile(rule).unwrap().value(&scope);
         assert_eq!(made, Ok(json!(["x=2", "z=3"])));
+    }
+
+    #[test]
+    fn a_long_expression_is_refused_and_the_longest_does_not_fill_the_stack() {
+        let play = || {
+            for part in ["n-", "n.", "n+", "!", "(", "[", "n?n:", "-"] {
+                let text = part.repeat(LONGEST / part.len() - 1) + "n";
+                if let Ok(expression) = Expression::compile(&text) {
+                    expression.value(&scope()).ok();
+                }
+            }
+        };
+        // As much as the first thread of a program has.
+        let thread = std::thread::Builder::new().stack_size(8 << 20);
+        thread.spawn(play).unwrap().join().unwrap();
+        let error = Expression::compile(&"n-".repeat(LONGEST)).unwrap_err();
+        assert_eq!(error, "the expression has 8192 bytes: 4096 are the most");
     }
 
     #[test]
