@@ -526,7 +526,7 @@ fn random_migrations_keep_every_promise(case: Case) {
     let number =
         |name: &str, usual: u32| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
     let config = Config {
-        cases: number("CASES", case.either(40, 15)),
+        cases: number("CASES", case.either(25, 10)),
         max_shrink_iters: case.either(100, 20),
         failure_persistence: None,
         ..Config::default()

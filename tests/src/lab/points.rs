@@ -78,7 +78,7 @@ pub fn spread(points: Vec<String>, enough: usize) -> Vec<String> {
 }
 
 /// The most points of a test on a file that the short form takes.
-const OF_A_FILE: usize = 200;
+const OF_A_FILE: usize = 100;
 
 /// The same, by target: a file is quicker than a server.
 pub fn some(case: Case, points: Vec<String>, enough: usize) -> Vec<String> {
