@@ -60,6 +60,7 @@ impl Tools {
     pub(super) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.folder.join(program));
         command
+            .env_remove("DATABASE_URL")
             .env_remove("PGSERVICE")
             .env_remove("PGHOSTADDR")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
