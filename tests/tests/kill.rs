@@ -16,7 +16,7 @@ tests::both!(
 const RUN: &str = "01900000-0000-7000-8000-000000000004";
 /// How often each program is killed.
 fn kills(case: Case) -> u64 {
-    case.either(20, 10)
+    case.either(10, 6)
 }
 
 fn apply_args(url: &str) -> [&str; 9] {

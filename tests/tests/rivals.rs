@@ -17,7 +17,7 @@ fn of_two_rollbacks_started_together_one_works_and_the_other_is_refused_or_finds
     let room = Bulk::room(case, 20);
     room.bundle("B");
     let before = room.dump();
-    for turn in 0..50 {
+    for turn in 0..case.either(50, 12) {
         let run = room.apply("B");
         let url = room.url();
         let start = || {
