@@ -130,6 +130,11 @@ impl Cell {
         self.len() + HEAD > WIDE
     }
 
+    /// Tells whether only its digest is known.
+    pub(crate) fn is_folded(&self) -> bool {
+        matches!(self, Self::Folded(_))
+    }
+
     /// Returns the cell with the digest alone in place of a wide value.
     pub(crate) fn folded(self) -> Self {
         if self.is_wide() {

@@ -111,6 +111,18 @@ impl<E: Engine> Writer<E> {
     /// Writes what is noted to the ledger.
     pub(super) fn keep(&mut self, notes: &Notes) -> Result<(), StoreError> {
         let run = self.the_run()?.seq;
+        let images = notes
+            .changes
+            .iter()
+            .flat_map(|change| change.before.0.iter().chain(&change.after.0));
+        if images.into_iter().any(|(_, cell)| cell.is_folded()) {
+            // Only what was not there when the run began to write to the table can do this.
+            let message = "a column that the plan does not name was changed by what came in since the run started (a trigger), \
+                           and its former value was not read: rollback could not put it back";
+            return Err(StoreError::Irreversible {
+                message: message.into(),
+            });
+        }
         self.engine.supersede(run, &notes.superseded)?;
         self.engine.put_entries(&notes.entries)?;
         self.engine.put_changes(run, &notes.changes)

@@ -338,7 +338,10 @@ impl<E: Engine> Writer<E> {
             )?;
             tables.insert(entity.name.clone(), shape);
             let mut binding = binding;
-            fold_unplanned(&mut binding.table, &plan.plan);
+            // A run of format 1 hashes wide values whole.
+            if run.format == Format::Two {
+                fold_unplanned(&mut binding.table, &plan.plan);
+            }
             let bound = Bound {
                 entity: number,
                 claim,
