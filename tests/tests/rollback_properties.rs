@@ -515,7 +515,7 @@ fn rollback_restores_what_others_left_alone_and_lists_exactly_the_rest(case: Cas
     let cases = std::env::var("CASES")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(case.either(15, 8));
+        .unwrap_or(case.either(15, 10));
     let mut all = [0; 6];
     for number in 1..=cases {
         for (sum, count) in all.iter_mut().zip(one(case, number)) {
