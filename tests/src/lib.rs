@@ -20,7 +20,7 @@ pub mod suite;
 mod target;
 
 pub use bulk::Bulk;
-pub use process::{Done, command, finish, program, spawn};
+pub use process::{Done, command, finish, holder, program, spawn};
 pub use room::{Room, example_rows, recipe, repository};
 pub use seed::Seed;
 pub use target::{Case, Db, Target};

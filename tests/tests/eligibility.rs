@@ -105,9 +105,7 @@ fn the_plan_names_another_window(case: Case) {
 
 fn a_rollback_under_way_is_said_to_be(case: Case) {
     let (room, run, _) = applied(case);
-    let holder = format!(
-        r#"{{"host":"elsewhere","boot":"b","process":7,"started":"1","operator":"ann","run":"{run}"}}"#
-    );
+    let holder = tests::holder("ann", &run);
     let second = case.either("strftime('%s', 'now')", "extract(epoch FROM now())");
     room.sql(&format!(
         "UPDATE switchback_runs SET status = 'rolling-back';

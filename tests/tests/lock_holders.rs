@@ -115,14 +115,16 @@ fn failed(case: Case) -> (Room, String) {
 
 fn whoever_resumes_or_takes_back_the_same_run_waits_for_a_lease_that_nobody_renews(case: Case) {
     let (room, run) = failed(case);
-    let named = format!("--resume={run}");
-    for (program, args, code) in [
-        ("apply", &["B", "--resume"][..], 3),
-        ("apply", &["B", &named], 3),
-        ("rollback", &[&run, "--check"], 1),
-        ("rollback", &[&run], 0),
+    let (named, here) = (format!("--resume={run}"), here());
+    for (program, args, host, code) in [
+        ("apply", &["B", "--resume"][..], &*here, 3),
+        ("apply", &["B", &named], &here, 3),
+        ("apply", &["B", "--resume"], "another", 3),
+        ("rollback", &[&run, "--check"], &here, 1),
+        ("rollback", &[&run], "another", 0),
+        ("rollback", &[&run], &here, 0),
     ] {
-        held_elsewhere(&room, &run, &here(), "another", 2_500);
+        held_elsewhere(&room, &run, host, "another", 2_500);
         let begun = SystemTime::now();
         let done = room.on(program, args).code(code);
         if args.contains(&"--check") {

@@ -64,13 +64,8 @@ impl Holder {
         self.is_gone() || (self.host == here.host && self.boot != here.boot)
     }
 
-    /// Tells whether it says that it is on this host, and can't be looked at.
-    #[must_use]
-    pub fn is_hidden(&self) -> bool {
-        self.is_elsewhere() && self.host == Self::here("", "").host
-    }
-
-    /// Tells whether its number says nothing here.
+    /// Tells whether its number says nothing here: a container that is started again has another name, another
+    /// namespace, or another boot of the machine below it.
     #[must_use]
     pub fn is_elsewhere(&self) -> bool {
         let here = Self::here("", "");
@@ -158,7 +153,7 @@ impl Held {
     #[must_use]
     pub fn waited_for(&self, seconds: i64) -> String {
         format!(
-            "{} holds the lock, on another boot or in another PID namespace, so that whether it lives can't be seen here: \
+            "{} holds the lock, on another host, boot or PID namespace, so that whether it lives can't be seen here: \
              waiting until its lease runs out, {seconds} s at most",
             self.holder
         )

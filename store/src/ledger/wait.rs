@@ -9,8 +9,8 @@ use crate::{Sql, StoreError};
 /// How often the lock is looked at meanwhile.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Returns who keeps others from a run. A process on another boot of this host, or in another PID namespace, that
-/// works on the same run may be gone: its lease is waited out, which is 30 s at most, and `say` is told once for how
+/// Returns who keeps others from a run. A process on another host, boot or PID namespace that works on
+/// the same run may be gone: its lease is waited out, which is 30 s at most, and `say` is told once for how
 /// many. One that renews it is alive. `stop` ends the wait.
 ///
 /// # Errors
@@ -28,7 +28,7 @@ pub fn wait_out(
             return Ok(None);
         };
         let renewed = first.is_some_and(|first| first != held.expires);
-        if held.holder.run != run || !held.holder.is_hidden() || renewed || stop() {
+        if held.holder.run != run || !held.holder.is_elsewhere() || renewed || stop() {
             return Ok(Some(held));
         }
         if first.is_none() {

@@ -100,12 +100,13 @@ fn a_live_holder_of_the_lock_is_not_disturbed(case: Case) {
     let second = case.either("unixepoch()", "extract(epoch FROM now())");
     club.sql(&format!(
         "UPDATE switchback_lock SET run = '{run}', since = 1, expires = ({second} + 20) * 1000, holder = \
-         '{{\"host\":\"elsewhere\",\"boot\":\"b\",\"process\":1,\"started\":\"\",\"operator\":\"bob\",\"run\":\"{run}\"}}'"
+         '{}'",
+        tests::holder("bob", &run)
     ));
     let _ = club
         .on("rollback", &[&run])
         .code(11)
-        .says(&["Migration already in progress", "by bob on elsewhere"]);
+        .says(&["Migration already in progress", "by bob on "]);
     club.sql("UPDATE switchback_runs SET status = 'rolling-back'");
     let _ = club
         .on("rollback", &[&run])
