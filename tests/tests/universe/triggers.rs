@@ -18,11 +18,14 @@ pub fn draw(world: &mut World, entity: &Entity, dice: &mut Dice) {
             .rules
             .touched
             .insert((world.place(&entity.table), "touched".into()));
-        let key = entity.key_column().unwrap_or("code");
+        let own = match entity.key_column() {
+            Some(key) => format!("{key} = NEW.{key}"),
+            None => "code = NEW.code AND part = NEW.part".to_owned(),
+        };
         world.setup.push(match world.target {
             Target::Sqlite => format!(
                 "CREATE TRIGGER {name}_touch AFTER UPDATE ON {table} WHEN NEW.touched IS OLD.touched BEGIN \
-                 UPDATE {table} SET touched = OLD.touched || '+' WHERE {key} = NEW.{key}; END"
+                 UPDATE {table} SET touched = OLD.touched || '+' WHERE {own}; END"
             ),
             Target::Postgres => format!(
                 "CREATE FUNCTION {name}_touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
