@@ -252,7 +252,7 @@ fn round(case: Case, room: &Room, mut draw: Draw) {
     );
     before_a_target(room, &mut draw);
     let [one, two] = refused(case, room, &mut draw);
-    let [first, second] = edited(room, &mut draw, &one, &two);
+    let [first, second] = edited(case, room, &mut draw, &one, &two);
     taken_back(case, room, &mut draw, [&first, &second], &one);
 }
 
@@ -356,8 +356,24 @@ fn refused(case: Case, room: &Room, draw: &mut Draw) -> [String; 2] {
     [one, two]
 }
 
+/// A trigger that tells what a row held, and what it gets.
+fn tells(case: Case) -> &'static str {
+    case.either(
+        "CREATE TRIGGER alters BEFORE UPDATE ON account WHEN NEW.name = 'one' BEGIN \
+           SELECT RAISE(ABORT, 'from ' || OLD.token || ' to ' || NEW.token || ' ' || NEW.pin); END",
+        "CREATE OR REPLACE FUNCTION alters() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+           IF NEW.name = 'one' THEN RAISE EXCEPTION 'from % to % %', OLD.token, NEW.token, NEW.pin; END IF; \
+           RETURN NEW; END $$; \
+         CREATE TRIGGER alters BEFORE UPDATE ON account FOR EACH ROW EXECUTE FUNCTION alters()",
+    )
+}
+
+fn tells_no_more(case: Case) -> &'static str {
+    case.either("DROP TRIGGER alters", "DROP TRIGGER alters ON account")
+}
+
 /// What people edit after a run that stands. Returns that run and the next.
-fn edited(room: &Room, draw: &mut Draw, one: &str, two: &str) -> [String; 2] {
+fn edited(case: Case, room: &Room, draw: &mut Draw, one: &str, two: &str) -> [String; 2] {
     let pin = draw.number();
     let rows = [row(1, one, &pin, "one"), row(2, two, "2", "two")];
     // A run that stands, decided and dry first.
@@ -402,6 +418,12 @@ fn edited(room: &Room, draw: &mut Draw, one: &str, two: &str) -> [String; 2] {
         "UPDATE account SET token = '{}' WHERE id = 1",
         sql(one)
     ));
+    // A trigger tells what the row held.
+    room.sql(tells(case));
+    let told = draw.say(room, &["apply", "B3", "--take-over"]).code(3);
+    let _ = told.says(&["from *** to *** ***"]);
+    draw.look(room);
+    room.sql(tells_no_more(case));
     let second = draw.say(room, &["apply", "B3", "--take-over"]).code(0).id();
     draw.look(room);
     for args in [
@@ -460,14 +482,7 @@ fn taken_back(case: Case, room: &Room, draw: &mut Draw, [first, second]: [&str; 
         let _ = draw.say(room, args).code(1);
     }
     room.sql("DELETE FROM account WHERE id = 91");
-    room.sql(case.either(
-        "CREATE TRIGGER alters BEFORE UPDATE ON account WHEN NEW.name = 'one' BEGIN \
-           SELECT RAISE(ABORT, 'from ' || OLD.token || ' to ' || NEW.token || ' ' || NEW.pin); END",
-        "CREATE FUNCTION alters() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-           IF NEW.name = 'one' THEN RAISE EXCEPTION 'from % to % %', OLD.token, NEW.token, NEW.pin; END IF; \
-           RETURN NEW; END $$; \
-         CREATE TRIGGER alters BEFORE UPDATE ON account FOR EACH ROW EXECUTE FUNCTION alters()",
-    ));
+    room.sql(tells(case));
     for args in [
         &["rollback", second][..],
         &["rollback", second, "--skip-conflicts", "--json"],
@@ -476,7 +491,7 @@ fn taken_back(case: Case, room: &Room, draw: &mut Draw, [first, second]: [&str; 
     }
     draw.look(room);
     // A row that others refer to by the secret.
-    room.sql(case.either("DROP TRIGGER alters", "DROP TRIGGER alters ON account"));
+    room.sql(tells_no_more(case));
     let args = ["rollback", second, "--force"];
     draw.say(room, &args);
     room.sql("INSERT INTO other SELECT token FROM account WHERE id = 2");

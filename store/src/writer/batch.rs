@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Batch, Bound, Decided, Fault, Outcome, Writer, retry};
 use crate::error::again;
 use crate::ledger::{self, BatchRow, BatchStatus, Counts, Phase};
-use crate::{Engine, StoreError};
+use crate::{Engine, Row, StoreError};
 
 impl<E: Engine> Writer<E> {
     pub(super) fn apply_batch(&mut self, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
@@ -38,6 +38,24 @@ impl<E: Engine> Writer<E> {
         {
             for record in batch.records {
                 self.secrets.learn(record, |column| bound.is_secret(column));
+            }
+        }
+    }
+
+    /// Learns what secret columns of rows hold: triggers may tell of it.
+    pub(super) fn learn_rows<'a>(
+        &mut self,
+        bound: &Bound,
+        rows: impl Iterator<Item = &'a Row> + Clone,
+    ) {
+        if !self.secrets.is_any() {
+            return;
+        }
+        let binding = &bound.binding;
+        for place in 0..binding.table.columns.len() {
+            if binding.field(place).is_some_and(|field| field.secret) {
+                let cells = rows.clone().filter_map(|row| row.get(place));
+                cells.for_each(|cell| self.secrets.cell(cell));
             }
         }
     }

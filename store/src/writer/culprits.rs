@@ -107,7 +107,7 @@ impl<E: Engine> Writer<E> {
             for (place, errors) in merged(places_of(records, orphans)) {
                 found
                     .rejects
-                    .push((place, reject(bound, records[place], errors)));
+                    .push((place, reject(bound, records[place], errors, &self.secrets)));
             }
         }
         found.rejects.sort_by_key(|(place, _)| *place);
@@ -282,7 +282,8 @@ impl<E: Engine> Writer<E> {
             })
         };
         if batch.quarantine || !errors.iter().all(caused) {
-            found.rejects.push((place, reject(bound, record, errors)));
+            let reject = reject(bound, record, errors, &self.secrets);
+            found.rejects.push((place, reject));
         }
         Ok(())
     }
@@ -296,7 +297,7 @@ fn places_of(records: &[&Record], errors: Vec<(At, FieldError)>) -> Faults {
 }
 
 /// The reject of a record at fault: values of secret fields are masked, in what the target said too.
-fn reject(bound: &Bound, record: &Record, mut errors: Vec<FieldError>) -> Reject {
+fn reject(bound: &Bound, record: &Record, mut errors: Vec<FieldError>, known: &Secrets) -> Reject {
     let mut masked = record.clone();
     for (column, value) in &mut masked.fields {
         if bound.is_secret(column) {
@@ -312,7 +313,7 @@ fn reject(bound: &Bound, record: &Record, mut errors: Vec<FieldError>) -> Reject
     let mut secrets = Secrets::of_entities(entity);
     secrets.learn(record, |column| bound.is_secret(column));
     for error in &mut errors {
-        error.message = secrets.mask(&error.message);
+        error.message = known.mask(&secrets.mask(&error.message));
     }
     Reject {
         entity: record.entity.clone(),
