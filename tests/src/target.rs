@@ -181,11 +181,17 @@ impl Db {
     #[track_caller]
     pub fn refuse(&self, event: &str, table: &str, when: &str, message: &str) {
         match self {
+            // A trigger on the ledger is refused.
+            Self::Sqlite(_) if table.starts_with("switchback_") => self.sql(&format!(
+                "PRAGMA writable_schema = ON;
+                 UPDATE sqlite_schema SET sql = substr(sql, 1, instr(sql, ', ') - 1) || \
+                 ' CONSTRAINT \"{message}\" CHECK (NOT ({}))/**/' || substr(sql, instr(sql, ', ')) WHERE name = '{table}'",
+                when.replace("NEW.", "").replace('\'', "''")
+            )),
             Self::Sqlite(_) => self.sql(&format!(
                 "CREATE TRIGGER refuse BEFORE {event} ON {table} WHEN {when} \
                  BEGIN SELECT RAISE(ABORT, '{message}'); END"
             )),
-            // A trigger on the ledger is refused there.
             Self::Postgres(_) if table.starts_with("switchback_") => self.sql(&format!(
                 "ALTER TABLE {table} ADD CONSTRAINT \"{message}\" CHECK (NOT ({})) NOT VALID",
                 when.replace("NEW.", "")
@@ -202,6 +208,11 @@ impl Db {
     #[track_caller]
     pub fn allow(&self, table: &str) {
         match self {
+            Self::Sqlite(_) if table.starts_with("switchback_") => self.sql(&format!(
+                "PRAGMA writable_schema = ON;
+                 UPDATE sqlite_schema SET sql = substr(sql, 1, instr(sql, ' CONSTRAINT ') - 1) || \
+                 substr(sql, instr(sql, '/**/') + 4) WHERE name = '{table}'",
+            )),
             Self::Sqlite(_) => self.sql("DROP TRIGGER refuse"),
             Self::Postgres(_) if table.starts_with("switchback_") => self.sql(&format!(
                 "DO $$ DECLARE c text; BEGIN FOR c IN SELECT conname FROM pg_constraint WHERE contype = 'c' \

@@ -1,7 +1,7 @@
 //! A ledger that somebody else wrote into: what its audit entries do not confirm is not believed.
 
 use serde_json::Value;
-use tests::{Case, Room};
+use tests::{Case, Room, Target};
 
 tests::both!(
     a_run_whose_row_was_changed_is_not_taken_back,
@@ -48,6 +48,28 @@ fn applied(case: Case) -> (Room, String) {
     let args = ["B", "--snapshot", "--now", "2024-06-01T12:00:00Z", LIVE];
     let run = room.on("apply", &args).code(0).id();
     (room, run)
+}
+
+#[test]
+fn triggers_on_the_ledger_of_a_file_are_refused() {
+    let (room, run) = applied(Case::new(Target::Sqlite, "tampered"));
+    let kept = room.dump();
+    room.sql("CREATE TRIGGER t AFTER INSERT ON SWITCHBACK_audit BEGIN DELETE FROM others; END");
+    let says = ["has the trigger t", "drop it"];
+    for (program, args) in [
+        ("apply", &["B", LIVE][..]),
+        ("apply", &["B", "--dry-run"]),
+        ("rollback", &[&run, LIVE]),
+        ("rollback", &["prune", LIVE]),
+    ] {
+        let _ = room.on(program, args).code(4).says(&says);
+    }
+    assert_eq!(room.ask("SELECT count(*) FROM others"), "2");
+    room.sql("DROP TRIGGER t");
+    assert_eq!(room.dump(), kept);
+    let _ = room
+        .on("rollback", &[&run, "--outside-window", LIVE])
+        .code(0);
 }
 
 /// Changes the run's row, and returns how the programs that read it end: none of them writes.

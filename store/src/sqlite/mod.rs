@@ -16,6 +16,7 @@ mod references;
 mod restore;
 mod snapshot;
 mod sql;
+mod strangers;
 mod trace;
 mod values;
 mod watch;

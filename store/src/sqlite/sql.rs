@@ -139,6 +139,7 @@ impl Sql for Sqlite {
         let version = if self.rows(meta, &[])?.is_empty() {
             None
         } else {
+            self.no_strangers()?;
             let rows = self.rows("SELECT MAX(version) FROM switchback_meta", &[])?;
             let version = rows.first().and_then(|row| row[0].int());
             Some(version.ok_or_else(|| StoreError::damaged("it names no version"))?)
