@@ -152,6 +152,10 @@ pub struct Args {
     /// Run none of the plan's hooks; --resume without this runs them later
     #[arg(long)]
     pub no_hooks: bool,
+    /// Sign the entries of the audit trail with this private key (Ed25519, PEM); `verify audit --audit-key`
+    /// checks them
+    #[arg(long, value_name = "FILE")]
+    pub audit_key: Option<PathBuf>,
     /// Who runs it [default: the login name]
     #[arg(long, value_name = "NAME")]
     pub operator: Option<String>,

@@ -129,7 +129,7 @@ impl Job<'_> {
             .into())
     }
 
-    /// What permits rollback to run the hooks that apply may run.
+    /// What permits rollback to run the hooks that apply may run, and has it sign its entries.
     fn hooks_in_words(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec!["--bundle".into(), self.args.bundle.clone().into()];
         if self.args.no_hooks {
@@ -137,6 +137,9 @@ impl Job<'_> {
         }
         if self.args.hooks {
             words.push("--hooks".into());
+        }
+        if let Some(key) = &self.args.audit_key {
+            words.extend(["--audit-key".into(), key.clone().into()]);
         }
         for name in &self.args.hook_env {
             words.extend(["--hook-env".into(), name.into()]);

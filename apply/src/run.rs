@@ -6,7 +6,7 @@ use std::io::Write;
 use contract::bundle::Bundle;
 use contract::signals::Signals;
 use contract::{Answer, Exit, Failure, Talk};
-use store::{LookupCode, Target, TargetUrl, Which, ledger};
+use store::{LookupCode, Target, TargetUrl, Which, ledger, sign_with};
 
 use crate::Args;
 use crate::cut;
@@ -35,6 +35,9 @@ pub fn run(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<Exit
 /// Returns how the program ends, and the ID of the run that has changed the target, if one has.
 fn go(args: &Args, out: &mut Answer<'_>, talk: &Talk) -> anyhow::Result<(Exit, Option<String>)> {
     let signals = Signals::listen()?;
+    if let Some(key) = &args.audit_key {
+        sign_with(key).map_err(|why| Failure::new(Exit::Usage, format!("--audit-key: {why}")))?;
+    }
     let bundle = Bundle::open(&args.bundle)?;
     bundle.check()?;
     if let Some(note) = &args.resolve {

@@ -110,6 +110,10 @@ pub struct Args {
     /// Run none of the plan's hooks; --resume without this runs them later
     #[arg(long)]
     pub no_hooks: bool,
+    /// Sign the entries of the audit trail with this private key (Ed25519, PEM). Hooks of a run that it signed
+    /// run with --hooks alone
+    #[arg(long, value_name = "FILE", global = true)]
+    pub audit_key: Option<PathBuf>,
     /// Who runs it [default: the login name]
     #[arg(long, value_name = "NAME")]
     operator: Option<String>,

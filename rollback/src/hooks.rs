@@ -4,18 +4,24 @@ use contract::bundle::Bundle;
 use contract::plan::{HookEvent, LoadedPlan};
 use contract::{Exit, Failure, Talk};
 use store::hooks::{self, Permission, Told};
-use store::ledger::Run;
-use store::{Sql, TargetUrl};
+use store::ledger::{self, Run};
+use store::{AuditKey, Sql, TargetUrl};
 
 use crate::Args;
+use crate::run::refused;
 
-/// Returns which hooks may run: of the operator's own plan, or of the bundle that `--bundle` names. The place
-/// of a bundle that the ledger names is not the operator's word.
+/// Returns which hooks of runs may run: of the operator's own plan, of the bundle that `--bundle` names, or of runs
+/// that the operator's key signed. The place of a bundle that the ledger names is not the operator's word.
 ///
 /// # Errors
 ///
 /// The bundle can't be read, or a variable may not be given to hooks; nothing was written.
-pub(crate) fn permission(args: &Args, url: &TargetUrl) -> anyhow::Result<Permission> {
+pub(crate) fn permission(
+    args: &Args,
+    url: &TargetUrl,
+    sql: &mut dyn Sql,
+    runs: impl IntoIterator<Item = impl AsRef<str>>,
+) -> anyhow::Result<Permission> {
     let bundle = match args.bundle.as_deref() {
         Some(folder) => {
             let bundle = Bundle::open(folder)?;
@@ -25,7 +31,17 @@ pub(crate) fn permission(args: &Args, url: &TargetUrl) -> anyhow::Result<Permiss
         None => None,
     };
     let words = (args.hooks, &args.hook_env[..], args.plan.as_deref());
-    Ok(Permission::new(words, bundle.as_ref(), url)?)
+    let mut permission = Permission::new(words, bundle.as_ref(), url)?;
+    if let Some(path) = &args.audit_key {
+        let key = AuditKey::read(path).map_err(|why| Failure::new(Exit::Usage, why))?;
+        for run in runs {
+            let plan = ledger::signed_plan(sql, run.as_ref(), &key).map_err(refused)?;
+            if let Some(plan) = plan {
+                permission.signed(plan);
+            }
+        }
+    }
+    Ok(permission)
 }
 
 /// Says of each hook that a rollback of the run is due to run whether it will.

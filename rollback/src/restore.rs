@@ -70,8 +70,10 @@ pub(crate) fn restore(
         return Ok(Exit::Done);
     }
     guard::check_all(args, url, runs.iter().filter(|later| later.seq >= run.seq))?;
-    let permission = hooks::permission(args, url)?;
-    for later in runs.iter().filter(|later| later.seq >= run.seq) {
+    let undone = runs.iter().filter(|later| later.seq >= run.seq);
+    let ids = undone.clone().map(|run| &run.id);
+    let permission = hooks::permission(args, url, url.read().map_err(refused)?.as_mut(), ids)?;
+    for later in undone {
         hooks::demand(args, url, later, &permission, talk)?;
     }
     let operator = args.operator();

@@ -9,7 +9,7 @@ use serde_json::json;
 use store::hooks::{Permission, Told};
 use store::ledger::{self, Held, Run, RunStatus};
 use store::undo::{Scene, Undo, check};
-use store::{Apart, Sql, StoreError, TargetUrl};
+use store::{Apart, Sql, StoreError, TargetUrl, sign_with};
 
 use crate::Args;
 use crate::eligible::{Eligibility, is_begun, pruned};
@@ -50,6 +50,9 @@ fn go(args: &Args, out: &mut dyn Write, talk: &Talk) -> anyhow::Result<(Exit, Op
     let unchanged = |exit: Exit| (exit, None);
     let signals = Signals::listen()?;
     let url = args.target()?;
+    if let Some(key) = &args.audit_key {
+        sign_with(key).map_err(|why| Failure::new(Exit::Usage, format!("--audit-key: {why}")))?;
+    }
     if let Some(file) = &args.snapshot {
         let exit = restore(args, &url, file, &signals, out, talk)?;
         return Ok((
@@ -129,7 +132,7 @@ fn take_back(
     // Opened for writing, the file is mended first where a crash left it half written.
     let mut target = place.open().map_err(refused)?;
     row(target.sql(), id)?;
-    let permission = hooks::permission(args, url)?;
+    let permission = hooks::permission(args, url, target.sql(), [id])?;
     let run = match undone(args, place, &mut target, id, (signals, &permission), report)? {
         Ok(run) => run,
         Err(exit) => return Ok(exit),

@@ -61,6 +61,7 @@ mod rollback_tags;
 mod secrets;
 mod settings;
 mod settings_lists;
+mod signed;
 mod snapshots;
 mod taken_back;
 mod tampered;

@@ -79,6 +79,10 @@ pub(crate) enum What {
         /// chain, and list the entries after it. With --by-operator: count from this day on (YYYY-MM-DD), UTC
         #[arg(long, value_name = "HASH")]
         since: Option<Since>,
+        /// Check that every entry which is looked at was signed with this key (Ed25519, PEM; the public half is
+        /// enough)
+        #[arg(long, value_name = "FILE")]
+        audit_key: Option<PathBuf>,
     },
 }
 

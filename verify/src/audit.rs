@@ -5,8 +5,8 @@ use std::io::Write;
 use contract::talk::counted;
 use contract::{Digest, Exit, Failure};
 use serde_json::{Value, json};
-use store::Sql;
-use store::ledger::{self, AuditEntry};
+use store::ledger::{self, AuditEntry, Signed};
+use store::{AuditKey, Sql, StoreError};
 
 use crate::args::{Args, Since, What};
 use crate::figures::moment;
@@ -28,6 +28,7 @@ pub(crate) fn show(
         days,
         by_operator: by,
         since,
+        audit_key,
     } = question
     else {
         return Ok(Exit::Done);
@@ -49,9 +50,21 @@ pub(crate) fn show(
     } else {
         (trail::begun().found("no ledger"), vec![])
     };
+    let key = audit_key.as_deref().map(AuditKey::read).transpose();
+    let key = key.map_err(|why| Failure::new(Exit::Usage, format!("--audit-key: {why}")))?;
+    let unsigned = match &key {
+        Some(key) if !entries.is_empty() => unsigned(sql, key).map_err(target_error)?,
+        _ => vec![],
+    };
     let head = entries.last().map(|entry| hex(&entry.hash));
     if let Some(kept) = kept {
         after(kept, &mut entries, &mut check);
+    }
+    let first = entries.first().map_or(i64::MAX, |entry| entry.seq);
+    for (seq, how) in unsigned {
+        if seq >= first {
+            check.add(Fault::error(format!("entry {seq} {how}")));
+        }
     }
     if let Some(run) = &run {
         entries.retain(|entry| entry.run.as_ref() == Some(&run.id));
@@ -92,6 +105,20 @@ pub(crate) fn show(
     }
     out.flush()?;
     Ok(if check.passed { Exit::Done } else { Exit::No })
+}
+
+/// Returns the entries that a key did not sign, each with what is the matter.
+fn unsigned(sql: &mut dyn Sql, key: &AuditKey) -> Result<Vec<(i64, &'static str)>, StoreError> {
+    let mut found = Vec::new();
+    ledger::each_signed(sql, key, |entry, signed| match signed {
+        Signed::Yes => {}
+        Signed::No => found.push((entry.seq, "is not signed")),
+        Signed::Otherwise => found.push((
+            entry.seq,
+            "is not signed with this key, or was changed since",
+        )),
+    })?;
+    Ok(found)
 }
 
 /// Leaves the entries after the one of a hash that was kept elsewhere. Where there is none, the chain was cut, or

@@ -37,6 +37,8 @@ pub struct Permission {
     own: Option<Result<LoadedPlan, String>>,
     /// The plan of the bundle that the operator named.
     bundle: Option<LoadedPlan>,
+    /// Plans of runs that the operator's own key signed.
+    signed: Vec<Digest>,
     /// Texts that no variable of a hook may hold.
     secrets: Vec<String>,
 }
@@ -76,8 +78,14 @@ impl Permission {
             named: named.iter().cloned().collect(),
             own: plan.map(read),
             bundle: bundle.cloned(),
+            signed: vec![],
             secrets: url.secrets(),
         })
+    }
+
+    /// Takes the plan of a run that the operator's own key signed for one that comes with a bundle.
+    pub fn signed(&mut self, plan: Digest) {
+        self.signed.push(plan);
     }
 
     /// Says of each hook of a plan whether it will run, and refuses a required one that may not, when one of
@@ -119,7 +127,8 @@ impl Permission {
         if self.own_is(plan) {
             return None;
         }
-        let of_bundle = self.bundle.as_ref().map(|bundle| bundle.digest) == Some(plan);
+        let bundle = self.bundle.as_ref().map(|bundle| bundle.digest);
+        let of_bundle = bundle == Some(plan) || self.signed.contains(&plan);
         let mut options = Vec::new();
         let mut why = match (of_bundle, self.of_bundle) {
             (true, true) => String::new(),
@@ -128,7 +137,7 @@ impl Permission {
         };
         if !why.is_empty() {
             options.push("--hooks".to_owned());
-            if self.bundle.is_none() {
+            if self.bundle.is_none() && !of_bundle {
                 options.push("--bundle DIR".to_owned());
             }
             match &self.own {

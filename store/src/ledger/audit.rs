@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use contract::Digest;
 use serde_json::{Value, json};
 
-use super::Statement;
+use super::{Statement, signed};
 use crate::cell::encode_all;
 use crate::{Cell, Row, Sql, StoreError};
 
@@ -32,7 +32,7 @@ pub struct AuditEntry {
 
 const COLUMNS: &str = "seq, at, action, run, operator, host, detail, hash";
 
-fn hash(before: &[u8], row: &[Cell]) -> Vec<u8> {
+pub(super) fn hash(before: &[u8], row: &[Cell]) -> Vec<u8> {
     let mut bytes = before.to_vec();
     bytes.extend(encode_all(row));
     Digest::of(&bytes).bytes().to_vec()
@@ -62,6 +62,7 @@ pub fn append(
         ),
         None => (1, Vec::new()),
     };
+    let detail = super::ascii::json(sql, detail.to_string());
     let mut row: Row = vec![
         seq.into(),
         at.into(),
@@ -69,8 +70,11 @@ pub fn append(
         run.into(),
         operator.into(),
         host.into(),
-        super::ascii::json(sql, detail.to_string()).into(),
+        detail.as_str().into(),
     ];
+    if let Some(signed) = signed::sign(&detail, &hash(&before, &row)) {
+        row[6] = signed.into();
+    }
     let hash = hash(&before, &row);
     row.push(hash.into());
     let statement = Statement::from("INSERT INTO ledger.audit (")
@@ -179,16 +183,16 @@ pub fn check(sql: &mut dyn Sql) -> Result<Result<Chain, i64>, StoreError> {
 pub const PRUNED: &str = "migration:audit:pruned";
 
 /// What the newest pruning of the trail kept of the entries that it removed.
-struct Anchor {
+pub(super) struct Anchor {
     /// The number of the last of them.
     last: i64,
     /// When the latest of them was written.
     until: i64,
     /// The hash of the last of them.
-    hash: Vec<u8>,
+    pub hash: Vec<u8>,
 }
 
-fn anchor(sql: &mut dyn Sql) -> Result<Option<Anchor>, StoreError> {
+pub(super) fn anchor(sql: &mut dyn Sql) -> Result<Option<Anchor>, StoreError> {
     let newest = "SELECT detail FROM ledger.audit WHERE action = ?1 ORDER BY seq DESC LIMIT 1";
     let rows = sql.query(newest, &[PRUNED.into()])?;
     let Some(row) = rows.first() else {

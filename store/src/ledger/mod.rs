@@ -21,6 +21,7 @@ mod retries;
 mod runs;
 mod schema;
 mod shape;
+mod signed;
 mod source;
 mod statement;
 mod touches;
@@ -66,6 +67,7 @@ pub use runs::{
 pub(crate) use schema::upgrades_of_ids;
 pub use schema::{Dialect, Format, LEDGER, TABLES, statements, version};
 pub use shape::{Renamed, Shape, check_table, noted as shapes_noted, shape_of, shapes, table_of};
+pub use signed::{Signed, each as each_signed, signed_plan};
 pub use source::stored as stored_source;
 pub use statement::Statement;
 pub use touches::{later_touches, stays, taken_further};

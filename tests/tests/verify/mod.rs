@@ -7,7 +7,7 @@ mod failed;
 mod ledgers;
 mod lost;
 mod rows;
-mod trail;
+pub(crate) mod trail;
 mod values;
 
 use serde_json::Value;
