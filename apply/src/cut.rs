@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use contract::bundle::{Bundle, BundleError, RecordsFile};
+use contract::bundle::{BatchSize, Bundle, BundleError, RecordsFile};
 use contract::plan::OpSpec;
 use contract::{Op, Record};
 use store::ledger::Phase;
@@ -22,7 +22,7 @@ pub(crate) struct Pass<'a> {
 
 /// Returns the passes of a run in order: puts, late references, deletes. Batches are numbered from
 /// 1 across all of them; none holds records of two files.
-pub(crate) fn passes(bundle: &Bundle, batch_size: u64) -> Vec<Pass<'_>> {
+pub(crate) fn passes(bundle: &Bundle, size: BatchSize) -> Vec<Pass<'_>> {
     let plan = &bundle.plan().plan;
     let is_late = |file: &RecordsFile| {
         plan.entity(&file.entity)
@@ -47,7 +47,7 @@ pub(crate) fn passes(bundle: &Bundle, batch_size: u64) -> Vec<Pass<'_>> {
     {
         let put = |pass: &&Pass<'_>| phase == Phase::Late && pass.file.file == file.file;
         let puts = passes.iter().find(put).map(|pass| pass.first);
-        let batches = file.records.div_ceil(batch_size);
+        let batches = size.batches(file).count() as u64;
         passes.push(Pass {
             phase,
             file,
@@ -65,11 +65,12 @@ pub(crate) fn passes(bundle: &Bundle, batch_size: u64) -> Vec<Pass<'_>> {
 pub(crate) fn batches(
     bundle: &Bundle,
     pass: Pass<'_>,
-    batch_size: usize,
+    size: BatchSize,
     mut each: impl FnMut(i64, &[Record]) -> anyhow::Result<bool>,
 ) -> anyhow::Result<bool> {
     let mut segments = bundle.segments(pass.file)?;
-    let mut pending: Vec<Record> = Vec::with_capacity(batch_size);
+    let mut lengths = size.batches(pass.file);
+    let (mut pending, mut length) = (Vec::new(), lengths.next());
     let mut number = pass.first;
     std::thread::scope(|scope| {
         // While the target works, the next segment is read and hashed.
@@ -78,20 +79,17 @@ pub(crate) fn batches(
         for segment in read {
             for record in segment? {
                 pending.push(record);
-                if pending.len() == batch_size {
+                if Some(pending.len() as u64) == length {
                     if !each(number, &pending)? {
                         return Ok(false);
                     }
                     pending.clear();
                     number += 1;
+                    length = lengths.next();
                 }
             }
         }
-        if pending.is_empty() {
-            Ok(true)
-        } else {
-            each(number, &pending)
-        }
+        Ok(true)
     })
 }
 
@@ -100,7 +98,7 @@ pub(crate) fn batches(
 pub(crate) fn remaps(
     bundle: &Bundle,
     passes: &[Pass<'_>],
-    batch_size: usize,
+    size: BatchSize,
 ) -> Result<Vec<(i64, Record)>, BundleError> {
     let plan = &bundle.plan().plan;
     let may = |pass: &&Pass<'_>| {
@@ -114,13 +112,17 @@ pub(crate) fn remaps(
     };
     let mut remaps = Vec::new();
     for pass in passes.iter().filter(may) {
-        let mut place = 0;
+        let mut lengths = size.batches(pass.file);
+        let (mut no, mut left) = (pass.first - 1, 0);
         for segment in bundle.segments(pass.file)? {
             for record in segment? {
-                let no = i64::try_from(place / batch_size).unwrap_or(i64::MAX);
-                place += 1;
+                if left == 0 {
+                    no += 1;
+                    left = lengths.next().unwrap_or(u64::MAX);
+                }
+                left -= 1;
                 if record.op == Op::Remap {
-                    remaps.push((pass.first + no, record));
+                    remaps.push((no, record));
                 }
             }
         }

@@ -50,7 +50,7 @@ pub(crate) fn decide(
         }
     })
     .map_err(refused)?;
-    let size = usize::try_from(run.batch_size)?;
+    let size = run.batches();
     let remaps = Job::remaps(args, bundle, passes, size, &done)?;
     for pass in passes {
         let on = cut::batches(bundle, *pass, size, |no, records| {

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use contract::bundle::Bundle;
+use contract::bundle::{BatchSize, Bundle};
 use contract::signals::Signals;
 use contract::talk::counted;
 use contract::{Exit, Failure, Record, Talk};
@@ -154,7 +154,7 @@ impl<'a> Job<'a> {
             let head = Head::of(self.bundle, &self.args.to, target.sql(), run)?;
             self.save = Some(Save::create(path, head)?);
         }
-        let size = usize::try_from(run.batch_size)?;
+        let size = run.batches();
         let remaps = Self::remaps(self.args, self.bundle, passes, size, &done)?;
         for pass in passes {
             let late = passes.iter().find(|late| late.puts == Some(pass.first));
@@ -281,7 +281,7 @@ impl<'a> Job<'a> {
         &mut self,
         target: &mut dyn Target,
         (pass, late): (Pass<'_>, Option<i64>),
-        size: usize,
+        size: BatchSize,
         done: &mut HashSet<i64>,
         remaps: &[(i64, Record)],
     ) -> anyhow::Result<bool> {
@@ -391,7 +391,7 @@ impl<'a> Job<'a> {
         args: &Args,
         bundle: &Bundle,
         passes: &[Pass<'_>],
-        size: usize,
+        size: BatchSize,
         done: &HashSet<i64>,
     ) -> anyhow::Result<Vec<(i64, Record)>> {
         if args.only_batch.is_some() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use contract::bundle::Bundle;
+use contract::bundle::{BatchSize, Bundle};
 use contract::signals::Signals;
 use contract::{Answer, Exit, Failure, Talk};
 use store::{LookupCode, Target, TargetUrl, Which, ledger, sign_with};
@@ -79,10 +79,10 @@ fn go(args: &Args, out: &mut Answer<'_>, talk: &Talk) -> anyhow::Result<(Exit, O
         announce_dry_run(args, &bundle, talk);
     }
     let size = match &start.run {
-        Which::New(new) => new.batch_size,
-        Which::Resume(run) => run.batch_size,
+        Which::New(new) => BatchSize::new(new.batch_size),
+        Which::Resume(run) => run.batches(),
     };
-    let passes = cut::passes(&bundle, u64::try_from(size)?);
+    let passes = cut::passes(&bundle, size);
     let batches = passes.iter().map(|pass| pass.batches).sum();
     if let Some(no) = args
         .only_batch

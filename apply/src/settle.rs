@@ -55,8 +55,8 @@ pub(crate) fn resolve(
         .hint("verify runs")
     })?;
     ledger::confirm(sql, &run).map_err(refused)?;
-    let passes = cut::passes(bundle, u64::try_from(run.batch_size)?);
-    let size = usize::try_from(run.batch_size)?;
+    let size = run.batches();
+    let passes = cut::passes(bundle, size);
     let mut left = Vec::new();
     let mut count = 0;
     for pass in passes {

@@ -7,7 +7,7 @@ use contract::plan::Plan;
 use serde_json::{Value, json};
 use store::ledger::{self, Action, Added, Change, Entry, Format, Run, RunStatus, Shape};
 use store::{
-    Cell, Fingerprint, Key, Row, Sql, StoreError, Table, fingerprint, fold_unplanned, row_hash,
+    Cell, Fingerprint, Key, Row, Sql, StoreError, Table, fingerprint, fold_compared, row_hash,
 };
 
 use crate::added::AddedProof;
@@ -309,7 +309,7 @@ impl Prover<'_> {
         }
         let mut table = table.ok_or_else(|| missing("the table"))?;
         if self.run.format == Format::Two {
-            fold_unplanned(&mut table, &self.plan);
+            fold_compared(&mut table, &self.plan);
         }
         let place = |name: &String| table.position(name).ok_or_else(|| missing(name));
         let key = shape.key.iter().map(place).collect::<Result<_, _>>()?;

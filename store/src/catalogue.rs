@@ -160,9 +160,13 @@ impl Table {
     /// and never written. Keys, what is indexed, and what the target computes stay whole; so does all of a table
     /// whose triggers may change any column.
     pub fn fold_all_but(&mut self, needed: &[usize]) {
-        if !self.triggers.is_empty() || !self.hidden_uniques.is_empty() {
-            return;
+        if self.triggers.is_empty() && self.hidden_uniques.is_empty() {
+            self.fold_for_reading(needed);
         }
+    }
+
+    /// The same of a table of which nothing is written.
+    pub fn fold_for_reading(&mut self, needed: &[usize]) {
         let keys = self.uniques.iter().chain(&self.indexes);
         let foreign = self.foreign_keys.iter().map(|key| &key.columns);
         let kept: Vec<usize> = keys

@@ -15,6 +15,9 @@ use crate::ledger::{Action, Change, Dialect, Entry, Mapping, Statement};
 use crate::watch::Stray;
 use crate::{Cell, Key, Row, StoreError};
 
+/// About how many bytes of rows, or of images of rows, are held together.
+pub(crate) const PAGE_BYTES: usize = 32 * 1024 * 1024;
+
 /// Statements of small number: the ledger's runs, batches, audit and lock.
 ///
 /// A statement names the ledger's tables as `ledger.runs` and its parameters as `?1`, `?2`, …; the
@@ -254,6 +257,34 @@ pub trait Sql {
     ///
     /// What the target said.
     fn fetch(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        keys: &[Vec<Cell>],
+    ) -> Result<Vec<Vec<Row>>, StoreError>;
+
+    /// Returns of how many of the keys, the first of them, the rows can be held together: they have [`PAGE_BYTES`], or
+    /// it is one. All where rows are read one by one.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn held_together(
+        &mut self,
+        _table: &Table,
+        _by: &[usize],
+        keys: &[Vec<Cell>],
+    ) -> Result<usize, StoreError> {
+        Ok(keys.len())
+    }
+
+    /// Returns what [`Sql::fetch`] does for the first of the keys: for as many as have rows of [`PAGE_BYTES`]
+    /// together, and for one at least.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn fetch_some(
         &mut self,
         table: &Table,
         by: &[usize],

@@ -43,7 +43,7 @@ pub use cell::{Cell, Image, Key, Row, decode_all, encode_all, row_hash};
 pub use engine::{Engine, Sql};
 pub use error::{About, StoreError, code_of};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use folding::fold_unplanned;
+pub use folding::{fold_compared, fold_unplanned};
 pub use postgres::{Postgres, PostgresUrl};
 pub use private::PrivateFolder;
 pub use process_list::hide_password;

@@ -1,4 +1,4 @@
-//! Wide values of columns that a run does not touch: they are hashed where they lie, and never held together.
+//! Wide values. Of columns that a run does not touch they are hashed where they lie; others are held a few at a time.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,6 +10,8 @@ tests::both!(
     a_wide_value_that_others_change_since_is_told_from_what_it_was,
     a_deleted_row_comes_back_with_its_wide_values,
     a_trigger_that_comes_in_meanwhile_changes_no_wide_value_for_good,
+    wide_values_that_a_run_writes_are_held_a_few_at_a_time,
+    batches_of_wide_records_are_the_same_for_resume_and_verify,
 );
 
 const PLAN: &str = r#"
@@ -91,6 +93,74 @@ fn wide_values_that_a_run_does_not_touch_take_no_memory(case: Case) {
         room.ask("SELECT count(*) FROM member WHERE name LIKE 'old%'"),
         "24"
     );
+}
+
+/// An export whose notes have so many bytes each, all of one letter.
+fn notes(letter: &str, members: usize, width: usize) -> String {
+    let note = letter.repeat(width);
+    let lines: Vec<String> = (0..members).map(|n| format!("{n},{note}\n")).collect();
+    format!("id,note\n{}", lines.concat())
+}
+
+fn noted(case: Case, members: usize, width: usize) -> Room {
+    let plan = PLAN.replace(
+        "fields = { name = { from = \"name\" } }",
+        "fields = { note = { from = \"note\" } }",
+    );
+    let schema = "CREATE TABLE member (id TEXT PRIMARY KEY, note TEXT)";
+    let first = notes("a", members, width);
+    let sources = [("m.csv", &*first), ("gone.csv", "id\n")];
+    let room = Room::with(case, &plan, &sources, schema);
+    room.bundle("first");
+    room.write("m.csv", notes("b", members, width));
+    room.bundle("second");
+    room
+}
+
+fn wide_values_that_a_run_writes_are_held_a_few_at_a_time(case: Case) {
+    // A batch of 50 records would hold 240 MiB of record lines, and as much again of rows and of images.
+    let room = noted(case, 30, 8 * MIB);
+    let first = within(&room, 550, "apply", &["first"]).code(0).id();
+    let _ = within(&room, 550, "verify", &[&first, "--bundle", "first"]).code(0);
+    let second = within(&room, 550, "apply", &["second"]).code(0).id();
+    let _ = within(&room, 550, "verify", &[&second]).code(0);
+    let _ = within(&room, 550, "rollback", &[&second])
+        .code(0)
+        .says(&["30 of 30 rows are what they were"]);
+    let _ = within(&room, 550, "verify", &[&first]).code(0);
+    let _ = within(&room, 550, "rollback", &[&first])
+        .code(0)
+        .says(&["30 of 30 rows are what they were"]);
+    assert_eq!(room.ask("SELECT count(*) FROM member"), "0");
+}
+
+fn batches_of_wide_records_are_the_same_for_resume_and_verify(case: Case) {
+    let room = noted(case, 10, 8 * MIB);
+    let check = case.either(
+        "CREATE TRIGGER no BEFORE INSERT ON member WHEN NEW.id = '7' BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "ALTER TABLE member ADD CONSTRAINT no CHECK (id <> '7')",
+    );
+    room.sql(check);
+    let run = room.on("apply", &["first"]).code(3).id();
+    // Four lines of 8 MiB and some bytes are the first to have 32 MiB.
+    let batches = "SELECT no, records, status FROM switchback_batches ORDER BY no";
+    assert_eq!(
+        room.db.rows(batches),
+        [["1", "4", "applied"], ["2", "4", "failed"]]
+    );
+    assert_eq!(room.ask("SELECT count(*) FROM member"), "4");
+    room.sql(case.either("DROP TRIGGER no", "ALTER TABLE member DROP CONSTRAINT no"));
+    let _ = room.on("apply", &["first", "--resume"]).code(0);
+    assert_eq!(
+        room.db.rows(batches),
+        [
+            ["1", "4", "applied"],
+            ["2", "4", "applied"],
+            ["3", "2", "applied"]
+        ]
+    );
+    let _ = room.on("verify", &[&run, "--bundle", "first"]).code(0);
+    let _ = room.on("rollback", &[&run]).code(0);
 }
 
 fn a_wide_value_that_others_change_since_is_told_from_what_it_was(case: Case) {

@@ -254,13 +254,26 @@ impl<'a> Scene<'a> {
             .collect())
     }
 
+    /// Tells for each key whether it has a row.
+    pub(crate) fn exist(
+        &mut self,
+        table: &Table,
+        key: &[usize],
+        keys: &[Key],
+    ) -> Result<Vec<bool>, StoreError> {
+        let mut table = table.clone();
+        table.fold_for_reading(key);
+        let rows = self.rows(&table, key, keys)?;
+        Ok(rows.iter().map(Option::is_some).collect())
+    }
+
     /// Returns the passes of the run over its bundle in the order in which batches are numbered:
     /// puts, late references, deletes; no batch holds records of two files.
     pub(crate) fn passes(&self) -> Vec<Pass> {
         let Some(bundle) = &self.bundle else {
             return Vec::new();
         };
-        let size = u64::try_from(self.run.batch_size).unwrap_or(1).max(1);
+        let size = self.run.batches();
         let is_late = |file: &RecordsFile| {
             let entity = self.plan.plan.entity(&file.entity);
             entity.is_some_and(|entity| entity.fields.values().any(|field| field.late))
@@ -282,12 +295,20 @@ impl<'a> Scene<'a> {
         let mut next = 1;
         all.map(|(phase, file)| {
             let first = next;
-            next += file.records.div_ceil(size);
+            let mut place = 0;
+            let ends: Vec<u64> = size
+                .batches(file)
+                .map(|records| {
+                    place += records;
+                    place
+                })
+                .collect();
+            next += ends.len() as u64;
             Pass {
                 phase,
                 file: file.clone(),
                 first,
-                size,
+                ends,
             }
         })
         .collect()
@@ -321,17 +342,18 @@ pub(crate) struct Pass {
     pub file: RecordsFile,
     /// The number of its first batch.
     pub first: u64,
-    /// Records in a batch.
-    pub size: u64,
+    /// The place behind the last record of each batch.
+    pub ends: Vec<u64>,
 }
 
 impl Pass {
     /// Returns the number of the batch that holds the record at a 0-based place in the pass.
     pub(crate) fn batch(&self, place: u64) -> i64 {
-        i64::try_from(self.first + place / self.size).unwrap_or(i64::MAX)
+        let before = self.ends.partition_point(|end| *end <= place) as u64;
+        i64::try_from(self.first + before).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn batches(&self) -> u64 {
-        self.file.records.div_ceil(self.size)
+        self.ends.len() as u64
     }
 }

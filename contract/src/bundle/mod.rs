@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::{Account, Plan};
 
 mod adds_up;
+mod batches;
 mod error;
 mod manifest;
 mod place;
@@ -13,6 +14,7 @@ mod records;
 mod skim;
 mod writer;
 
+pub use batches::BatchSize;
 pub use error::BundleError;
 pub use manifest::{FORMAT, Manifest, PlanSum, RecordsFile, Segment, SumFile};
 pub use reader::{Bundle, SegmentReader};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Statement;
+use crate::engine::PAGE_BYTES;
 use crate::{Cell, Image, Key, Row, Sql, StoreError};
 
 /// How many keys a statement asks for. (SQLite takes 32,766 variables in one, PostgreSQL 65,535.)
@@ -266,7 +267,8 @@ impl Change {
     }
 }
 
-/// Returns a page of a run's changes, newest first, from before `before`.
+/// Returns a page of a run's changes, newest first, from before `before`: at most `limit`, and no more once their
+/// images have [`PAGE_BYTES`]. Empty at the end alone.
 ///
 /// # Errors
 ///
@@ -279,7 +281,14 @@ pub fn page(
 ) -> Result<Vec<Change>, StoreError> {
     let statement = Statement::from("SELECT ")
         + Change::COLUMNS
-        + " FROM ledger.changes WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT "
+        + " FROM ledger.changes WHERE run = ?1 AND seq < ?2 AND seq >= (SELECT MIN(seq) FROM \
+           (SELECT seq, SUM(bytes) OVER (ORDER BY seq DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer FROM \
+           (SELECT seq, COALESCE(octet_length(before), 0) + COALESCE(octet_length(after), 0) AS bytes FROM ledger.changes \
+           WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT "
+        + limit
+        + ") AS sizes) AS sums WHERE newer IS NULL OR newer < "
+        + PAGE_BYTES
+        + ") ORDER BY seq DESC LIMIT "
         + limit;
     sql.query_made(&statement, &[run.into(), before.into()])?
         .into_iter()

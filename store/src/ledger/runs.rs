@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use contract::bundle::BatchSize;
 use serde::{Deserialize, Serialize};
 
 use super::Statement;
@@ -136,6 +137,17 @@ pub struct Run {
     /// JSON: entity of the plan -> the number of the shape of the table that it went to; none in a ledger
     /// of version 1.
     pub tables: Option<String>,
+}
+
+impl Run {
+    /// Returns how its bundle is cut into batches.
+    #[must_use]
+    pub fn batches(&self) -> BatchSize {
+        match self.format {
+            Format::One => BatchSize::by_records(self.batch_size),
+            Format::Two => BatchSize::new(self.batch_size),
+        }
+    }
 }
 
 const COLUMNS: &str = "seq, id, bundle, bundle_path, name, system, plan, lookups, counters, status, operator, \

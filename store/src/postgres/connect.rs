@@ -4,7 +4,7 @@ use std::cell::{Cell as Flag, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contract::crash_point;
 use postgres::types::{ToSql, Type};
@@ -52,6 +52,8 @@ pub struct Postgres {
     pub(super) deferred: BTreeSet<String>,
     /// The highest id that was given to a sequence's column in this transaction.
     pub(super) given: BTreeMap<String, i64>,
+    /// When tables were last seen to have no wide row, by their number.
+    pub(super) narrow: HashMap<i64, Instant>,
     /// What its statements run under.
     pub(super) settings: Settings,
     /// The version of the ledger, once one was seen.
@@ -155,6 +157,7 @@ impl Postgres {
             sequences: HashMap::new(),
             deferred: BTreeSet::new(),
             given: BTreeMap::new(),
+            narrow: HashMap::new(),
             settings: Settings::default(),
             ledger: Flag::new(None),
             stages: Flag::new(0),

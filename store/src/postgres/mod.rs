@@ -39,6 +39,7 @@ mod url;
 mod values;
 mod visible;
 mod watch;
+mod widths;
 
 pub use connect::Postgres;
 pub(crate) use restore::{check as check_restore, restore};

@@ -253,6 +253,25 @@ impl Sql for Postgres {
         self.fetch_like((table, by), (table, by), keys, false)
     }
 
+    fn held_together(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        keys: &[Vec<Cell>],
+    ) -> Result<usize, StoreError> {
+        self.fit_together(table, by, keys)
+    }
+
+    fn fetch_some(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        keys: &[Vec<Cell>],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let fit = self.fit_together(table, by, keys)?;
+        self.fetch(table, by, &keys[..fit])
+    }
+
     fn referring(
         &mut self,
         (child, key): (&Table, &ForeignKey),

@@ -12,6 +12,7 @@ use super::programs::Event;
 use super::{additions, catalogue, keys, references, values};
 use crate::additions::{Addition, Planned};
 use crate::catalogue::{Children, Column, ForeignKey, Table, TableName, counted, counting};
+use crate::engine::PAGE_BYTES;
 use crate::ledger::{Action, Dialect, Entry, Statement, stored_source};
 use crate::{Cell, Key, Row, Sql, StoreError};
 
@@ -104,6 +105,23 @@ impl Sqlite {
             .map(term)
             .collect::<Vec<_>>()
             .join(" AND ")
+    }
+
+    /// Finds whole rows by the values of some columns.
+    fn finder<'a>(
+        &'a self,
+        table: &'a Table,
+        by: &'a [usize],
+    ) -> impl Fn(&Vec<Cell>) -> Result<Vec<Row>, StoreError> + 'a {
+        let columns = self.whole(table);
+        move |key| {
+            let sql = format!(
+                "SELECT {columns} FROM {} WHERE {}",
+                quoted(&table.name),
+                self.equals(table, by, 1, key)
+            );
+            self.read_whole(table, &sql, key)
+        }
     }
 
     /// What a statement reads of whole rows.
@@ -231,16 +249,25 @@ impl Sql for Sqlite {
         by: &[usize],
         keys: &[Vec<Cell>],
     ) -> Result<Vec<Vec<Row>>, StoreError> {
-        let columns = self.whole(table);
-        let find = |key: &Vec<Cell>| {
-            let sql = format!(
-                "SELECT {columns} FROM {} WHERE {}",
-                quoted(&table.name),
-                self.equals(table, by, 1, key)
-            );
-            self.read_whole(table, &sql, key)
-        };
-        keys.iter().map(find).collect()
+        keys.iter().map(self.finder(table, by)).collect()
+    }
+
+    fn fetch_some(
+        &mut self,
+        table: &Table,
+        by: &[usize],
+        keys: &[Vec<Cell>],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let (mut found, mut bytes) = (Vec::with_capacity(keys.len()), 0);
+        for rows in keys.iter().map(self.finder(table, by)) {
+            let rows = rows?;
+            bytes += rows.iter().flatten().map(Cell::len).sum::<usize>();
+            found.push(rows);
+            if bytes >= PAGE_BYTES {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     fn fetch_page(

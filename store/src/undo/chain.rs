@@ -59,6 +59,10 @@ impl Chain {
         &self.changes[0]
     }
 
+    pub fn into_newest(mut self) -> Change {
+        self.changes.swap_remove(0)
+    }
+
     pub fn seqs(&self) -> impl Iterator<Item = i64> {
         self.changes.iter().map(|change| change.seq)
     }

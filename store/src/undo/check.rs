@@ -39,10 +39,12 @@ pub fn check<E: From<StoreError>>(
                 .collect();
             let (added, ends): (Vec<Change>, Vec<Change>) =
                 ends.into_iter().partition(additions::is_one);
-            let mut findings: Vec<Finding> = judge(sql, scene, ends)?
-                .into_iter()
-                .map(|row| row.finding)
-                .collect();
+            let (mut findings, mut rest): (Vec<Finding>, _) = (Vec::new(), ends);
+            while !rest.is_empty() {
+                let judged;
+                (judged, rest) = judge(sql, scene, rest)?;
+                findings.extend(judged.into_iter().map(|row| row.finding));
+            }
             for change in added {
                 findings.push(additions::judge(sql, scene, &change)?);
             }

@@ -55,13 +55,13 @@ impl Judged {
     }
 }
 
-/// Judges the rows whose last change (of those not undone yet) is among `ends`, newest first.
-/// Rows that are to stay in place are noted in the scene.
+/// Judges the rows whose last change (of those not undone yet) is among `ends`, newest first, and returns the ends
+/// that are left: rows that are wide are held a few at a time. Rows that are to stay in place are noted in the scene.
 pub(super) fn judge(
     sql: &mut dyn Sql,
     scene: &mut Scene,
     ends: Vec<Change>,
-) -> Result<Vec<Judged>, StoreError> {
+) -> Result<(Vec<Judged>, Vec<Change>), StoreError> {
     let chains = Chain::read(sql, scene.run.seq, ends)?;
     let mut rows = Vec::with_capacity(chains.len());
     for chain in chains {
@@ -89,8 +89,15 @@ pub(super) fn judge(
             children: vec![],
         });
     }
+    let rest = match fetch(sql, &mut rows)? {
+        Some(cut) => rows.split_off(cut),
+        None => vec![],
+    };
+    let rest = rest
+        .into_iter()
+        .map(|row| row.chain.into_newest())
+        .collect();
     let groups = groups(&rows);
-    fetch(sql, &mut rows, &groups)?;
     let later = later_runs(sql, scene, &rows)?;
     for (row, later) in rows.iter_mut().zip(later) {
         row.finding.verdict = match later {
@@ -131,7 +138,7 @@ pub(super) fn judge(
             scene.kept.extend(row.chain.seqs());
         }
     }
-    Ok(rows)
+    Ok((rows, rest))
 }
 
 /// The places of rows that lie in the same layout.
@@ -146,8 +153,10 @@ fn groups(rows: &[Judged]) -> Vec<Vec<usize>> {
     groups.into_values().collect()
 }
 
-fn fetch(sql: &mut dyn Sql, rows: &mut [Judged], groups: &[Vec<usize>]) -> Result<(), StoreError> {
-    for group in groups {
+/// Reads the rows, and returns the place of the first one that is not read any more.
+fn fetch(sql: &mut dyn Sql, rows: &mut [Judged]) -> Result<Option<usize>, StoreError> {
+    let mut cut = None;
+    for group in groups(rows) {
         let touched: Vec<usize> = group
             .iter()
             .copied()
@@ -161,12 +170,16 @@ fn fetch(sql: &mut dyn Sql, rows: &mut [Judged], groups: &[Vec<usize>]) -> Resul
             .iter()
             .map(|place| rows[*place].finding.key.0.clone())
             .collect();
-        let found = sql.fetch(&layout.table, &layout.key, &keys)?;
+        let found = sql.fetch_some(&layout.table, &layout.key, &keys)?;
+        cut = cut
+            .into_iter()
+            .chain(touched.get(found.len()).copied())
+            .min();
         for (place, found) in touched.into_iter().zip(found) {
             rows[place].present = found.into_iter().next();
         }
     }
-    Ok(())
+    Ok(cut)
 }
 
 /// For each row the verdict where a later run has its record in the id map now.

@@ -111,23 +111,17 @@ fn undo<E: Engine>(
             break;
         }
         for wave in waves(changes, PAGE) {
-            let mut judged = judge(engine, &mut scene, wave)?;
-            judged.retain(|row| !accepted.contains(&row.layout.table.name));
-            waits = waits.or_else(|| waiting(&judged));
-            let mut clear = Vec::new();
-            for row in judged {
-                match &row.finding.verdict {
-                    verdict if verdict.is_clear() => clear.push(row),
-                    verdict if can_be_detached(verdict) => {}
-                    verdict => {
-                        let why = why(verdict);
-                        stays.add(named(&row.finding, &why));
-                    }
+            let mut rest = wave;
+            while !rest.is_empty() {
+                let mut judged;
+                (judged, rest) = judge(engine, &mut scene, rest)?;
+                judged.retain(|row| !accepted.contains(&row.layout.table.name));
+                waits = waits.or_else(|| waiting(&judged));
+                let clear = clear(judged, &mut stays);
+                take_back(engine, &mut scene, &clear, &mut stays)?;
+                if engine.is_lost() {
+                    return Ok(stays);
                 }
-            }
-            take_back(engine, &mut scene, &clear, &mut stays)?;
-            if engine.is_lost() {
-                return Ok(stays);
             }
         }
     }
@@ -146,6 +140,22 @@ fn undo<E: Engine>(
         compare(engine, &mut scene, (after, accepted), &mut stays)?;
     }
     Ok(stays)
+}
+
+/// The rows that can be taken back; the others are named, but for those whose references can be set NULL.
+fn clear(judged: Vec<Judged>, stays: &mut Stays) -> Vec<Judged> {
+    let mut clear = Vec::new();
+    for row in judged {
+        match &row.finding.verdict {
+            verdict if verdict.is_clear() => clear.push(row),
+            verdict if can_be_detached(verdict) => {}
+            verdict => {
+                let why = why(verdict);
+                stays.add(named(&row.finding, &why));
+            }
+        }
+    }
+    clear
 }
 
 /// The next changes after `after`, newest first, but for what was added to the catalogue.
@@ -247,9 +257,15 @@ fn compare<E: Engine>(
                 .map(|change| key_before(&layout, change))
                 .collect::<Result<_, _>>()?;
             let cells: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
-            let found = engine.fetch(&layout.table, &layout.key, &cells)?;
-            for ((change, key), found) in wave.iter().zip(&keys).zip(found) {
-                if !is_back(&layout, change, found.first()) {
+            let mut done = 0;
+            while done < wave.len() {
+                let found = engine.fetch_some(&layout.table, &layout.key, &cells[done..])?;
+                for (found, at) in found.into_iter().zip(done..) {
+                    let (change, key) = (&wave[at], &keys[at]);
+                    done += 1;
+                    if is_back(&layout, change, found.first()) {
+                        continue;
+                    }
                     let fired = fired(engine, &layout.table, change.action)?;
                     let what = match (change.action, found.is_empty()) {
                         (Action::Insert, _) => "it would still be there",

@@ -327,9 +327,14 @@ fn batch<E: Engine>(
         let conflicts = match wave.first() {
             Some(change) if additions::is_one(change) => take_away(engine, scene, change)?,
             _ => {
-                let judged = judge(engine, scene, wave)?;
-                waits = waits.or_else(|| waiting(&judged));
-                undo(engine, scene, judged, careful)?
+                let (mut conflicts, mut rest) = (Vec::new(), wave);
+                while !rest.is_empty() {
+                    let judged;
+                    (judged, rest) = judge(engine, scene, rest)?;
+                    waits = waits.or_else(|| waiting(&judged));
+                    conflicts.extend(undo(engine, scene, judged, careful)?);
+                }
+                conflicts
             }
         };
         if !conflicts.is_empty() {

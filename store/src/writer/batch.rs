@@ -43,19 +43,15 @@ impl<E: Engine> Writer<E> {
     }
 
     /// Learns what secret columns of rows hold: triggers may tell of it.
-    pub(super) fn learn_rows<'a>(
-        &mut self,
-        bound: &Bound,
-        rows: impl Iterator<Item = &'a Row> + Clone,
-    ) {
+    pub(super) fn learn_rows(&mut self, bound: &Bound, found: &[Vec<Row>]) {
         if !self.secrets.is_any() {
             return;
         }
         let binding = &bound.binding;
         for place in 0..binding.table.columns.len() {
             if binding.field(place).is_some_and(|field| field.secret) {
-                let cells = rows.clone().filter_map(|row| row.get(place));
-                cells.for_each(|cell| self.secrets.cell(cell));
+                let rows = found.iter().flatten();
+                rows.for_each(|row| self.secrets.cell(&row[place]));
             }
         }
     }

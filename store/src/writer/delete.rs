@@ -115,7 +115,7 @@ impl<E: Engine> Writer<E> {
         let table = bound.binding.table.whole();
         let cells: Vec<Vec<Cell>> = keys.iter().map(|key| key.0.clone()).collect();
         let found = self.engine.fetch(&table, &bound.binding.key, &cells)?;
-        self.learn_rows(bound, found.iter().flatten());
+        self.learn_rows(bound, &found);
         for (doomed, mut rows) in doomed.iter_mut().zip(found) {
             let row = rows.pop();
             decided[doomed.at].before = row_before(doomed.entry.as_ref(), row.as_ref(), run);

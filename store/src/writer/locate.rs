@@ -55,7 +55,8 @@ pub(super) fn merged(mut faults: Faults) -> Faults {
 }
 
 impl<E: Engine> Writer<E> {
-    /// Finds the row that each record is. Who can't be found out is moved to `faults`.
+    /// Finds the row that each record is, of the first ones alone where the rows are wide. Who can't be found out is
+    /// moved to `faults`.
     pub(super) fn locate(
         &mut self,
         bound: &Bound,
@@ -69,7 +70,8 @@ impl<E: Engine> Writer<E> {
             item.located.entry = entry;
         }
         let known = |item: &Item<'_>| item.located.known().map(|entry| entry.target.clone());
-        let mapped = pick(items, known);
+        let mut mapped = pick(items, known);
+        self.cut(bound, &binding.key, (items, faults), &mut mapped)?;
         self.fetch_rows(bound, items, mapped)?;
         if let Some(via) = &binding.entity.via {
             self.locate_via(bound, items, via, faults)?;
@@ -77,10 +79,11 @@ impl<E: Engine> Writer<E> {
         if !binding.matching.is_empty() {
             self.locate_by_match(bound, items, faults)?;
         }
-        let own = pick(items, |item| {
+        let mut own = pick(items, |item| {
             let id = self.own_id(bound, item.record).filter(|_| is_new(item));
             id.map(|id| Key(vec![id]))
         });
+        self.cut(bound, &binding.key, (items, faults), &mut own)?;
         let by_own: Vec<usize> = own.iter().map(|(place, _)| *place).collect();
         self.fetch_rows(bound, items, own)?;
         faults.extend(self.taken_for_own(bound, items, &by_own));
@@ -101,6 +104,29 @@ impl<E: Engine> Writer<E> {
             .filter_map(|((place, _), error)| Some((items[*place].at, vec![error?])));
         faults.extend(claimed);
         items.retain(|item| faults.iter().all(|(at, _)| *at != item.at));
+        Ok(())
+    }
+
+    /// Leaves as many items as those have whose rows can be held together; the others are looked at again when these
+    /// are written. `asked`: by what the rows of some items are looked for, by their places in order.
+    fn cut(
+        &mut self,
+        bound: &Bound,
+        by: &[usize],
+        (items, faults): (&mut Vec<Item<'_>>, &mut Faults),
+        asked: &mut Vec<(usize, Key)>,
+    ) -> Result<(), StoreError> {
+        if E::WAVE == 1 {
+            return Ok(());
+        }
+        let keys: Vec<Vec<Cell>> = asked.iter().map(|(_, key)| key.0.clone()).collect();
+        let fit = self.engine.held_together(&bound.binding.table, by, &keys)?;
+        if let Some((place, _)) = asked.get(fit) {
+            let (place, end) = (*place, items[*place].at);
+            items.truncate(place);
+            faults.retain(|(at, _)| *at < end);
+            asked.truncate(fit);
+        }
         Ok(())
     }
 
@@ -166,6 +192,7 @@ impl<E: Engine> Writer<E> {
         let binding = &bound.binding;
         let cells: Vec<Vec<Cell>> = keys.iter().map(|key| key.0.clone()).collect();
         let found = self.engine.fetch(&binding.table, &binding.key, &cells)?;
+        self.learn_rows(bound, &found);
         Ok(found.into_iter().map(|mut rows| rows.pop()).collect())
     }
 
@@ -232,21 +259,24 @@ impl<E: Engine> Writer<E> {
     fn locate_by_match(
         &mut self,
         bound: &Bound,
-        items: &mut [Item<'_>],
+        items: &mut Vec<Item<'_>>,
         faults: &mut Faults,
     ) -> Result<(), StoreError> {
         let binding = &bound.binding;
-        let mut asked: Vec<(usize, Vec<Cell>)> = Vec::new();
+        let mut asked: Vec<(usize, Key)> = Vec::new();
         for (place, item) in items.iter().enumerate().filter(|(_, item)| is_new(item)) {
             match self.match_values(bound, item.record, &item.wanted) {
-                Ok(values) => asked.extend(values.map(|values| (place, values))),
+                Ok(values) => asked.extend(values.map(|values| (place, Key(values)))),
                 Err(errors) => faults.push((item.at, errors)),
             }
         }
-        let (places, values): (Vec<usize>, Vec<Vec<Cell>>) = asked.into_iter().unzip();
+        self.cut(bound, &binding.matching, (items, faults), &mut asked)?;
+        let asked = asked.into_iter().map(|(place, key)| (place, key.0));
+        let (places, values): (Vec<usize>, Vec<Vec<Cell>>) = asked.unzip();
         let found = self
             .engine
             .fetch(&binding.table, &binding.matching, &values)?;
+        self.learn_rows(bound, &found);
         for (place, mut rows) in places.into_iter().zip(found) {
             if rows.len() > 1 {
                 let keys = rows

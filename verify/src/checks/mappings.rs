@@ -85,10 +85,10 @@ fn rows_of(
         let alive: Vec<_> = page.iter().filter(|entry| !entry.gone).collect();
         count += alive.len() as u64;
         let keys: Vec<Key> = alive.iter().map(|entry| entry.target.clone()).collect();
-        let rows = scene
-            .rows(&binding.table, &binding.key, &keys)
+        let there = scene
+            .exist(&binding.table, &binding.key, &keys)
             .map_err(target_error)?;
-        for (entry, _) in alive.iter().zip(rows).filter(|(_, row)| row.is_none()) {
+        for (entry, _) in alive.iter().zip(there).filter(|(_, there)| !there) {
             let message = "the id map points to a row that is not there";
             let fault = if entry.run == scene.run.seq {
                 Fault::error(message)

@@ -50,14 +50,14 @@ pub(super) fn find(
                 }
             }
         }
-        let rows = scene
-            .rows(&binding.table, &binding.key, &targets)
+        let there = scene
+            .exist(&binding.table, &binding.key, &targets)
             .map_err(target_error)?;
-        for (((key, earlier), target), row) in names.into_iter().zip(targets).zip(rows) {
-            if earlier && row.is_none() {
+        for (((key, earlier), target), there) in names.into_iter().zip(targets).zip(there) {
+            if earlier && !there {
                 taken.insert((entity.to_owned(), key.to_owned()));
             }
-            let cell = row.and_then(|_| target.0.into_iter().next());
+            let cell = target.0.into_iter().next().filter(|_| there);
             parents.insert((entity.to_owned(), key.to_owned()), cell);
         }
     }

@@ -106,7 +106,7 @@ pub(super) fn page(
         let format = scene.run.format;
         let live = live.and_then(|mut table| {
             if format == Format::Two {
-                store::fold_unplanned(&mut table, &scene.plan.plan);
+                store::fold_compared(&mut table, &scene.plan.plan);
             }
             let places = shape.key.iter().map(|column| table.position(column));
             let key = places.collect::<Option<Vec<usize>>>()?;

@@ -1,7 +1,7 @@
 //! Records without their bundle: every column against the checksum that the id map keeps.
 
 use contract::talk::counted;
-use store::ledger;
+use store::ledger::{self, Format};
 use store::{Binding, Key};
 
 use super::{PAGE, differ};
@@ -25,7 +25,10 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
             }
             (None, _) => continue,
         };
-        let name = room.name.clone();
+        let (name, mut table) = (room.name.clone(), binding.table.clone());
+        if scene.run.format == Format::Two {
+            store::fold_compared(&mut table, &scene.plan.plan);
+        }
         let mut after = String::new();
         loop {
             let page = ledger::page_entries(scene.sql.as_mut(), entity, &after, PAGE)
@@ -38,7 +41,7 @@ pub(super) fn check(scene: &mut Scene<'_>) -> anyhow::Result<Check> {
                 .collect();
             let keys: Vec<Key> = mine.iter().map(|entry| entry.target.clone()).collect();
             let rows = scene
-                .rows(&binding.table, &binding.key, &keys)
+                .rows(&table, &binding.key, &keys)
                 .map_err(target_error)?;
             for (entry, row) in mine.iter().zip(rows) {
                 // A row that is gone is named by the mappings and counts.
