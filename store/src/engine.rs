@@ -16,7 +16,7 @@ use crate::watch::Stray;
 use crate::{Cell, Key, Row, StoreError};
 
 /// About how many bytes of rows, or of images of rows, are held together.
-pub(crate) const PAGE_BYTES: usize = 32 * 1024 * 1024;
+pub(crate) const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Statements of small number: the ledger's runs, batches, audit and lock.
 ///

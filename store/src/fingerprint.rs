@@ -7,14 +7,12 @@ use contract::Digest;
 use contract::digest::Hasher;
 use contract::talk::counted;
 
+use crate::engine::PAGE_BYTES;
 use crate::{Key, Sql, StoreError, Table};
 
 /// How many rows are read at a time at most, and how many at first, as they may be wide.
 const PAGE: usize = 1000;
 const FIRST: usize = 1;
-
-/// How many bytes of rows are read at a time, about.
-const BYTES: usize = 8 * 1024 * 1024;
 
 /// What a table holds: the SHA-256 of each row's portable bytes, added up mod 2^256, and the number
 /// of rows.
@@ -105,7 +103,7 @@ pub(crate) fn fingerprint_up_to(
             found.add(hasher.digest());
         }
         // As many as fit by the width of these, and not many more at once.
-        let fit = BYTES * rows / bytes.max(1);
+        let fit = PAGE_BYTES * rows / bytes.max(1);
         limit = fit.min(4 * limit).clamp(1, PAGE);
         if found.rows > most {
             return Ok(None);

@@ -118,45 +118,50 @@ fn noted(case: Case, members: usize, width: usize) -> Room {
 }
 
 fn wide_values_that_a_run_writes_are_held_a_few_at_a_time(case: Case) {
-    // A batch of 50 records would hold 240 MiB of record lines, and as much again of rows and of images.
-    let room = noted(case, 30, 8 * MIB);
-    let first = within(&room, 550, "apply", &["first"]).code(0).id();
-    let _ = within(&room, 550, "verify", &[&first, "--bundle", "first"]).code(0);
-    let second = within(&room, 550, "apply", &["second"]).code(0).id();
-    let _ = within(&room, 550, "verify", &[&second]).code(0);
-    let _ = within(&room, 550, "rollback", &[&second])
+    // A batch of 50 records would hold 160 MiB of record lines, and ten times as much of rows and of images.
+    let room = noted(case, 20, 8 * MIB);
+    let first = within(&room, 700, "apply", &["first"]).code(0).id();
+    let _ = within(&room, 700, "verify", &[&first, "--bundle", "first"]).code(0);
+    let second = within(&room, 700, "apply", &["second"]).code(0).id();
+    let _ = within(&room, 700, "verify", &[&second]).code(0);
+    let _ = within(&room, 700, "rollback", &[&second])
         .code(0)
-        .says(&["30 of 30 rows are what they were"]);
-    let _ = within(&room, 550, "verify", &[&first]).code(0);
-    let _ = within(&room, 550, "rollback", &[&first])
+        .says(&["20 of 20 rows are what they were"]);
+    let _ = within(&room, 700, "verify", &[&first]).code(0);
+    let _ = within(&room, 700, "rollback", &[&first])
         .code(0)
-        .says(&["30 of 30 rows are what they were"]);
+        .says(&["20 of 20 rows are what they were"]);
     assert_eq!(room.ask("SELECT count(*) FROM member"), "0");
 }
 
 fn batches_of_wide_records_are_the_same_for_resume_and_verify(case: Case) {
-    let room = noted(case, 10, 8 * MIB);
+    let room = noted(case, 10, 3 * MIB);
     let check = case.either(
         "CREATE TRIGGER no BEFORE INSERT ON member WHEN NEW.id = '7' BEGIN SELECT RAISE(ABORT, 'no'); END",
         "ALTER TABLE member ADD CONSTRAINT no CHECK (id <> '7')",
     );
     room.sql(check);
     let run = room.on("apply", &["first"]).code(3).id();
-    // Four lines of 8 MiB and some bytes are the first to have 32 MiB.
+    // Three lines of 3 MiB and some bytes are the first to have 8 MiB.
     let batches = "SELECT no, records, status FROM switchback_batches ORDER BY no";
     assert_eq!(
         room.db.rows(batches),
-        [["1", "4", "applied"], ["2", "4", "failed"]]
+        [
+            ["1", "3", "applied"],
+            ["2", "3", "applied"],
+            ["3", "3", "failed"]
+        ]
     );
-    assert_eq!(room.ask("SELECT count(*) FROM member"), "4");
+    assert_eq!(room.ask("SELECT count(*) FROM member"), "6");
     room.sql(case.either("DROP TRIGGER no", "ALTER TABLE member DROP CONSTRAINT no"));
     let _ = room.on("apply", &["first", "--resume"]).code(0);
     assert_eq!(
         room.db.rows(batches),
         [
-            ["1", "4", "applied"],
-            ["2", "4", "applied"],
-            ["3", "2", "applied"]
+            ["1", "3", "applied"],
+            ["2", "3", "applied"],
+            ["3", "3", "applied"],
+            ["4", "1", "applied"]
         ]
     );
     let _ = room.on("verify", &[&run, "--bundle", "first"]).code(0);

@@ -2,8 +2,9 @@
 
 use super::RecordsFile;
 
-/// A batch ends with the segment that takes those which it holds records of to so many bytes.
-const BYTES: u64 = 32 * 1024 * 1024;
+/// A batch ends with the segment that takes those which it holds records of to so many bytes. Measured: a record
+/// takes apply up to 13 times its bytes (PostgreSQL; 6 on SQLite).
+const BYTES: u64 = 8 * 1024 * 1024;
 
 /// How large the batches of a run may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub struct BatchSize {
 }
 
 impl BatchSize {
-    /// Of at most so many records, and of 32 MiB, about.
+    /// Of at most so many records, and of 8 MiB, about.
     #[must_use]
     pub fn new(records: i64) -> Self {
         Self {
