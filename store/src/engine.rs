@@ -263,7 +263,7 @@ pub trait Sql {
         keys: &[Vec<Cell>],
     ) -> Result<Vec<Vec<Row>>, StoreError>;
 
-    /// Returns of how many of the keys, the first of them, the rows can be held together: they have [`PAGE_BYTES`], or
+    /// Returns of how many of the keys, the first of them, the rows can be held together: they have 8 MiB, or
     /// it is one. All where rows are read one by one.
     ///
     /// # Errors
@@ -278,7 +278,7 @@ pub trait Sql {
         Ok(keys.len())
     }
 
-    /// Returns what [`Sql::fetch`] does for the first of the keys: for as many as have rows of [`PAGE_BYTES`]
+    /// Returns what [`Sql::fetch`] does for the first of the keys: for as many as have rows of 8 MiB
     /// together, and for one at least.
     ///
     /// # Errors

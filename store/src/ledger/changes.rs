@@ -268,7 +268,7 @@ impl Change {
 }
 
 /// Returns a page of a run's changes, newest first, from before `before`: at most `limit`, and no more once their
-/// images have [`PAGE_BYTES`]. Empty at the end alone.
+/// images have 8 MiB. Empty at the end alone.
 ///
 /// # Errors
 ///
