@@ -19,14 +19,15 @@ const NARROW: Duration = Duration::from_secs(1);
 const AS_TEXT: &str = "4";
 
 impl Postgres {
-    /// Returns of how many keys, the first of them, the rows can be read together: of one at least.
+    /// Returns of how many keys, the first of them, the rows can be read together: of one at least. Of all where no
+    /// index serves, as the table would be read once more to tell.
     pub(super) fn fit_together(
         &mut self,
         table: &Table,
         by: &[usize],
         keys: &[Vec<Cell>],
     ) -> Result<usize, StoreError> {
-        if keys.len() < 2 || !self.may_be_wide(table)? {
+        if keys.len() < 2 || !table.serves(by) || !self.may_be_wide(table)? {
             return Ok(keys.len());
         }
         self.pin_for(table)?;
@@ -40,18 +41,11 @@ impl Postgres {
             "COALESCE(pg_catalog.sum({}), 0)::pg_catalog.int8",
             self.size(table)
         );
-        let rows = if table.serves(by) {
-            let sql = format!(
-                "SELECT r.bytes FROM {from} CROSS JOIN LATERAL \
-                 (SELECT {size} AS bytes FROM {name} AS t WHERE {same}) AS r ORDER BY k.n"
-            );
-            self.ask(&sql, &source.params())?
-        } else {
-            let sql = format!(
-                "SELECT {size} FROM {from} LEFT JOIN {name} AS t ON {same} GROUP BY k.n ORDER BY k.n"
-            );
-            self.ask_widely(&sql, &source.params())?
-        };
+        let sql = format!(
+            "SELECT r.bytes FROM {from} CROSS JOIN LATERAL \
+             (SELECT {size} AS bytes FROM {name} AS t WHERE {same}) AS r ORDER BY k.n"
+        );
+        let rows = self.ask(&sql, &source.params())?;
         let mut bytes = 0;
         for (place, row) in rows.iter().enumerate() {
             let more = row[0].int().unwrap_or(0);
