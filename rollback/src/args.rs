@@ -112,7 +112,7 @@ pub struct Args {
     pub no_hooks: bool,
     /// Sign the entries of the audit trail with this private key (Ed25519, PEM). Hooks of a run that it signed
     /// run with --hooks alone
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE")]
     pub audit_key: Option<PathBuf>,
     /// Who runs it [default: the login name]
     #[arg(long, value_name = "NAME")]

@@ -1,9 +1,10 @@
-//! Cutting records files into batches: always the same, so that whoever has the bundle knows what a batch holds.
+//! How records files are cut into batches. The bundle and the size alone decide it, so that `apply --resume` and `verify`
+//! find the same batches again.
 
 use super::RecordsFile;
 
-/// A batch ends with the segment that takes those which it holds records of to so many bytes. Measured: a record
-/// takes apply up to 13 times its bytes (PostgreSQL; 6 on SQLite).
+/// A batch ends with the segment with which the batch's segments have this many bytes. Measured on PostgreSQL: apply needs
+/// up to 25 times the bytes of a record of 8 MiB.
 const BYTES: u64 = 8 * 1024 * 1024;
 
 /// How large the batches of a run may be.
@@ -14,7 +15,7 @@ pub struct BatchSize {
 }
 
 impl BatchSize {
-    /// Of at most so many records, and of 8 MiB, about.
+    /// At most this many records, and about 8 MiB of record lines.
     #[must_use]
     pub fn new(records: i64) -> Self {
         Self {
@@ -23,7 +24,7 @@ impl BatchSize {
         }
     }
 
-    /// Of so many records, however wide they are: those of runs of format 1.
+    /// This many records, however wide they are. Runs of format 1 were cut like this.
     #[must_use]
     pub fn by_records(records: i64) -> Self {
         Self {
