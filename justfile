@@ -51,8 +51,8 @@ migrate PLAN TARGET *OPTIONS:
 # Install what the tests need (strace, Redis, PostgreSQL, PgBouncer, sqlite3), build the programs, run all tests
 test *ARGS: tools crash
     cargo build --locked --workspace --bins
-    cargo test --locked --workspace {{ARGS}}
     cargo test --locked --workspace --test '*' -- --list 2>&1 | "${CARGO_TARGET_DIR:-target}/debug/targets"
+    cargo test --locked --workspace {{ARGS}}
 
 # Install what the tests need and this machine lacks
 [private]
