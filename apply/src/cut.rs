@@ -60,8 +60,11 @@ pub(crate) fn passes(bundle: &Bundle, size: BatchSize) -> Vec<Pass<'_>> {
     passes
 }
 
+/// Segments of more bytes are read when they are needed, and not before: memory counts more than time.
+const AHEAD: u64 = 2 * 1024 * 1024;
+
 /// Hands on the batches of a pass, each with its number, until one says that it was the last. Memory:
-/// one batch, and two segments.
+/// one batch, and two segments, or one where segments are wide.
 pub(crate) fn batches(
     bundle: &Bundle,
     pass: Pass<'_>,
@@ -72,21 +75,40 @@ pub(crate) fn batches(
     let mut lengths = size.batches(pass.file);
     let (mut pending, mut length) = (Vec::new(), lengths.next());
     let mut number = pass.first;
+    let mut take = |segment: Result<Vec<Record>, BundleError>| -> anyhow::Result<bool> {
+        for record in segment? {
+            pending.push(record);
+            if Some(pending.len() as u64) == length {
+                if !each(number, &pending)? {
+                    return Ok(false);
+                }
+                pending.clear();
+                number += 1;
+                length = lengths.next();
+            }
+        }
+        Ok(true)
+    };
+    if pass
+        .file
+        .segments
+        .iter()
+        .any(|segment| segment.bytes > AHEAD)
+    {
+        for segment in segments {
+            if !take(segment)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
     std::thread::scope(|scope| {
         // While the target works, the next segment is read and hashed.
         let (ahead, read) = mpsc::sync_channel(0);
         scope.spawn(move || segments.try_for_each(|segment| ahead.send(segment).ok()));
         for segment in read {
-            for record in segment? {
-                pending.push(record);
-                if Some(pending.len() as u64) == length {
-                    if !each(number, &pending)? {
-                        return Ok(false);
-                    }
-                    pending.clear();
-                    number += 1;
-                    length = lengths.next();
-                }
+            if !take(segment)? {
+                return Ok(false);
             }
         }
         Ok(true)

@@ -88,23 +88,36 @@ impl Cell {
     /// Appends the canonical bytes: a tag and the content, self-delimiting, independent of any
     /// session setting. `FORMAT.md` says them in words.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.pieces(|piece| out.extend_from_slice(piece));
+    }
+
+    /// Hands on the canonical bytes piece by piece, without a copy of the content.
+    pub(crate) fn pieces(&self, mut each: impl FnMut(&[u8])) {
+        let mut sized = |tag, bytes: &[u8]| {
+            each(&head(tag, (bytes.len() as u64).to_be_bytes()));
+            each(bytes);
+        };
         match self {
-            Self::Null => out.push(b'n'),
-            Self::Int(number) => {
-                out.push(b'i');
-                out.extend(number.to_be_bytes());
-            }
-            Self::Real(number) => {
-                out.push(b'r');
-                out.extend(number.to_bits().to_be_bytes());
-            }
-            Self::Text(text) => sized(out, b't', text.as_bytes()),
-            Self::Blob(bytes) => sized(out, b'b', bytes),
-            Self::Raw(bytes) => sized(out, b'x', bytes),
+            Self::Text(text) => sized(b't', text.as_bytes()),
+            Self::Blob(bytes) => sized(b'b', bytes),
+            Self::Raw(bytes) => sized(b'x', bytes),
+            Self::Null => each(b"n"),
+            Self::Int(number) => each(&head(b'i', number.to_be_bytes())),
+            Self::Real(number) => each(&head(b'r', number.to_bits().to_be_bytes())),
             Self::Folded(digest) => {
-                out.push(b'h');
-                out.extend(digest.bytes());
+                each(b"h");
+                each(digest.bytes());
             }
+        }
+    }
+
+    /// Returns how many canonical bytes it has.
+    pub(crate) fn encoded_len(&self) -> usize {
+        match self {
+            Self::Null => 1,
+            Self::Int(_) | Self::Real(_) => HEAD,
+            Self::Text(_) | Self::Blob(_) | Self::Raw(_) => HEAD + self.len(),
+            Self::Folded(digest) => 1 + digest.bytes().len(),
         }
     }
 
@@ -156,28 +169,8 @@ impl Cell {
 
     /// Hashes the canonical bytes, without a copy of them.
     pub(crate) fn feed(&self, hasher: &mut Hasher) {
-        let mut sized = |tag, bytes: &[u8]| {
-            hasher.update(&[tag]);
-            hasher.update(&(bytes.len() as u64).to_be_bytes());
-            hasher.update(bytes);
-        };
-        match self {
-            Self::Text(text) => sized(b't', text.as_bytes()),
-            Self::Blob(bytes) => sized(b'b', bytes),
-            Self::Raw(bytes) => sized(b'x', bytes),
-            short => {
-                let mut bytes = Vec::with_capacity(9);
-                short.encode(&mut bytes);
-                hasher.update(&bytes);
-            }
-        }
+        self.pieces(|piece| hasher.update(piece));
     }
-}
-
-fn sized(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
-    out.push(tag);
-    out.extend((bytes.len() as u64).to_be_bytes());
-    out.extend(bytes);
 }
 
 impl fmt::Display for Cell {
@@ -236,11 +229,18 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
 /// Encodes a list of cells, one behind the other.
 #[must_use]
 pub fn encode_all(cells: &[Cell]) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(cells.iter().map(Cell::encoded_len).sum());
     for cell in cells {
         cell.encode(&mut out);
     }
     out
+}
+
+/// A tag, and a number or the length of what follows.
+fn head(tag: u8, word: [u8; 8]) -> [u8; HEAD] {
+    let mut head = [tag; HEAD];
+    head[1..].copy_from_slice(&word);
+    head
 }
 
 /// Reads what [`encode_all`] wrote.
@@ -298,21 +298,21 @@ pub(crate) const HEAD: usize = 9;
 /// more than 1,024 of them. Runs of format 1 took text that is not Unicode for bytes.
 #[must_use]
 pub fn row_hash(format: Format, row: &[Cell]) -> [u8; 16] {
-    let mut out = Vec::new();
+    let mut hasher = Hasher::default();
     for cell in row {
-        let begin = out.len();
         match (format, cell) {
-            (Format::One, Cell::Raw(bytes)) => sized(&mut out, b'b', bytes),
-            _ => cell.encode(&mut out),
-        }
-        if format == Format::Two && out.len() - begin > WIDE {
-            let own = Digest::of(&out[begin..]);
-            out.truncate(begin);
-            out.push(b'h');
-            out.extend(own.bytes());
+            (Format::One, Cell::Raw(bytes)) => {
+                hasher.update(&head(b'b', (bytes.len() as u64).to_be_bytes()));
+                hasher.update(bytes);
+            }
+            (Format::Two, wide) if wide.encoded_len() > WIDE => {
+                hasher.update(b"h");
+                hasher.update(wide.digest().bytes());
+            }
+            _ => cell.feed(&mut hasher),
         }
     }
-    Digest::of(&out).short()
+    hasher.digest().short()
 }
 
 /// The key of a row: one cell, or several of a composite.
@@ -373,12 +373,23 @@ impl Image {
     /// Returns the bytes that the ledger keeps.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (place, cell) in &self.0 {
-            out.extend(u16::try_from(*place).unwrap_or(u16::MAX).to_be_bytes());
-            cell.encode(&mut out);
-        }
+        let mut out = Vec::with_capacity(self.encoded_len());
+        self.pieces(|piece| out.extend_from_slice(piece));
         out
+    }
+
+    /// Returns how many bytes the ledger keeps.
+    pub(crate) fn encoded_len(&self) -> usize {
+        let cells = self.0.iter();
+        cells.map(|(_, cell)| 2 + cell.encoded_len()).sum()
+    }
+
+    /// Hands on the bytes that the ledger keeps piece by piece.
+    pub(crate) fn pieces(&self, mut each: impl FnMut(&[u8])) {
+        for (place, cell) in &self.0 {
+            each(&u16::try_from(*place).unwrap_or(u16::MAX).to_be_bytes());
+            cell.pieces(&mut each);
+        }
     }
 
     /// Reads what [`Image::encode`] made.

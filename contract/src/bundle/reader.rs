@@ -11,7 +11,7 @@ use super::manifest::{Manifest, RecordsFile};
 use super::skim;
 use crate::files::is_plain_relative;
 use crate::plan::LoadedPlan;
-use crate::{Digest, Record};
+use crate::{Digest, LINE_LIMIT, Record};
 
 /// The largest manifest that is read, in bytes.
 const MANIFEST_LIMIT: u64 = 256 * 1024 * 1024;
@@ -158,7 +158,9 @@ impl SegmentReader<'_> {
             path: self.path.clone(),
             source,
         };
-        let mut bytes = Vec::new();
+        // What the manifest claims is not believed before it is there.
+        let room = usize::try_from(segment.bytes.min(2 * LINE_LIMIT)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(room);
         (&mut self.input)
             .take(segment.bytes)
             .read_to_end(&mut bytes)

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use contract::digest::Hasher;
+
 use super::Statement;
+use crate::cell::encode_all;
 use crate::engine::PAGE_BYTES;
 use crate::{Cell, Image, Key, Row, Sql, StoreError};
 
@@ -127,6 +130,7 @@ impl Change {
     /// A row that this build did not write.
     pub fn from_row(row: Row) -> Result<Self, StoreError> {
         let damaged = || StoreError::damaged("a change does not read");
+        let expected = checksum(&row);
         let [
             seq,
             batch,
@@ -157,10 +161,13 @@ impl Change {
         {
             return Err(damaged());
         }
-        let after = after.blob().unwrap_or_default();
         let inserted = matches!(action, Action::Insert | Action::Keep);
-        let mut before = Image::decode(before.blob().unwrap_or_default())?;
+        let image = Image::decode(before.blob().unwrap_or_default())?;
+        // Wide images are not held both as bytes and as cells.
+        drop(before);
+        let mut before = image;
         let rowid = before.0.pop_if(|(place, _)| *place == ROWID);
+        let after = after.blob().unwrap_or_default();
         let four = |four: &[u8]| u32::from_be_bytes([four[0], four[1], four[2], four[3]]);
         if entity.is_null() != source.is_null() || (inserted && after.len() % 4 != 0) {
             return Err(damaged());
@@ -198,7 +205,7 @@ impl Change {
                 _ => None,
             },
         };
-        if checksum.int() != Some(change.checksum()) {
+        if checksum.int() != Some(expected) {
             let Self { seq, target, .. } = change;
             let message = format!("change {seq}, of row {target}, is not as the run wrote it");
             return Err(StoreError::damaged(message));
@@ -206,21 +213,11 @@ impl Change {
         Ok(change)
     }
 
-    /// A checksum of all that a change holds but `later`, which is known only later.
-    fn checksum(&self) -> i64 {
-        let mut cells = self.cells();
-        cells[4] = Cell::Blob(crate::cell::encode_all(&self.target.0));
-        cells[11] = Cell::Null;
-        Cell::Blob(crate::cell::encode_all(&cells))
-            .sum()
-            .cast_signed()
-    }
-
     /// Makes a row of the ledger, in the order of [`Change::COLUMNS`].
     #[must_use]
     pub fn to_row(&self) -> Row {
         let mut cells = self.cells();
-        cells.push(self.checksum().into());
+        cells.push(checksum(&cells).into());
         cells
     }
 
@@ -261,10 +258,32 @@ impl Change {
             match &self.entry {
                 None => Cell::Null,
                 Some(None) => Cell::Blob(Vec::new()),
-                Some(Some(entry)) => Cell::Blob(crate::cell::encode_all(&entry.to_row())),
+                Some(Some(entry)) => Cell::Blob(encode_all(&entry.to_row())),
             },
         ]
     }
+}
+
+/// A checksum of all that a row of the ledger holds but `later`, which is known only later: that of a blob of all its
+/// cells, the key as bytes.
+fn checksum(row: &[Cell]) -> i64 {
+    let cells = row.iter().take(13).enumerate();
+    let cells: Vec<Cow<'_, Cell>> = cells
+        .map(|(place, cell)| match (place, cell) {
+            (4, Cell::Blob(_)) => Cow::Borrowed(cell),
+            (4, key) => Cow::Owned(Cell::Blob(encode_all(std::slice::from_ref(key)))),
+            (11, _) => Cow::Owned(Cell::Null),
+            _ => Cow::Borrowed(cell),
+        })
+        .collect();
+    let length: usize = cells.iter().map(|cell| cell.encoded_len()).sum();
+    let mut hasher = Hasher::default();
+    hasher.update(b"b");
+    hasher.update(&(length as u64).to_be_bytes());
+    cells.iter().for_each(|cell| cell.feed(&mut hasher));
+    let mut sum = [0; 8];
+    sum.copy_from_slice(&hasher.digest().bytes()[..8]);
+    i64::from_be_bytes(sum)
 }
 
 /// Returns a page of a run's changes, newest first, from before `before`: at most `limit`, and no more once their

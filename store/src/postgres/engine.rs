@@ -320,17 +320,12 @@ impl Postgres {
             format!("{} = {typed}", quoted(&table.columns[*place].name))
         };
         let sets: Vec<String> = columns.iter().zip(typed).map(set).collect();
-        let whole = |(row, cells): &(Key, Vec<(usize, Cell)>)| -> Vec<Cell> {
-            cells
-                .iter()
-                .map(|(_, cell)| cell)
-                .chain(&row.0)
-                .cloned()
-                .collect()
-        };
-        let rows: Vec<Vec<Cell>> = group.iter().map(whole).collect();
+        let rows = group.iter().map(|(key, cells)| {
+            let cells = cells.iter().map(|(_, cell)| cell);
+            cells.chain(&key.0)
+        });
         let all: Vec<usize> = columns.iter().chain(key).copied().collect();
-        let source = self.source(self.sent(table, &all, rows.iter().map(Vec::as_slice)))?;
+        let source = self.source(self.sent(table, &all, rows))?;
         let sql = format!(
             "UPDATE {} AS t SET {} FROM {} WHERE {}",
             self.quoted(&table.name),

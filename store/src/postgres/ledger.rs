@@ -50,7 +50,8 @@ impl Postgres {
             row[4] = target_bytes(&change.target);
             row
         };
-        if self.copies(changes.len()) {
+        let image = |change: &Change| change.before.encoded_len() + change.after.encoded_len();
+        if self.copies(changes.len(), changes.iter().map(image).sum()) {
             let sql = format!(
                 "COPY switchback.changes (run, {}) FROM STDIN",
                 Change::COLUMNS
@@ -117,7 +118,7 @@ impl Postgres {
             return Ok(());
         }
         let count = rows.len();
-        if otherwise.is_empty() && self.copies(count) {
+        if otherwise.is_empty() && self.copies(count, 0) {
             let sql = format!("COPY switchback.ids ({}) FROM STDIN", Entry::COLUMNS);
             return wrote(self.copy_rows(&sql, rows.into_iter())?, count);
         }

@@ -69,11 +69,11 @@ impl Postgres {
     }
 
     /// Turns rows of cells into columns of the texts that the server reads.
-    pub(super) fn sent<'a>(
+    pub(super) fn sent<'a, R: IntoIterator<Item = &'a Cell>>(
         &self,
         table: &Table,
         columns: &[usize],
-        rows: impl Iterator<Item = &'a [Cell]>,
+        rows: impl Iterator<Item = R>,
     ) -> Columns {
         let kinds: Vec<values::Kind> = columns
             .iter()

@@ -1,6 +1,6 @@
 //! Rows on their way to the server: arrays in the statement itself, or a table of their own.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use postgres::types::{ToSql, Type};
 
@@ -14,6 +14,9 @@ const ARRAYS: usize = 1000;
 
 /// More rows of the ledger than these go there by COPY, without a table between.
 const STRAIGHT: usize = 250;
+
+/// More bytes than these, too: the client holds parameters twice more, and keeps the room.
+const WIDE: usize = 1024 * 1024;
 
 /// Keys alone are so short that a table is never worth its while.
 const KEYS: usize = 10 * ARRAYS;
@@ -74,9 +77,9 @@ impl Postgres {
         })
     }
 
-    /// Tells whether so many rows of the ledger go there by COPY.
-    pub(super) fn copies(&self, count: usize) -> bool {
-        count > STRAIGHT && self.stages()
+    /// Tells whether so many rows of the ledger with so many bytes of images go there by COPY.
+    pub(super) fn copies(&self, count: usize, bytes: usize) -> bool {
+        (count > STRAIGHT || bytes > WIDE) && self.stages()
     }
 
     /// Tells whether there may be tables of ours: who only reads makes none.
@@ -84,24 +87,19 @@ impl Postgres {
         self.writes && self.open.get()
     }
 
-    /// Sends rows for a COPY.
+    /// Sends rows for a COPY. Memory: one row, and 64 KiB.
     pub(super) fn copy_rows(
         &self,
         sql: &str,
         mut rows: impl Iterator<Item = Row>,
     ) -> Result<u64, StoreError> {
         self.copy(sql, |out| {
-            let mut line = Vec::new();
+            let mut lines = Lines::new(out);
             rows.try_for_each(|row| {
-                line.clear();
-                for cell in &row {
-                    write_field(&mut line, cell);
-                    line.push(b'\t');
-                }
-                line.pop();
-                line.push(b'\n');
-                out.write_all(&line)
-            })
+                row.iter().try_for_each(|cell| lines.field(cell))?;
+                lines.end()
+            })?;
+            lines.flush()
         })
     }
 
@@ -120,17 +118,14 @@ impl Postgres {
             typed.join(", ")
         ))?;
         self.copy(&format!("COPY {name} FROM STDIN"), |out| {
-            let mut line = Vec::new();
-            for row in 0..count {
-                line.clear();
-                for (_, cells) in columns {
-                    write_field(&mut line, &cells[row]);
-                    line.push(b'\t');
-                }
-                writeln!(line, "{}", row + 1)?;
-                out.write_all(&line)?;
+            let mut lines = Lines::new(out);
+            for (row, place) in (0..count).zip(1..) {
+                let mut cells = columns.iter().map(|(_, cells)| &cells[row]);
+                cells.try_for_each(|cell| lines.field(cell))?;
+                lines.field(&Cell::Int(place))?;
+                lines.end()?;
             }
-            Ok(())
+            lines.flush()
         })?;
         Ok(Source {
             from: format!("{name} AS k"),
@@ -139,22 +134,75 @@ impl Postgres {
     }
 }
 
-/// Writes a field as COPY's text format has it.
-fn write_field(out: &mut Vec<u8>, cell: &Cell) {
-    match cell {
-        Cell::Null => out.extend(b"\\N"),
-        Cell::Int(number) => out.extend(number.to_string().bytes()),
-        Cell::Real(number) => out.extend(format!("{number:?}").bytes()),
-        Cell::Blob(bytes) => {
-            out.extend(b"\\\\x");
-            for byte in bytes {
-                out.push(b"0123456789abcdef"[usize::from(byte >> 4)]);
-                out.push(b"0123456789abcdef"[usize::from(byte & 15)]);
+/// So many bytes of lines are gathered before they are sent on.
+const GATHER: usize = 64 * 1024;
+
+/// Lines of COPY's text format, sent on piece by piece: a wide value is never held a second time.
+struct Lines<'a> {
+    out: &'a mut dyn Write,
+    bytes: Vec<u8>,
+    /// Whether the line has a field.
+    begun: bool,
+}
+
+impl<'a> Lines<'a> {
+    fn new(out: &'a mut dyn Write) -> Self {
+        Self {
+            out,
+            bytes: Vec::new(),
+            begun: false,
+        }
+    }
+
+    fn field(&mut self, cell: &Cell) -> io::Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            self.bytes.push(b'\t');
+        }
+        match cell {
+            Cell::Null => self.bytes.extend(b"\\N"),
+            Cell::Int(number) => write!(self.bytes, "{number}")?,
+            Cell::Real(number) => write!(self.bytes, "{number:?}")?,
+            Cell::Blob(bytes) => {
+                self.bytes.extend(b"\\\\x");
+                return self.pieces(bytes, write_hex);
+            }
+            Cell::Folded(digest) => write!(self.bytes, "{digest}")?,
+            Cell::Text(text) => return self.pieces(text.as_bytes(), write_text),
+            Cell::Raw(bytes) => return self.pieces(bytes, write_text),
+        }
+        Ok(())
+    }
+
+    fn pieces(&mut self, bytes: &[u8], write: fn(&mut Vec<u8>, &[u8])) -> io::Result<()> {
+        for piece in bytes.chunks(GATHER) {
+            write(&mut self.bytes, piece);
+            if self.bytes.len() >= GATHER {
+                self.flush()?;
             }
         }
-        Cell::Folded(digest) => out.extend(digest.to_string().bytes()),
-        Cell::Text(text) => write_text(out, text.as_bytes()),
-        Cell::Raw(bytes) => write_text(out, bytes),
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.begun = false;
+        self.bytes.push(b'\n');
+        if self.bytes.len() >= GATHER {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.bytes)?;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    for byte in bytes {
+        out.push(b"0123456789abcdef"[usize::from(byte >> 4)]);
+        out.push(b"0123456789abcdef"[usize::from(byte & 15)]);
     }
 }
 
@@ -176,18 +224,23 @@ mod tests {
 
     #[test]
     fn fields_are_written_as_copy_reads_them() {
-        let written = |cell: Cell| {
+        let written = |cells: &[Cell]| {
             let mut out = Vec::new();
-            write_field(&mut out, &cell);
-            String::from_utf8(out).unwrap()
+            let mut lines = Lines::new(&mut out);
+            cells.iter().try_for_each(|cell| lines.field(cell)).unwrap();
+            lines.end().unwrap();
+            lines.flush().unwrap();
+            out
         };
-        assert_eq!(written(Cell::Null), "\\N");
-        assert_eq!(written("\\N".into()), "\\\\N");
-        assert_eq!(written("a\tb\nc\r\\.ü".into()), "a\\tb\\nc\\r\\\\.ü");
-        assert_eq!(written(Cell::Blob(vec![0, 255])), "\\\\x00ff");
-        assert_eq!(written(Cell::Int(-5)), "-5");
-        let mut out = Vec::new();
-        write_field(&mut out, &Cell::Raw(b"\xe9\\".to_vec()));
-        assert_eq!(out, b"\xe9\\\\");
+        assert_eq!(written(&[Cell::Null, "\\N".into()]), b"\\N\t\\\\N\n");
+        let text = Cell::from("a\tb\nc\r\\.ü");
+        assert_eq!(written(&[text]), "a\\tb\\nc\\r\\\\.ü\n".as_bytes());
+        let blob = Cell::Blob(vec![0, 255]);
+        assert_eq!(written(&[blob, Cell::Int(-5)]), b"\\\\x00ff\t-5\n");
+        assert_eq!(written(&[Cell::Raw(b"\xe9\\".to_vec())]), b"\xe9\\\\\n");
+        let wide = "ü".repeat(GATHER);
+        let expected = format!("1\t{wide}\t\\N\n");
+        let cells = [Cell::Int(1), wide.as_str().into(), Cell::Null];
+        assert_eq!(written(&cells), expected.as_bytes());
     }
 }

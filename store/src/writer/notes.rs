@@ -9,7 +9,7 @@ use super::wave::Task;
 use super::{Bound, Writer};
 use crate::cell::row_hash;
 use crate::ledger::{Action, Change, Entry, Mapping};
-use crate::{Cell, Engine, Image, Key, Row, StoreError};
+use crate::{Cell, Engine, Key, Row, StoreError};
 
 /// What records leave in the ledger.
 #[derive(Default)]
@@ -80,9 +80,8 @@ impl<E: Engine> Writer<E> {
                         .tag
                         .filter(|tag| written.tagged && !columns.contains(tag)),
                 );
-                let format = self.the_run()?.format;
-                updated(bound, &before, &written.after, &set, &mut change);
-                change.hash = row_hash(format, &before);
+                change.hash = row_hash(self.the_run()?.format, &before);
+                updated(bound, before, written.after, &set, &mut change);
             }
             _ => {}
         }
@@ -166,19 +165,20 @@ impl Notes {
 }
 
 /// Notes what undo needs of a row that was updated in the columns `set`.
-fn updated(bound: &Bound, before: &Row, after: &Row, set: &[usize], change: &mut Change) {
-    let needed = |place: &usize| {
-        before[*place] != after[*place] || bound.binding.is_loose(*place) || set.contains(place)
-    };
-    let image = |row: &Row, places: &mut dyn Iterator<Item = usize>| {
-        Image(places.map(|place| (place, row[place].clone())).collect())
-    };
-    change.action = Action::Update;
-    change.before = image(before, &mut (0..before.len()).filter(needed));
+fn updated(bound: &Bound, before: Row, after: Row, set: &[usize], change: &mut Change) {
     // Of a column that the run fills, or that others may change at any time, undo must know too
     // whether it is as the run left it.
-    let written = |place: &usize| bound.binding.is_loose(*place) || set.contains(place);
-    change.after = image(after, &mut (0..after.len()).filter(written));
+    let written = |place: usize| bound.binding.is_loose(place) || set.contains(&place);
+    change.action = Action::Update;
+    for (place, (before, after)) in before.into_iter().zip(after).enumerate() {
+        let written = written(place);
+        if written || before != after {
+            change.before.0.push((place, before));
+        }
+        if written {
+            change.after.0.push((place, after));
+        }
+    }
 }
 
 /// The entry of a record from now on. `place`: the run and the sequence of its change.

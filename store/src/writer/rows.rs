@@ -47,18 +47,18 @@ impl<E: Engine> Writer<E> {
         bound: &Bound,
         tasks: &[Task<'_>],
     ) -> Result<Vec<Option<Written>>, Fault> {
-        let (inserts, updates) = self.drafts(bound, tasks)?;
+        let (inserts, mut updates) = self.drafts(bound, tasks)?;
         let binding = &bound.binding;
         let mut keys: Vec<(Key, Option<Row>)> = Vec::with_capacity(updates.len() + inserts.len());
         let mut changes: Vec<(Key, Vec<(usize, Cell)>)> = Vec::with_capacity(updates.len());
-        for draft in &updates {
+        // The target takes those that set the same columns together.
+        updates.sort_by(|a, b| columns(&a.cells).cmp(columns(&b.cells)));
+        for draft in &mut updates {
             let before = tasks[draft.task].item.located.row.as_ref();
             let old = before.map_or(Key(vec![]), |row| binding.key_of(row));
             keys.push((moved(&binding.key, &old, &draft.cells), None));
-            changes.push((old, draft.cells.clone()));
+            changes.push((old, std::mem::take(&mut draft.cells)));
         }
-        // The target takes those that set the same columns together.
-        changes.sort_by(|a, b| columns(&a.1).cmp(columns(&b.1)));
         let rows: Vec<&[(usize, Cell)]> =
             inserts.iter().map(|draft| draft.cells.as_slice()).collect();
         keys.extend(self.watched(&binding.table, |this| {
@@ -66,6 +66,9 @@ impl<E: Engine> Writer<E> {
                 .update(&binding.table, &binding.key, &changes, false)?;
             this.insert_rows(bound, &rows)
         })?);
+        for (draft, (_, cells)) in updates.iter_mut().zip(changes) {
+            draft.cells = cells;
+        }
         let drafts: Vec<Draft> = updates.into_iter().chain(inserts).collect();
         let mut faults = Faults::new();
         let place = |draft: &Draft| tasks[draft.task].item.at;
