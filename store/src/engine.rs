@@ -48,6 +48,19 @@ pub trait Sql {
     /// What the target said.
     fn query_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<Vec<Row>, StoreError>;
 
+    /// Runs a query on the ledger whose rows may be wide, and returns the first of them: until they have 8 MiB, and
+    /// one at least. `bounded` is the same query with that bound in SQL, for a target that sends all rows at once.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    fn query_some(
+        &mut self,
+        sql: &Statement,
+        bounded: &Statement,
+        params: &[Cell],
+    ) -> Result<Vec<Row>, StoreError>;
+
     /// Runs a statement on the ledger that is made of parts, and returns how many rows it touched.
     ///
     /// # Errors

@@ -44,6 +44,7 @@ pipeline settings_lists:: postgres: a file has none
 pipeline snapshots:: sqlite: a copied file; for a server: snapshots of the program postgres
 pipeline taken_back::detach_some:: postgres: a file's keys set all their columns
 pipeline taken_back::rowids:: sqlite: a server has none
+pipeline tampered::an_audit_entry_of_a_file_ sqlite: a server's entries all have numbers
 pipeline tampered::triggers_on_the_ledger_of_a_file_ sqlite: a file; for a server: strangers of the program postgres
 pipeline tenants:: postgres: a file has one schema
 pipeline triggers::bare:: sqlite: rows without a number

@@ -72,6 +72,19 @@ fn triggers_on_the_ledger_of_a_file_are_refused() {
         .code(0);
 }
 
+#[test]
+fn an_audit_entry_of_a_file_that_has_no_number_is_damage() {
+    let (room, _) = applied(Case::new(Target::Sqlite, "unnumbered"));
+    room.sql(
+        "INSERT INTO switchback_audit (seq, at, action, operator, host, detail, hash) \
+         VALUES (NULL, 1, 'migration:started', 'eve', 'h', '{}', x'07')",
+    );
+    let _ = room
+        .on("verify", &["audit"])
+        .code(4)
+        .says(&["an audit entry has no number"]);
+}
+
 /// Changes the run's row, and returns how the programs that read it end: none of them writes.
 #[track_caller]
 fn refused(room: &Room, run: &str, set: &str, says: &str) {

@@ -29,7 +29,10 @@ pub(super) const AUDIT: Target = Target {
         };
         let hash = "07".repeat(32);
         let pruned = format!("{{\"last\":1,\"until\":5,\"hash\":\"{hash}\"}}");
+        let mut unnumbered = entry(1, "migration:audit:pruned", &pruned);
+        unnumbered[0] = Cell::Null;
         vec![
+            encode_all(&unnumbered),
             encode_all(&entry(1, "migration:started", "{}")),
             encode_all(
                 &[

@@ -83,11 +83,21 @@ pub fn append(
     sql.execute_made(&statement, &row).map(|_| ())
 }
 
-fn page(sql: &mut dyn Sql, after: i64) -> Result<Vec<Row>, StoreError> {
+/// Makes sure that every entry has a number: SQLite lets others leave it out, and no page would show the entry.
+fn all_numbered(sql: &mut dyn Sql) -> Result<(), StoreError> {
+    let without = "SELECT 1 FROM ledger.audit WHERE seq IS NULL LIMIT 1";
+    if sql.query(without, &[])?.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::damaged("an audit entry has no number"))
+}
+
+/// Returns entries in order, from a number on.
+fn page(sql: &mut dyn Sql, from: i64) -> Result<Vec<Row>, StoreError> {
     let statement = Statement::from("SELECT ")
         + COLUMNS
-        + " FROM ledger.audit WHERE seq > ?1 ORDER BY seq LIMIT 1000";
-    sql.query_made(&statement, &[after.into()])
+        + " FROM ledger.audit WHERE seq >= ?1 ORDER BY seq LIMIT 1000";
+    sql.query_made(&statement, &[from.into()])
 }
 
 fn from_row(row: &Row) -> Result<AuditEntry, StoreError> {
@@ -122,18 +132,17 @@ pub fn list(sql: &mut dyn Sql) -> Result<Vec<AuditEntry>, StoreError> {
 ///
 /// What the target said.
 pub fn each(sql: &mut dyn Sql, mut visit: impl FnMut(AuditEntry)) -> Result<(), StoreError> {
-    let mut last = i64::MIN;
-    loop {
-        let rows = page(sql, last)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        for row in &rows {
-            let entry = from_row(row)?;
-            last = entry.seq;
+    all_numbered(sql)?;
+    let mut next = Some(i64::MIN);
+    while let Some(from) = next {
+        next = None;
+        for row in page(sql, from)? {
+            let entry = from_row(&row)?;
+            next = entry.seq.checked_add(1);
             visit(entry);
         }
     }
+    Ok(())
 }
 
 /// The chain as far as it is kept.
@@ -154,6 +163,7 @@ pub struct Chain {
 ///
 /// What the target said.
 pub fn check(sql: &mut dyn Sql) -> Result<Result<Chain, i64>, StoreError> {
+    all_numbered(sql)?;
     let mut chain = Chain::default();
     let (mut seq, mut before) = (0, Vec::new());
     if let Some(anchor) = anchor(sql)? {
@@ -161,21 +171,22 @@ pub fn check(sql: &mut dyn Sql) -> Result<Result<Chain, i64>, StoreError> {
         before = anchor.hash;
     }
     // From the very first row: what a pruning left behind is part of no chain.
-    let mut after = i64::MIN;
+    let mut from = i64::MIN;
     loop {
-        let rows = page(sql, after)?;
+        let rows = page(sql, from)?;
         if rows.is_empty() {
             return Ok(Ok(chain));
         }
         for row in &rows {
             let expected = hash(&before, &row[..7]);
-            if row[0].int() != Some(seq + 1) || row[7].blob() != Some(&expected) {
-                return Ok(Err(seq + 1));
+            let next = seq.saturating_add(1);
+            if row[0].int() != Some(next) || row[7].blob() != Some(&expected) {
+                return Ok(Err(next));
             }
-            (seq, before) = (seq + 1, expected);
+            (seq, before) = (next, expected);
         }
         chain.entries += i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        after = seq;
+        from = seq.saturating_add(1);
     }
 }
 

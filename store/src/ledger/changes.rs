@@ -298,9 +298,14 @@ pub fn page(
     before: i64,
     limit: usize,
 ) -> Result<Vec<Change>, StoreError> {
-    let statement = Statement::from("SELECT ")
-        + Change::COLUMNS
-        + " FROM ledger.changes WHERE run = ?1 AND seq < ?2 AND seq >= (SELECT MIN(seq) FROM \
+    let before_it = || {
+        Statement::from("SELECT ")
+            + Change::COLUMNS
+            + " FROM ledger.changes WHERE run = ?1 AND seq < ?2"
+    };
+    let statement = before_it() + " ORDER BY seq DESC LIMIT " + limit;
+    let bounded = before_it()
+        + " AND seq >= (SELECT MIN(seq) FROM \
            (SELECT seq, SUM(bytes) OVER (ORDER BY seq DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer FROM \
            (SELECT seq, COALESCE(octet_length(before), 0) + COALESCE(octet_length(after), 0) AS bytes FROM ledger.changes \
            WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT "
@@ -309,7 +314,7 @@ pub fn page(
         + PAGE_BYTES
         + ") ORDER BY seq DESC LIMIT "
         + limit;
-    sql.query_made(&statement, &[run.into(), before.into()])?
+    sql.query_some(&statement, &bounded, &[run.into(), before.into()])?
         .into_iter()
         .map(Change::from_row)
         .collect()

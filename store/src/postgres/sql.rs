@@ -53,6 +53,15 @@ impl Sql for Postgres {
         self.look(&spelled(sql), &typed(params))
     }
 
+    fn query_some(
+        &mut self,
+        _sql: &Statement,
+        bounded: &Statement,
+        params: &[Cell],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.query_made(bounded, params)
+    }
+
     fn execute_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<u64, StoreError> {
         self.note(&spelled(sql), &typed(params))
     }

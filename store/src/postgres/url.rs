@@ -244,8 +244,10 @@ impl PostgresUrl {
 impl PostgresUrl {
     /// The URL with all that it holds, the password too: for the environment of a program of ours.
     pub(crate) fn whole(&self) -> String {
-        let byte = |text: String, byte: u8| format!("{text}%{byte:02X}");
-        let coded = |text: &str| text.bytes().fold(String::new(), byte);
+        let coded = |text: &str| -> String {
+            let bytes = text.bytes().map(|byte| format!("%{byte:02X}"));
+            bytes.collect()
+        };
         let pairs = self
             .0
             .iter()

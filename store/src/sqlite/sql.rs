@@ -27,16 +27,30 @@ impl Sqlite {
         &self,
         sql: &str,
         params: &[Cell],
+        each: impl FnMut(Row) -> Result<Row, StoreError>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.rows_until(usize::MAX, sql, params, each)
+    }
+
+    /// The same until the rows that were read have so many bytes.
+    fn rows_until(
+        &self,
+        most: usize,
+        sql: &str,
+        params: &[Cell],
         mut each: impl FnMut(Row) -> Result<Row, StoreError>,
     ) -> Result<Vec<Row>, StoreError> {
         let mut statement = self.prepared(sql)?;
         let wrong = |error| self.error_in(&error, sql, false);
         let width = statement.column_count();
         let mut found = statement.query(params_from_iter(params)).map_err(wrong)?;
-        let mut rows = Vec::new();
-        while let Some(row) = found.next().map_err(wrong)? {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while bytes < most
+            && let Some(row) = found.next().map_err(wrong)?
+        {
             let cells = (0..width).map(|place| row.get_ref(place).map(cell));
-            let cells = cells.collect::<Result<_, _>>().map_err(wrong)?;
+            let cells: Row = cells.collect::<Result<_, _>>().map_err(wrong)?;
+            bytes += cells.iter().map(Cell::len).sum::<usize>();
             rows.push(each(cells)?);
         }
         Ok(rows)
@@ -133,6 +147,16 @@ impl Sqlite {
 impl Sql for Sqlite {
     fn query_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<Vec<Row>, StoreError> {
         self.rows(&spelled(sql), params)
+    }
+
+    fn query_some(
+        &mut self,
+        sql: &Statement,
+        _bounded: &Statement,
+        params: &[Cell],
+    ) -> Result<Vec<Row>, StoreError> {
+        crash_point!("sqlite.rows", |error| self.error(&injected(error)));
+        self.rows_until(PAGE_BYTES, &spelled(sql), params, Ok)
     }
 
     fn execute_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<u64, StoreError> {
