@@ -280,7 +280,9 @@ fn checksum(row: &[Cell]) -> i64 {
     let mut hasher = Hasher::default();
     hasher.update(b"b");
     hasher.update(&(length as u64).to_be_bytes());
-    cells.iter().for_each(|cell| cell.feed(&mut hasher));
+    for cell in &cells {
+        cell.feed(&mut hasher);
+    }
     let mut sum = [0; 8];
     sum.copy_from_slice(&hasher.digest().bytes()[..8]);
     i64::from_be_bytes(sum)
