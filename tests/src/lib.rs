@@ -21,6 +21,6 @@ mod target;
 
 pub use bulk::Bulk;
 pub use process::{Done, command, finish, holder, program, spawn};
-pub use room::{Room, example_rows, recipe, repository};
+pub use room::{Room, example_rows, packages, recipe, repository};
 pub use seed::Seed;
 pub use target::{Case, Db, Target};

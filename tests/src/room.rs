@@ -16,6 +16,21 @@ pub fn repository() -> PathBuf {
         .to_owned()
 }
 
+/// Returns the folders of the workspace's packages, in order.
+#[must_use]
+pub fn packages() -> Vec<PathBuf> {
+    let below = |folder: PathBuf| {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().path())
+    };
+    let mut packages: Vec<PathBuf> = below(repository())
+        .chain(below(repository().join("crates")))
+        .filter(|folder| folder.join("Cargo.toml").is_file())
+        .collect();
+    packages.sort();
+    packages
+}
+
 /// A temporary folder in which the programs run; it goes when the test ends.
 #[derive(Debug)]
 pub struct Room {

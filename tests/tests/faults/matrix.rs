@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use tests::lab::say;
-use tests::repository;
 use tests::suite::{Suite, listed};
+use tests::{packages, repository};
 
 /// Adds the names of all tests below a folder.
 fn tests_below(folder: &Path, names: &mut Vec<String>) {
@@ -60,12 +60,9 @@ fn what_runs_on_one_target_runs_on_the_other() {
 fn every_row_of_the_matrix_names_a_test_that_is_there() {
     let root = repository();
     let mut names = Vec::new();
-    for room in [
-        "contract", "store", "parse", "validate", "bundle", "apply", "rollback", "verify", "tests",
-        "fuzz",
-    ] {
+    for package in packages() {
         for folder in ["src", "tests"] {
-            let folder = root.join(room).join(folder);
+            let folder = package.join(folder);
             if folder.is_dir() {
                 tests_below(&folder, &mut names);
             }

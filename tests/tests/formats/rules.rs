@@ -1,4 +1,4 @@
-//! `contract/FORMAT.md` numbers its rules, and each names the tests that hold it.
+//! `crates/contract/FORMAT.md` numbers its rules, and each names the tests that hold it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,7 @@ fn listed(text: &str) -> BTreeMap<u32, Vec<String>> {
 #[test]
 fn every_rule_is_stated_once_and_names_tests_that_are_there() {
     let root = tests::repository();
-    let text = fs::read_to_string(root.join("contract/FORMAT.md")).unwrap();
+    let text = fs::read_to_string(root.join("crates/contract/FORMAT.md")).unwrap();
     let stated = stated(&text);
     let expected: Vec<u32> = (1..=u32::try_from(stated.len()).unwrap()).collect();
     assert_eq!(
@@ -57,7 +57,7 @@ fn every_rule_is_stated_once_and_names_tests_that_are_there() {
 fn the_second_reader_follows_rules_that_are_stated_and_shares_no_code() {
     let root = tests::repository();
     let rules: BTreeSet<u32> =
-        stated(&fs::read_to_string(root.join("contract/FORMAT.md")).unwrap())
+        stated(&fs::read_to_string(root.join("crates/contract/FORMAT.md")).unwrap())
             .into_iter()
             .collect();
     for entry in fs::read_dir(root.join("tests/tests/formats/reader")).unwrap() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use tests::repository;
+use tests::{packages, repository};
 
 use crate::strings::strings;
 
@@ -97,8 +97,11 @@ const NAMES: [&str; 4] = [
 /// Returns the statements for a database, of all programs that may open one.
 pub fn of_sources(dialect: Dialect) -> Vec<Literal> {
     let mut found = BTreeSet::new();
-    for folder in ["store", "apply", "verify", "rollback"] {
-        walk(&repository().join(folder).join("src"), dialect, &mut found);
+    let tests = ["tests", "fuzz"].map(|name| repository().join(name));
+    let packages = packages();
+    let programs = packages.iter().filter(|package| !tests.contains(package));
+    for package in programs {
+        walk(&package.join("src"), dialect, &mut found);
     }
     found.into_iter().collect()
 }

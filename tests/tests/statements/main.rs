@@ -92,7 +92,7 @@ fn a_statement_that_a_server_does_not_know_is_found() {
     // `some` is a keyword: every plan with `match` and without an index ended there.
     let source =
         r#"format!("SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT {}) AS some", table, most)"#;
-    let bad: Vec<_> = literals::of_file("store/src/x.rs", source).collect();
+    let bad: Vec<_> = literals::of_file("crates/store/src/x.rs", source).collect();
     assert_eq!(bad.len(), 1);
     let right = "SELECT COUNT(*) FROM (SELECT 1 FROM \"member\" LIMIT 10001) AS t";
     let sql = bad[0].statements(("switchback.", "$")).remove(0);

@@ -114,7 +114,8 @@ impl Walk {
 
 #[test]
 fn every_key_of_the_plans_schema_is_drawn_or_left_out_for_a_reason() {
-    let text = std::fs::read_to_string(repository().join("contract/plan.schema.json")).unwrap();
+    let text =
+        std::fs::read_to_string(repository().join("crates/contract/plan.schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&text).unwrap();
     let mut all = Walk {
         schema: schema.clone(),

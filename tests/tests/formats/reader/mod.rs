@@ -1,4 +1,4 @@
-//! A second reader of every format, written from `contract/FORMAT.md` alone. It shares no code with the
+//! A second reader of every format, written from `crates/contract/FORMAT.md` alone. It shares no code with the
 //! programs: what it finds is what a stranger would find. Each function names the rule that it follows.
 
 pub mod bundle;

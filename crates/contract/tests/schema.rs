@@ -15,6 +15,6 @@ fn the_published_schema_is_current() {
     let published = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         published == current,
-        "contract/plan.schema.json is out of date: run UPDATE_SCHEMA=1 cargo test -p contract --test schema"
+        "crates/contract/plan.schema.json is out of date: run UPDATE_SCHEMA=1 cargo test -p contract --test schema"
     );
 }
