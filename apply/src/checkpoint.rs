@@ -8,8 +8,8 @@ use std::path::Path;
 
 use contract::Record;
 use contract::bundle::Manifest;
-use contract::files::write_atomic;
 use serde::{Deserialize, Serialize};
+use system::files::write_atomic;
 
 /// The version of the file.
 const FORMAT: u32 = 2;

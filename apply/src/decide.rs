@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use contract::bundle::Bundle;
-use contract::signals::Signals;
 use contract::{Exit, Failure, Talk};
 use store::ledger::{self, BatchStatus};
 use store::{Batch, Start, Target};
+use system::Signals;
 
 use crate::Args;
 use crate::cut::{self, Pass};
@@ -57,8 +57,8 @@ pub(crate) fn decide(
             if done.contains(&no) || args.only_batch.is_some_and(|only| only != no) {
                 return Ok(true);
             }
-            if let Some(exit) = signals.stop() {
-                return Err(Failure::new(exit, "stopped before the first write").into());
+            if let Some(signal) = signals.stop() {
+                return Err(Failure::new(signal.into(), "stopped before the first write").into());
             }
             let batch = Batch {
                 no,

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use contract::bundle::Bundle;
 use contract::digest::Hasher;
-use contract::files::AtomicFile;
 use contract::plan::IdFrom;
 use contract::{At, Digest, Exit, Failure, HashingWriter, LINE_LIMIT, Reject};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::ledger::Run;
 use store::{Decided, Sql, TargetUrl, catalogue_digest};
+use system::files::AtomicFile;
 
 use crate::which::refused;
 

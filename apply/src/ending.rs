@@ -7,6 +7,7 @@ use chrono::Utc;
 use contract::{Exit, Failure};
 use store::ledger::{self, Run, RunStatus};
 use store::{End, StoreError, Target};
+use system::Signal;
 
 use crate::hooks;
 use crate::job::{Job, Stop, records};
@@ -153,8 +154,8 @@ impl Job<'_> {
     pub(crate) fn reason(&self) -> Option<String> {
         match &self.stopped {
             Some(Stop::Limit(reason) | Stop::Changed(reason)) => Some(reason.clone()),
-            Some(Stop::Signal(Exit::Terminated)) => Some("stopped by SIGTERM".into()),
-            Some(Stop::Signal(_)) => Some("stopped by SIGINT".into()),
+            Some(Stop::Signal(Signal::Terminate)) => Some("stopped by SIGTERM".into()),
+            Some(Stop::Signal(Signal::Interrupt)) => Some("stopped by SIGINT".into()),
             Some(Stop::Slow) => Some("the dry run took longer than --max-seconds".into()),
             Some(Stop::Failed) | None => self.report.reason(),
         }
@@ -164,7 +165,7 @@ impl Job<'_> {
         let counts = &run.counts;
         let whole = counts.failed == 0 && counts.not_attempted == 0;
         match self.stopped {
-            Some(Stop::Signal(exit)) => exit,
+            Some(Stop::Signal(signal)) => signal.into(),
             None if whole && run.status == RunStatus::Completed => Exit::Done,
             _ if self.args.dry_run => Exit::No,
             _ => Exit::Partial,

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use contract::bundle::{BatchSize, Bundle};
-use contract::signals::Signals;
 use contract::talk::counted;
 use contract::{Exit, Failure, Record, Talk};
 use store::hooks::Permission;
 use store::ledger::{self, BatchStatus, Policy, Run, RunStatus};
 use store::{Batch, End, StoreError, Target};
+use system::{Signal, Signals};
 
 use crate::Args;
 use crate::args::OnFailure;
@@ -29,7 +29,7 @@ use crate::which::refused;
 
 /// How often the checkpoint file is written at most, while the work goes on: each time it is synced.
 fn checkpoint_every() -> Duration {
-    Duration::from_millis(contract::crash_number!("SWITCHBACK_CHECKPOINT", 100))
+    Duration::from_millis(system::crash_number!("SWITCHBACK_CHECKPOINT", 100))
 }
 
 /// Why the work stopped before its end.
@@ -39,7 +39,7 @@ pub(crate) enum Stop {
     /// A limit was exceeded.
     Limit(String),
     /// A signal came.
-    Signal(Exit),
+    Signal(Signal),
     /// The dry run took too long.
     Slow,
     /// A decision is not the one that was expected.
@@ -421,8 +421,8 @@ impl<'a> Job<'a> {
 
     /// Says what stops the run before its next batch.
     fn stop(&mut self) -> Option<Stop> {
-        if let Some(exit) = self.signals.stop() {
-            return Some(Stop::Signal(exit));
+        if let Some(signal) = self.signals.stop() {
+            return Some(Stop::Signal(signal));
         }
         let limit = Duration::from_secs(self.args.max_seconds);
         if self.args.dry_run && self.began.elapsed() > limit {

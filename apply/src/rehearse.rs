@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use contract::bundle::Bundle;
-use contract::signals::Signals;
 use contract::{Exit, Failure, Talk, Visible};
 use serde::Serialize;
 use store::{Fingerprint, PrivateFolder, StoreError, TargetUrl};
+use system::Signals;
 
 use crate::Args;
 use crate::args::OnError;
@@ -62,7 +62,7 @@ pub(crate) fn rehearse(
     let folder = PrivateFolder::for_rehearsal()?;
     let started = now();
     let stopped = |error: StoreError| match signals.stop() {
-        Some(exit) => Failure::new(exit, format!("the rehearsal was stopped: {error}")),
+        Some(signal) => Failure::new(signal.into(), format!("the rehearsal was stopped: {error}")),
         None => refused(error),
     };
     let mark = format!("{}_{}", &bundle.id().to_string()[..8], std::process::id());
@@ -194,10 +194,12 @@ impl Stage<'_> {
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let output = self.signals.output(&mut command);
-        if let Some(exit) = self.signals.stop() {
-            return Err(
-                Failure::new(exit, "the rehearsal was stopped; the target is as it was").into(),
-            );
+        if let Some(signal) = self.signals.stop() {
+            return Err(Failure::new(
+                signal.into(),
+                "the rehearsal was stopped; the target is as it was",
+            )
+            .into());
         }
         let output = output.map_err(|error| {
             Failure::new(Exit::Unreachable, format!("{}: {error}", path.display()))

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::Path;
 
 use contract::bundle::Bundle;
-use contract::files::AtomicFile;
 use contract::talk::Progress;
 use contract::talk::counted;
 use contract::{RecordWriter, Reject, Talk, Visible};
 use serde_json::json;
 use store::ledger::{Added, Counts, Run, RunStatus};
 use store::{Batch, Decided, Outcome, called};
+use system::files::AtomicFile;
 
 use crate::Args;
 use crate::corrections::Corrections;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use contract::bundle::{BatchSize, Bundle};
-use contract::signals::Signals;
 use contract::{Answer, Exit, Failure, Talk};
 use store::{LookupCode, Target, TargetUrl, Which, ledger, sign_with};
+use system::Signals;
 
 use crate::Args;
 use crate::cut;
@@ -103,7 +103,10 @@ fn go(args: &Args, out: &mut Answer<'_>, talk: &Talk) -> anyhow::Result<(Exit, O
     let snapshot = snapshot::take(args, talk, &mut start.run, &signals).map_err(|error| {
         // What ends this ends the program that makes the copy, too.
         match signals.stop() {
-            Some(exit) => Failure::new(exit, format!("stopped before the run began: {error}")),
+            Some(signal) => Failure::new(
+                signal.into(),
+                format!("stopped before the run began: {error}"),
+            ),
             None => refused(error),
         }
     })?;

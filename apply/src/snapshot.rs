@@ -1,8 +1,8 @@
 //! The copy of the target that is taken before a run.
 
 use contract::Talk;
-use contract::signals::Signals;
 use store::{Snapshot, StoreError, Which};
+use system::Signals;
 
 use crate::Args;
 

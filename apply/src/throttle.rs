@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use contract::signals::Signals;
 use contract::{Exit, Failure, Talk};
 use store::ledger::{self, Counts, Holder};
 use store::{Sql, StoreError};
+use system::Signals;
 
 use crate::Args;
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use contract::bundle::Bundle;
-use contract::signals::Signals;
 use contract::{Exit, Failure, Talk};
 use store::ledger::{self, Held, Run, RunStatus};
 use store::{NewRun, Sql, Start, StoreError, Which};
+use system::Signals;
 use uuid::Uuid;
 
 use crate::Args;

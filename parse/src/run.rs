@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use contract::files::AtomicFile;
 use contract::plan::LoadedPlan;
 use contract::{Exit, Failure, RecordWriter};
+use system::files::AtomicFile;
 
 use crate::Args;
 use crate::prepared::Prepared;

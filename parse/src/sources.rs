@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use contract::files::is_plain_relative;
 use contract::plan::Entity;
 use contract::{Exit, Failure};
 use glob::{MatchOptions, Pattern};
+use system::files::is_plain_relative;
 
 /// `*` and `?` match neither a `/` nor a leading dot.
 const OPTIONS: MatchOptions = MatchOptions {

@@ -8,7 +8,6 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use contract::digest::Hasher;
-use contract::files::AtomicFile;
 use contract::plan::{Entity, Repeats};
 use contract::reject::MASK;
 use contract::talk::Progress;
@@ -17,6 +16,7 @@ use contract::{
     Seal, SourceSum, Talk,
 };
 use serde_json::Value;
+use system::files::AtomicFile;
 
 use crate::SourceError;
 use crate::dropped::Dropped;

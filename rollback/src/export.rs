@@ -75,7 +75,7 @@ pub(crate) fn export(
         None => plan.digest,
         Some(path) => {
             let text = export.inverse.plan(sql, &plan, &export.file)?;
-            contract::files::write_atomic(path, text.as_bytes())
+            system::files::write_atomic(path, text.as_bytes())
                 .with_context(|| format!("writing {}", path.display()))?;
             LoadedPlan::parse(path, text)?.digest
         }

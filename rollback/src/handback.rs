@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use contract::bundle::Bundle;
 use contract::digest::HashingReader;
-use contract::files::{AtomicFile, folder_of};
 use contract::talk::counted;
 use contract::{Exit, Failure, Talk};
 use store::digest_of;
 use store::ledger::Run;
+use system::files::{AtomicFile, folder_of};
 
 use crate::evidence::Evidence;
 

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
-use contract::signals::Signals;
 use contract::talk::counted;
 use contract::{Exit, Failure, Talk, Visible};
 use serde_json::json;
 use store::ledger::{self, Holder, Run};
 use store::{Restore, Restored, Snapshot, StoreError, TargetUrl, digest_of};
+use system::Signals;
 
 use crate::Args;
 use crate::guard;
@@ -88,9 +88,10 @@ pub(crate) fn restore(
         signals,
     };
     let done = url.restore(&wish).map_err(|error| match signals.stop() {
-        Some(exit) if !matches!(error, StoreError::Unknown { .. }) => {
-            Failure::new(exit, format!("stopped, and nothing was changed: {error}"))
-        }
+        Some(signal) if !matches!(error, StoreError::Unknown { .. }) => Failure::new(
+            signal.into(),
+            format!("stopped, and nothing was changed: {error}"),
+        ),
         _ => refused(error),
     })?;
     // Read through the front door: this is what everybody sees now.

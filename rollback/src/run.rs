@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use contract::signals::Signals;
 use contract::{Answer, Exit, Failure, Talk};
 use serde_json::json;
 use store::hooks::{Permission, Told};
 use store::ledger::{self, Held, Run, RunStatus};
 use store::undo::{Scene, Undo, check};
 use store::{Apart, Sql, StoreError, TargetUrl, sign_with};
+use system::Signals;
 
 use crate::Args;
 use crate::eligible::{Eligibility, is_begun, pruned};

@@ -1,10 +1,10 @@
 //! Settling by hand a rollback that failed for good.
 
-use contract::signals::Signals;
 use contract::{Exit, Talk};
 use store::TargetUrl;
 use store::ledger::Holder;
 use store::undo;
+use system::Signals;
 
 use crate::Args;
 use crate::guard;

@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use contract::signals::Signals;
 use contract::talk::ProgressMode;
 use contract::{Exit, Failure, Talk};
 use store::ledger::{Run, RunStatus};
 use store::undo::{Choice, Finding, Scene, check};
 use store::{Apart, Sql, StoreError, TargetUrl};
+use system::Signals;
 
 use crate::Args;
 use crate::evidence::Evidence;

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use contract::signals::Signals;
 use contract::talk::counted;
 use contract::{Exit, Failure};
 use store::TargetUrl;
 use store::ledger::{self, Holder, Lease, Run};
 use store::undo::{Begun, Pace, Scene, Step, Undo, Verdict, give_up};
 use store::{StoreError, undo};
+use system::Signals;
 
 use crate::Args;
 use crate::evidence::Evidence;
@@ -65,8 +65,8 @@ pub(crate) fn undo(
     };
     report.begin("EXECUTING", work.scene.left());
     loop {
-        if let Some(exit) = signals.stop() {
-            return work.pause(exit, report);
+        if let Some(signal) = signals.stop() {
+            return work.pause(signal.into(), report);
         }
         if until.is_some_and(|until| Instant::now() > until) {
             return Ok(Ended::Slow);
@@ -78,7 +78,7 @@ pub(crate) fn undo(
                 break;
             }
             Ok(Step::Stopped) => {
-                let exit = signals.stop().unwrap_or(Exit::Partial);
+                let exit = signals.stop().map_or(Exit::Partial, Exit::from);
                 return work.pause(exit, report);
             }
             Ok(Step::Conflict(findings)) => {

@@ -5,12 +5,12 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use contract::files::AtomicFile;
 use contract::plan::{LoadedPlan, Outside};
 use contract::reject::MASK;
 use contract::talk::counted;
 use contract::{Edited, Exit, FieldError, Line, Record, RecordWriter, Ref, Reject, Seal, Talk};
 use serde_json::Value;
+use system::files::AtomicFile;
 
 use crate::check::{Checker, error};
 use crate::identity::{Identities, State};

@@ -1,7 +1,7 @@
 //! A place where a run can be taken back as a whole, and nothing of it lasts: a private copy of a file, or
 //! one transaction of a server that is never committed.
 
-use contract::signals::Signals;
+use system::Signals;
 
 use crate::undo::Undo;
 use crate::{Copied, Postgres, PrivateFolder, StoreError, TargetUrl};

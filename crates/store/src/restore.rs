@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use contract::plan::{HookEvent, LoadedPlan, Retention};
-use contract::signals::Signals;
 use serde_json::json;
+use system::Signals;
 
 use crate::ledger::{self, Run, RunStatus};
 use crate::{Snapshot, Sql, StoreError};

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use contract::crash_point;
-use contract::files::{create_private, folder_of, sync_folder};
+use system::crash_point;
+use system::files::{create_private, folder_of, sync_folder};
 
 use crate::StoreError;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use contract::plan::Retention;
-use contract::signals::Signals;
+use system::Signals;
 
 use crate::ledger::Run;
 use crate::undo::Undo;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::crash_point;
-use crate::files::{folder_of, sync_folder};
+use system::crash_point;
+use system::files::{folder_of, sync_folder};
 
 /// A temporary folder beside the place that it is meant for. Dropped before it got its name it
 /// leaves nothing. It is locked while its process lives, so that what a dead one left is known by

@@ -9,9 +9,9 @@ use super::adds_up;
 use super::error::BundleError;
 use super::manifest::{Manifest, RecordsFile};
 use super::skim;
-use crate::files::is_plain_relative;
 use crate::plan::LoadedPlan;
 use crate::{Digest, LINE_LIMIT, Record};
+use system::files::is_plain_relative;
 
 /// The largest manifest that is read, in bytes.
 const MANIFEST_LIMIT: u64 = 256 * 1024 * 1024;

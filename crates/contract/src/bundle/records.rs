@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::manifest::{RecordsFile, Segment};
 use crate::Op;
-use crate::crash_point;
 use crate::digest::Hasher;
-use crate::files::create_private;
+use system::crash_point;
+use system::files::create_private;
 
 /// A segment ends after so many records …
 const SEGMENT_RECORDS: u64 = 1000;

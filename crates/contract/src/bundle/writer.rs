@@ -10,11 +10,11 @@ use super::manifest::{FORMAT, Manifest, PlanSum, SumFile};
 use super::place::{TempFolder, create_private_folder};
 use super::reader::Bundle;
 use super::records::RecordsOut;
-use crate::crash_point;
 use crate::digest::Hasher;
-use crate::files::{create_private, is_plain_relative};
 use crate::plan::LoadedPlan;
 use crate::{Digest, HashingWriter, Op, Record, RecordWriter, Reject, Seal, SourceSum};
+use system::crash_point;
+use system::files::{create_private, is_plain_relative};
 
 /// A bundle while it is written. Dropped before [`BundleWriter::finish`] it leaves nothing.
 pub struct BundleWriter<'a> {

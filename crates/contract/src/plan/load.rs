@@ -112,7 +112,7 @@ impl LoadedPlan {
     /// Returns the folder that file names in the plan are relative to.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        crate::files::folder_of(&self.path)
+        system::files::folder_of(&self.path)
     }
 }
 

@@ -106,7 +106,7 @@ fn all(
         if !ledger::claim_hook(sql, &step, &me)? {
             continue;
         }
-        contract::crash_point!("hook.claimed", injected);
+        system::crash_point!("hook.claimed", injected);
         // A hook may take longer than the lock lasts, which a run under way holds meanwhile. That it
         // can't be renewed is seen by the next batch.
         let renew = &mut || {
@@ -118,7 +118,7 @@ fn all(
         let Some(ended) = ended else {
             return Err(StoreError::damaged(format!("{name} broke off")));
         };
-        contract::crash_point!("hook.ran", injected);
+        system::crash_point!("hook.ran", injected);
         told.ran += 1;
         match &ended.failed {
             None => talk.detail(format!("{name}: done")),
@@ -134,7 +134,7 @@ fn all(
         }
         let (tries, failed) = (ended.tries, ended.failed.as_deref());
         ledger::settle_hook(sql, &step, tries, failed, hook.required)?;
-        contract::crash_point!("hook.settled", injected);
+        system::crash_point!("hook.settled", injected);
     }
     Ok(())
 }

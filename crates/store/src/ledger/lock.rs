@@ -10,7 +10,7 @@ use crate::{Sql, StoreError};
 
 /// How long a lease lasts without being renewed, in milliseconds.
 fn lasts() -> i64 {
-    contract::crash_number!("SWITCHBACK_LEASE", 30_000)
+    system::crash_number!("SWITCHBACK_LEASE", 30_000)
 }
 
 /// Who holds the lock.

@@ -6,9 +6,9 @@ use std::io::Write;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use contract::crash_point;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, NoTls};
+use system::crash_point;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::config::config;

@@ -10,9 +10,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
-use contract::crash_point;
-use contract::signals::Signals;
 use postgres::types::Type;
+use system::Signals;
+use system::crash_point;
 
 use super::connect::Postgres;
 use super::going::Going;

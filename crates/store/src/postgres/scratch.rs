@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
-use contract::signals::Signals;
 use postgres::types::Type;
+use system::Signals;
 
 use super::catalogue::TABLES;
 use super::connect::{Postgres, quoted};
@@ -212,7 +212,7 @@ impl Tools {
         dump.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut dump = dump.spawn().map_err(broke("pg_dump"))?;
         let rows = dump.stdout.take().map_or_else(Stdio::null, Stdio::from);
-        let said = contract::signals::read_beside(dump.stderr.take());
+        let said = system::signals::read_beside(dump.stderr.take());
         let mut restore = self.command("pg_restore");
         restore
             .args(["--no-password", "--no-comments", "--no-tablespaces"])

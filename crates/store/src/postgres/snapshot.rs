@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use contract::crash_point;
 use contract::plan::Retention;
-use contract::signals::Signals;
+use system::Signals;
+use system::crash_point;
 
 use super::connect::Postgres;
 use super::part::Part;

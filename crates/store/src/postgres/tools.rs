@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use contract::signals::Signals;
+use system::Signals;
 
 use super::connect::Postgres;
 use super::url::PostgresUrl;

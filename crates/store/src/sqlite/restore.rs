@@ -10,12 +10,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use contract::crash_point;
 use contract::digest::HashingReader;
-use contract::files::{folder_of, sync_folder};
 use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use system::crash_point;
+use system::files::{folder_of, sync_folder};
 
 use super::connect::Sqlite;
 use super::snapshot::{real, usual_folder, whole};

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use contract::crash_point;
-use contract::files::folder_of;
 use contract::plan::Retention;
+use system::crash_point;
+use system::files::folder_of;
 
 use super::connect::Sqlite;
 use crate::restore::kept_for;

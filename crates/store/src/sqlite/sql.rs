@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use contract::crash_point;
 use contract::plan::{Add, Field};
 use rusqlite::{CachedStatement, params_from_iter};
 use serde_json::Value;
+use system::crash_point;
 
 use super::connect::{LedgerVersion, Sqlite, cell, quoted};
 use super::programs::Event;
@@ -165,7 +165,7 @@ impl Sql for Sqlite {
 
     fn now(&mut self) -> Result<i64, StoreError> {
         // The file has no clock of its own: its host's is the target's clock.
-        let moved: i64 = contract::crash_number!("SWITCHBACK_CLOCK", 0);
+        let moved: i64 = system::crash_number!("SWITCHBACK_CLOCK", 0);
         Ok(chrono::Utc::now().timestamp_millis() + moved)
     }
 

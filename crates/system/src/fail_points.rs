@@ -14,10 +14,10 @@ macro_rules! crash_point {
 #[macro_export]
 macro_rules! crash_point {
     ($name:expr) => {
-        $crate::crash::step($name)?
+        $crate::fail_points::step($name)?
     };
     ($name:expr, $error:expr) => {
-        $crate::crash::step($name).map_err($error)?
+        $crate::fail_points::step($name).map_err($error)?
     };
 }
 

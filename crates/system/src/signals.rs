@@ -8,7 +8,14 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::Exit;
+/// What asked the program to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
 
 /// The signals that came so far.
 #[derive(Debug, Clone, Default)]
@@ -39,18 +46,18 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Returns the code to end with, if a signal came.
+    /// Returns the signal that came last, if one came.
     #[must_use]
-    pub fn stop(&self) -> Option<Exit> {
+    pub fn stop(&self) -> Option<Signal> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return None;
         }
         let terminated =
             self.last.load(Ordering::SeqCst) == usize::try_from(SIGTERM).unwrap_or_default();
         Some(if terminated {
-            Exit::Terminated
+            Signal::Terminate
         } else {
-            Exit::Interrupted
+            Signal::Interrupt
         })
     }
 
