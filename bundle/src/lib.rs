@@ -1,8 +1,11 @@
 //! Record lines to a sealed bundle: one folder of records, plan and sources under one digest.
 
 mod args;
+mod folder;
 mod make;
+mod segments;
 mod show;
+mod write;
 
 use std::io::{BufRead, Write};
 

@@ -3,12 +3,13 @@
 use std::io::{BufRead, Write};
 
 use anyhow::{Context, Result};
-use contract::bundle::{BundleWriter, left_out};
+use contract::bundle::left_out;
 use contract::plan::{self, LoadedPlan};
 use contract::talk::counted;
 use contract::{Edited, Exit, Failure, Line, RecordReader, Seal, Talk};
 
 use crate::args::Make;
+use crate::write::BundleWriter;
 
 pub(crate) fn make(
     args: &Make,

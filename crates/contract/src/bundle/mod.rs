@@ -8,17 +8,13 @@ mod adds_up;
 mod batches;
 mod error;
 mod manifest;
-mod place;
 mod reader;
-mod records;
 mod skim;
-mod writer;
 
 pub use batches::BatchSize;
 pub use error::BundleError;
 pub use manifest::{FORMAT, Manifest, PlanSum, RecordsFile, Segment, SumFile};
 pub use reader::{Bundle, SegmentReader};
-pub use writer::{BundleWriter, Placed};
 
 /// Returns the sources that no bundle carries: the plan drops columns of what an entity reads from them.
 #[must_use]

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
-
 use system::crash_point;
 use system::files::{folder_of, sync_folder};
 
 /// A temporary folder beside the place that it is meant for. Dropped before it got its name it
 /// leaves nothing. It is locked while its process lives, so that what a dead one left is known by
 /// its lock being free, and is removed by the next.
-pub(super) struct TempFolder {
+pub(crate) struct TempFolder {
     path: PathBuf,
     target: PathBuf,
     _lock: File,
@@ -21,7 +20,7 @@ pub(super) struct TempFolder {
 
 impl TempFolder {
     /// Makes `.NAME.PID.tmp` beside `target`, for the owner alone.
-    pub(super) fn create(target: &Path) -> io::Result<Self> {
+    pub(crate) fn create(target: &Path) -> io::Result<Self> {
         let name = target
             .file_name()
             .ok_or_else(|| io::Error::from(io::ErrorKind::IsADirectory))?
@@ -48,14 +47,14 @@ impl TempFolder {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Syncs the folder and all below it (files are synced by who wrote them), gives it its name
     /// and syncs the parent. With `swap` the folder that has the name now is removed, after both
     /// changed their names in one step; without it only an empty folder may be there.
-    pub(super) fn commit(self, swap: bool) -> io::Result<()> {
+    pub(crate) fn commit(self, swap: bool) -> io::Result<()> {
         sync_folders(&self.path)?;
         crash_point!("bundle.rename");
         if swap {
@@ -108,7 +107,7 @@ fn remove_stale(parent: &Path, prefix: &str) -> io::Result<()> {
 }
 
 /// Makes a folder that only its owner can enter; its parent must be there.
-pub(super) fn create_private_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     crash_point!("folder.create");
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]

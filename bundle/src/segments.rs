@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::manifest::{RecordsFile, Segment};
-use crate::Op;
-use crate::digest::Hasher;
+use contract::Op;
+use contract::bundle::{RecordsFile, Segment};
+use contract::digest::Hasher;
 use system::crash_point;
 use system::files::create_private;
 
@@ -16,7 +16,7 @@ const SEGMENT_RECORDS: u64 = 1000;
 const SEGMENT_BYTES: u64 = 1024 * 1024;
 
 /// An open records file.
-pub(super) struct RecordsOut {
+pub(crate) struct RecordsOut {
     out: BufWriter<File>,
     whole: Hasher,
     part: Hasher,
@@ -26,7 +26,7 @@ pub(super) struct RecordsOut {
 
 impl RecordsOut {
     /// Creates `file` inside `folder`.
-    pub(super) fn create(folder: &Path, file: String, entity: &str, op: Op) -> io::Result<Self> {
+    pub(crate) fn create(folder: &Path, file: String, entity: &str, op: Op) -> io::Result<Self> {
         let out = BufWriter::with_capacity(64 * 1024, create_private(&folder.join(&file))?);
         let whole = Hasher::default();
         let sums = RecordsFile {
@@ -48,7 +48,7 @@ impl RecordsOut {
     }
 
     /// Adds a line, which comes without its line end.
-    pub(super) fn line(&mut self, line: &[u8]) -> io::Result<()> {
+    pub(crate) fn line(&mut self, line: &[u8]) -> io::Result<()> {
         crash_point!("bundle.records.write");
         for bytes in [line, b"\n"] {
             self.out.write_all(bytes)?;
@@ -63,7 +63,7 @@ impl RecordsOut {
     }
 
     /// Syncs the file and returns its sums.
-    pub(super) fn finish(mut self) -> io::Result<RecordsFile> {
+    pub(crate) fn finish(mut self) -> io::Result<RecordsFile> {
         if self.part_records > 0 {
             self.end_segment();
         }

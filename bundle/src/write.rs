@@ -5,16 +5,15 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::error::BundleError;
-use super::manifest::{FORMAT, Manifest, PlanSum, SumFile};
-use super::place::{TempFolder, create_private_folder};
-use super::reader::Bundle;
-use super::records::RecordsOut;
-use crate::digest::Hasher;
-use crate::plan::LoadedPlan;
-use crate::{Digest, HashingWriter, Op, Record, RecordWriter, Reject, Seal, SourceSum};
+use contract::bundle::{Bundle, BundleError, FORMAT, Manifest, PlanSum, SumFile, left_out};
+use contract::digest::Hasher;
+use contract::plan::LoadedPlan;
+use contract::{Digest, HashingWriter, Op, Record, RecordWriter, Reject, Seal, SourceSum};
 use system::crash_point;
 use system::files::{create_private, is_plain_relative};
+
+use crate::folder::{TempFolder, create_private_folder};
+use crate::segments::RecordsOut;
 
 /// A bundle while it is written. Dropped before [`BundleWriter::finish`] it leaves nothing.
 pub struct BundleWriter<'a> {
@@ -226,7 +225,7 @@ impl<'a> BundleWriter<'a> {
             .map_err(at(&self.target))?;
         let mut sources = seal.sources.clone();
         sources.sort_by(|a, b| a.file.cmp(&b.file));
-        let left_out = super::left_out(&self.plan.plan, &seal.accounts);
+        let left_out = left_out(&self.plan.plan, &seal.accounts);
         let kept = self.sources.len() + left_out.len();
         let mut stages = seal.before.clone();
         stages.push(seal.sum());
@@ -333,7 +332,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::Account;
+    use contract::Account;
 
     const PLAN: &str = r#"
 name = "t"
@@ -372,7 +371,7 @@ fields.x = { from = "x" }
     fn seal(plan: &LoadedPlan, b: u64, a: u64) -> Seal {
         Seal {
             stage: "bundle".into(),
-            rules: crate::RULES,
+            rules: contract::RULES,
             plan: plan.digest,
             sources: vec![],
             records: a + b,
@@ -384,7 +383,7 @@ fields.x = { from = "x" }
             follow_up: false,
             unsealed: false,
             lines: None,
-            edited: crate::Edited::No,
+            edited: contract::Edited::No,
             run: None,
         }
     }
