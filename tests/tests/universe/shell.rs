@@ -80,7 +80,7 @@ fn ran(db: &Db, script: &str) -> (Vec<u8>, String) {
         .stderr(Stdio::piped());
     let mut child = shell
         .spawn()
-        .unwrap_or_else(|error| panic!("{shell:?}: {error}; run `just tools`"));
+        .unwrap_or_else(|error| panic!("{shell:?}: {error}; run `just setup`"));
     let mut input = child.stdin.take().unwrap();
     let bytes = script.as_bytes().to_vec();
     let writer = std::thread::spawn(move || input.write_all(&bytes).ok());
