@@ -160,8 +160,9 @@ impl Took {
     }
 }
 
-/// Reads the peak of a process, in KiB; 0 where it has ended.
-fn peak(process: u32) -> u64 {
+/// Reads the most memory that a process has had, in KiB; 0 where it has ended.
+#[must_use]
+pub fn peak(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok())

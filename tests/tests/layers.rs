@@ -1,9 +1,11 @@
-//! Which crate may name which: a library none above it, a program no program.
+//! Which crate may name which: a library none above it, a program no program; and what the pages for contributors say of it.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tests::repository;
+use tests::{packages, repository};
 
 /// The crates of the workspace from the ground up. Each may depend on those of the rows above its own alone.
 const LAYERS: [&[&str]; 5] = [
@@ -94,4 +96,94 @@ fn a_program_that_depends_on_a_program_is_found() {
         wrong(&crates),
         ["apply depends on rollback", "contract depends on store"]
     );
+}
+
+/// Returns what stands between backquotes in a page.
+fn code(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(repository().join(page)).unwrap();
+    let spans = text.split('`').skip(1).step_by(2);
+    spans.map(str::to_owned).collect()
+}
+
+/// Returns the paths of the repository's files, but for what is built.
+fn files(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "target" || name.starts_with("target-") || name == ".git" {
+            continue;
+        }
+        let path_in = path.strip_prefix(repository()).unwrap().display();
+        if path.is_dir() {
+            found.push(format!("/{path_in}/"));
+            files(&path, found);
+        } else {
+            found.push(format!("/{path_in}"));
+        }
+    }
+}
+
+#[test]
+fn the_pages_for_contributors_name_files_that_are_there() {
+    let mut there = Vec::new();
+    files(&repository(), &mut there);
+    let mut named = 0;
+    for page in ["CONTRIBUTING.md", "docs/architecture.md"] {
+        let paths = code(page).into_iter().filter(|span| {
+            let plain = !span.contains([' ', '*', '…', '<', '\n']);
+            plain && (span.ends_with(".rs") || span.ends_with('/'))
+        });
+        for path in paths {
+            let end = format!("/{path}");
+            assert!(
+                there.iter().any(|file| file.ends_with(&end)),
+                "{page}: no {path}"
+            );
+            named += 1;
+        }
+    }
+    assert!(named > 25, "{named}");
+}
+
+#[test]
+fn the_architecture_has_a_row_for_each_crate() {
+    let text = fs::read_to_string(repository().join("docs/architecture.md")).unwrap();
+    for package in packages() {
+        let path = package
+            .strip_prefix(repository())
+            .unwrap()
+            .display()
+            .to_string();
+        let row = |line: &str| line.starts_with('|') && line.contains(&format!("`{path}`"));
+        assert!(text.lines().any(row), "no row for {path}");
+    }
+}
+
+#[test]
+fn hosted_machines_call_recipes_that_are_there() {
+    let recipes = fs::read_to_string(repository().join("justfile")).unwrap();
+    let mut called = 0;
+    for file in [
+        ".github/workflows/ci.yml",
+        ".gitlab-ci.yml",
+        ".ci/run",
+        "CONTRIBUTING.md",
+    ] {
+        let text = fs::read_to_string(repository().join(file)).unwrap();
+        let commands = text.lines().filter_map(|line| {
+            let line = line
+                .trim_start_matches(['-', ' '])
+                .trim_start_matches("run: ");
+            line.strip_prefix("just ")?.split_whitespace().next()
+        });
+        for recipe in commands {
+            let is = |line: &str| {
+                let rest = line.strip_prefix(recipe);
+                rest.is_some_and(|rest| rest.starts_with([':', ' ']))
+            };
+            assert!(recipes.lines().any(is), "{file}: no recipe {recipe}");
+            called += 1;
+        }
+    }
+    assert!(called >= 8, "{called}");
 }

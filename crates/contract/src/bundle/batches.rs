@@ -4,7 +4,7 @@
 use super::RecordsFile;
 
 /// A batch ends with the segment with which the batch's segments have this many bytes. Measured on PostgreSQL: apply needs
-/// up to 25 times the bytes of a record of 8 MiB.
+/// up to 15 times the bytes of a record of 16 MiB.
 const BYTES: u64 = 8 * 1024 * 1024;
 
 /// How large the batches of a run may be.
