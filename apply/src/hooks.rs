@@ -1,9 +1,9 @@
 //! The plan's hooks, run once what they are about stands.
 
+use ::hooks::{Permission, Told};
 use contract::bundle::Bundle;
 use contract::plan::HookEvent;
 use contract::{Failure, Talk};
-use store::hooks::{self, Permission, Told};
 use store::ledger::{self, Run, RunStatus};
 use store::{Sql, StoreError};
 
@@ -45,7 +45,7 @@ pub(crate) fn run(
     if args.dry_run || args.no_hooks {
         return Told::default();
     }
-    hooks::run(sql, id, &args.operator(), permission, talk)
+    ::hooks::run(sql, id, &args.operator(), permission, talk)
 }
 
 /// Returns the run that holds the lock, before it is taken over.
@@ -81,6 +81,6 @@ pub(crate) fn left(
     let Some(run) = run.filter(mine).filter(|_| !busy) else {
         return Ok(None);
     };
-    let told = hooks::run(sql, &run.id, &args.operator(), permission, talk);
+    let told = ::hooks::run(sql, &run.id, &args.operator(), permission, talk);
     Ok((told.ran > 0).then_some((run, told)))
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use ::hooks::Permission;
 use chrono::{DateTime, SecondsFormat, Utc};
 use contract::bundle::{BatchSize, Bundle};
 use contract::talk::counted;
 use contract::{Exit, Failure, Record, Talk};
-use store::hooks::Permission;
 use store::ledger::{self, BatchStatus, Policy, Run, RunStatus};
 use store::{Batch, End, StoreError, Target};
 use system::{Signal, Signals};

@@ -1,9 +1,9 @@
 //! The hooks of the runs that are taken back, as far as the operator permits them.
 
+use ::hooks::{Permission, Told};
 use contract::bundle::Bundle;
 use contract::plan::{HookEvent, LoadedPlan};
 use contract::{Exit, Failure, Talk};
-use store::hooks::{self, Permission, Told};
 use store::ledger::{self, Run};
 use store::{AuditKey, Sql, TargetUrl};
 
@@ -86,5 +86,5 @@ pub(crate) fn run(
     if args.no_hooks || args.dry_run {
         return Told::default();
     }
-    hooks::run(sql, run, &args.operator(), permission, talk)
+    ::hooks::run(sql, run, &args.operator(), permission, talk)
 }

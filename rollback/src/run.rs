@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use ::hooks::{Permission, Told};
 use contract::{Answer, Exit, Failure, Talk};
 use serde_json::json;
-use store::hooks::{Permission, Told};
 use store::ledger::{self, Held, Run, RunStatus};
 use store::undo::{Scene, Undo, check};
 use store::{Apart, Sql, StoreError, TargetUrl, sign_with};

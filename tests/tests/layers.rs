@@ -13,10 +13,11 @@ use serde_json::Value;
 use tests::{packages, repository};
 
 /// The crates of the workspace from the ground up. Each may depend on those of the rows above its own alone.
-const LAYERS: [&[&str]; 5] = [
+const LAYERS: [&[&str]; 6] = [
     &["system"],
     &["contract"],
     &["store"],
+    &["hooks"],
     &["parse", "validate", "bundle", "apply", "verify", "rollback"],
     // Tools for tests may name whatever they try.
     &["fuzz", "tests"],

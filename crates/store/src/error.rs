@@ -1,5 +1,6 @@
 //! What can go wrong with a target.
 
+use std::fmt;
 use std::time::Duration;
 
 use contract::Exit;
@@ -172,7 +173,15 @@ impl StoreError {
         }
     }
 
-    pub(crate) fn damaged(message: impl Into<String>) -> Self {
+    /// The target can't be reached, or did not answer.
+    pub fn unreachable(why: impl fmt::Display) -> Self {
+        Self::Unreachable {
+            message: why.to_string(),
+        }
+    }
+
+    /// The ledger, or a file that it speaks of, is not as it was written.
+    pub fn damaged(message: impl Into<String>) -> Self {
         Self::Damaged {
             message: message.into(),
         }

@@ -11,7 +11,6 @@ mod engine;
 mod error;
 mod fingerprint;
 mod folding;
-pub mod hooks;
 mod json_column;
 pub mod ledger;
 mod lists;

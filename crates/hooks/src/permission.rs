@@ -9,7 +9,7 @@ use std::path::Path;
 use contract::plan::{Hook, HookEvent, LoadedPlan};
 use contract::{Digest, Exit, Failure, Talk};
 
-use crate::TargetUrl;
+use store::TargetUrl;
 
 /// Variables that hold the password of a target, or lead to it: no hook gets them.
 const SECRET: [&str; 6] = [
@@ -45,7 +45,7 @@ pub struct Permission {
 
 /// Why a hook is not run, and what the operator would have to say.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Denied {
+pub(crate) struct Denied {
     /// The reason, in words.
     pub why: String,
     /// Options that would permit it.
@@ -123,7 +123,7 @@ impl Permission {
     }
 
     /// Says why a hook of a plan may not run, if so.
-    pub(super) fn denies(&self, plan: Digest, hook: &Hook) -> Option<Denied> {
+    pub(crate) fn denies(&self, plan: Digest, hook: &Hook) -> Option<Denied> {
         if self.own_is(plan) {
             return None;
         }
@@ -165,7 +165,7 @@ impl Permission {
     }
 
     /// The variables that a command is started with: nothing else of ours reaches it.
-    pub(super) fn environment(&self) -> Vec<(String, String)> {
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let allowed = |name: &str| {
             ORDINARY.contains(&name) || name.starts_with("LC_") || self.named.contains(name)
         };
@@ -186,7 +186,7 @@ impl Permission {
     /// # Errors
     ///
     /// It is not set, or holds a secret of the target; in words without it.
-    pub(super) fn variable(&self, name: &str) -> Result<String, String> {
+    pub(crate) fn variable(&self, name: &str) -> Result<String, String> {
         if is_secret(name) {
             return Err(format!(
                 "the environment variable {name} holds a secret of the target"

@@ -15,8 +15,8 @@ use std::time::Duration;
 use contract::plan::{Hook, LoadedPlan};
 use contract::{Exit, Talk};
 
-use crate::ledger::{self, Holder, HookStep, Run};
-use crate::{Sql, StoreError};
+use store::ledger::{self, Holder, HookStep, Run};
+use store::{Sql, StoreError};
 
 /// What became of a hook.
 struct Ended {
@@ -106,7 +106,7 @@ fn all(
         if !ledger::claim_hook(sql, &step, &me)? {
             continue;
         }
-        system::crash_point!("hook.claimed", injected);
+        system::crash_point!("hook.claimed", StoreError::unreachable);
         // A hook may take longer than the lock lasts, which a run under way holds meanwhile. That it
         // can't be renewed is seen by the next batch.
         let renew = &mut || {
@@ -118,7 +118,7 @@ fn all(
         let Some(ended) = ended else {
             return Err(StoreError::damaged(format!("{name} broke off")));
         };
-        system::crash_point!("hook.ran", injected);
+        system::crash_point!("hook.ran", StoreError::unreachable);
         told.ran += 1;
         match &ended.failed {
             None => talk.detail(format!("{name}: done")),
@@ -134,17 +134,9 @@ fn all(
         }
         let (tries, failed) = (ended.tries, ended.failed.as_deref());
         ledger::settle_hook(sql, &step, tries, failed, hook.required)?;
-        system::crash_point!("hook.settled", injected);
+        system::crash_point!("hook.settled", StoreError::unreachable);
     }
     Ok(())
-}
-
-#[cfg(feature = "crash")]
-#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-fn injected(error: std::io::Error) -> StoreError {
-    StoreError::Unreachable {
-        message: error.to_string(),
-    }
 }
 
 /// Does some work on a thread of its own, and something else every so often until it is done. `None`:

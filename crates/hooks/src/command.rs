@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// # Errors
 ///
 /// In words.
-pub(super) fn run(
+pub(crate) fn run(
     command: &[String],
     environment: &[(String, String)],
     timeout: Duration,

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{HeaderName, HeaderValue, Request, Uri};
 
-use super::{Ended, Permission};
-use crate::ledger::{HookStep, Run, RunStatus};
+use crate::{Ended, Permission};
+use store::ledger::{HookStep, Run, RunStatus};
 
 /// How long to wait before each further try.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
 /// Returns how long all tries can take.
-pub(super) fn longest(timeout: u64) -> Duration {
+pub(crate) fn longest(timeout: u64) -> Duration {
     Duration::from_secs(timeout) * 3 + PAUSES[0] + PAUSES[1]
 }
 
@@ -27,7 +27,7 @@ struct Fault {
 }
 
 /// Posts what became of the run.
-pub(super) fn post(
+pub(crate) fn post(
     hook: &Webhook,
     run: &Run,
     step: &HookStep,
