@@ -8,11 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::Target;
 use crate::mutate::Mutator;
 
-/// An input may take so long: more is an endless loop.
+/// An input may take so much time of the processor: more is an endless loop.
 const SLOW: Duration = Duration::from_secs(20);
+
+/// An input may take so long, however busy the machine is: more is a wait without an end.
+const STUCK: Duration = Duration::from_secs(600);
 
 /// The inputs that taught something are kept, up to so many.
 const POOL: usize = 2000;
@@ -33,16 +38,29 @@ static BEGUN: AtomicU64 = AtomicU64::new(0);
 pub fn watch(folder: &Path) {
     let current = folder.join("current");
     std::thread::spawn(move || {
+        let (mut seen, mut since, mut busy) = (0, Instant::now(), processor());
         loop {
-            let before = BEGUN.load(Ordering::Relaxed);
-            std::thread::sleep(SLOW);
-            if before != 0 && BEGUN.load(Ordering::Relaxed) == before {
-                let text = format!("no end after {SLOW:?}: {}\n", current.display());
+            std::thread::sleep(Duration::from_secs(1));
+            let begun = BEGUN.load(Ordering::Relaxed);
+            if begun == 0 || begun != seen {
+                (seen, since, busy) = (begun, Instant::now(), processor());
+            } else if processor().saturating_sub(busy) > SLOW || since.elapsed() > STUCK {
+                let text = format!(
+                    "no end after {:?}: {}\n",
+                    since.elapsed(),
+                    current.display()
+                );
                 std::io::stderr().write_all(text.as_bytes()).ok();
                 std::process::abort();
             }
         }
     });
+}
+
+/// Returns how much time of the processor the process has had.
+fn processor() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Plays inputs for some time, or until one breaks a promise. Each is in the file `current` of a folder while it is
