@@ -434,3 +434,52 @@ pub fn kept(
         .map(read)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update() -> Change {
+        let mut change = Change::new(7, 2, 3, Action::Update, Key(vec!["a".into()]));
+        change.identity = Some((1, "A1".into()));
+        change.before = Image(vec![(1, Cell::Null), (4, "x".repeat(3000).into())]);
+        change.after = Image(vec![(1, Cell::Int(5))]);
+        change.hash = [9; 16];
+        change.entry = Some(None);
+        change
+    }
+
+    #[test]
+    fn a_change_reads_back_as_it_was_written() {
+        let mut insert = Change::new(1, 1, 1, Action::Insert, Key(vec![Cell::Int(5), "b".into()]));
+        insert.sums = vec![1, u32::MAX];
+        let mut delete = Change::new(2, 1, 1, Action::Delete, Key(vec![Cell::Raw(vec![255])]));
+        delete.rowid = Some(12);
+        delete.before = Image(vec![(0, Cell::Blob(vec![0]))]);
+        for change in [update(), insert, delete] {
+            assert_eq!(Change::from_row(change.to_row()).unwrap(), change);
+        }
+    }
+
+    #[test]
+    fn a_change_in_which_anything_was_changed_is_damage() {
+        let whole = update().to_row();
+        for place in 0..whole.len() {
+            let mut row = whole.clone();
+            // What a later change of the same row adds is no part of the checksum.
+            let said = Change::from_row({
+                row[place] = match &row[place] {
+                    Cell::Null => Cell::Int(1),
+                    Cell::Int(number) => Cell::Int(number ^ 1),
+                    Cell::Text(text) => format!("{text}x").into(),
+                    Cell::Blob(bytes) => [&bytes[..], b"n"].concat().into(),
+                    other => panic!("{other:?}"),
+                };
+                row
+            });
+            let is_damage = matches!(said, Err(StoreError::Damaged { .. }));
+            assert_eq!(is_damage, place != 11, "{place}: {said:?}");
+        }
+        assert!(Change::from_row(whole[1..].to_vec()).is_err());
+    }
+}
