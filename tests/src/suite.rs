@@ -20,10 +20,10 @@ pipeline foreign_keys::unresolved:: sqlite: a server keeps no such key
 pipeline half_text:: sqlite: a server holds no half letters
 pipeline json_columns::on_a_file:: sqlite: a server has types of JSON
 pipeline json_columns::on_a_server:: postgres: a file has no jsonb
-pipeline k_checks::sources:: neither: parse opens none
+pipeline acceptance::sources:: neither: parse opens none
 pipeline ledger_odds::postgres_alone:: postgres: owners and schemas
 pipeline messages::a_password_ neither: no target is reached
-pipeline messages::show_7_a_plan_ neither: no target is reached
+pipeline messages::a_plan_ neither: no target is reached
 pipeline pipe:: neither: the stages before a target
 pipeline raw_text::on_a_server:: postgres: a database without an encoding
 pipeline raw_text:: sqlite: a file's text may be any bytes; for a server: encodings

@@ -6,14 +6,14 @@ use tests::db::same;
 use tests::{Case, Db, Room, Target};
 
 tests::both!(
-    show_3_two_hundred_records_are_four_batches,
-    show_3_a_check_names_the_culprit_and_undoes_its_batch,
-    show_3_a_foreign_key_on_a_plain_column_names_the_culprit_and_undoes_its_batch,
-    show_3_mended_in_the_target_resume_ends_with_every_row_once,
-    show_3_resume_without_mending_stops_at_the_same_record,
-    show_3_going_on_after_an_error_then_that_batch_alone,
-    show_3_mended_in_the_source_a_new_run_leaves_alone_what_stands,
-    show_3_the_dry_run_says_what_would_fail,
+    two_hundred_records_are_four_batches,
+    a_check_names_the_culprit_and_undoes_its_batch,
+    a_foreign_key_on_a_plain_column_names_the_culprit_and_undoes_its_batch,
+    mended_in_the_target_resume_ends_with_every_row_once,
+    resume_without_mending_stops_at_the_same_record,
+    going_on_after_an_error_then_that_batch_alone,
+    mended_in_the_source_a_new_run_leaves_alone_what_stands,
+    the_dry_run_says_what_would_fail,
     batch_size_never_changes_the_result,
     nor_the_ids_that_the_target_gives,
     batches_share_a_commit_as_asked,
@@ -66,7 +66,7 @@ fn room(case: Case, odd: usize, cells: &str) -> Room {
 const BATCHES: &str =
     "SELECT string_agg(no || ' ' || status, ', ' ORDER BY run, no) FROM switchback_batches";
 
-fn show_3_two_hundred_records_are_four_batches(case: Case) {
+fn two_hundred_records_are_four_batches(case: Case) {
     let room = room(case, 0, "");
     room.apply("B");
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "200");
@@ -107,15 +107,15 @@ fn stopped(case: Case, cells: &str, words: &[&str]) -> (Room, String) {
 /// How PostgreSQL says what SQLite calls `CHECK`.
 const REFUSED: &str = "violates check constraint \"reading_level_check\"";
 
-fn show_3_a_check_names_the_culprit_and_undoes_its_batch(case: Case) {
+fn a_check_names_the_culprit_and_undoes_its_batch(case: Case) {
     stopped(case, "north,-1", &[case.either("CHECK", REFUSED)]);
 }
 
-fn show_3_a_foreign_key_on_a_plain_column_names_the_culprit_and_undoes_its_batch(case: Case) {
+fn a_foreign_key_on_a_plain_column_names_the_culprit_and_undoes_its_batch(case: Case) {
     stopped(case, "ghost,80", &["station", "ghost"]);
 }
 
-fn show_3_mended_in_the_target_resume_ends_with_every_row_once(case: Case) {
+fn mended_in_the_target_resume_ends_with_every_row_once(case: Case) {
     let (room, run) = stopped(case, "ghost,80", &[]);
     room.sql("INSERT INTO station VALUES ('ghost')");
     let done = room.on("apply", &["B", "--resume"]).code(0);
@@ -129,14 +129,14 @@ fn show_3_mended_in_the_target_resume_ends_with_every_row_once(case: Case) {
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "0");
 }
 
-fn show_3_resume_without_mending_stops_at_the_same_record(case: Case) {
+fn resume_without_mending_stops_at_the_same_record(case: Case) {
     let (room, run) = stopped(case, "ghost,80", &[]);
     let done = room.on("apply", &["B", &format!("--resume={run}")]).code(3);
     done.says(&["readings.csv:81"]);
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "50");
 }
 
-fn show_3_going_on_after_an_error_then_that_batch_alone(case: Case) {
+fn going_on_after_an_error_then_that_batch_alone(case: Case) {
     let room = room(case, 80, "ghost,80");
     let done = room.on("apply", &["B", "--continue-on-error"]).code(3);
     let run = done
@@ -166,7 +166,7 @@ fn show_3_going_on_after_an_error_then_that_batch_alone(case: Case) {
     assert_eq!(room.ask("SELECT status FROM switchback_runs"), "completed");
 }
 
-fn show_3_mended_in_the_source_a_new_run_leaves_alone_what_stands(case: Case) {
+fn mended_in_the_source_a_new_run_leaves_alone_what_stands(case: Case) {
     let (room, first) = stopped(case, "north,-1", &[]);
     room.write("readings.csv", readings(80, "south,80"));
     room.bundle("C");
@@ -183,7 +183,7 @@ fn show_3_mended_in_the_source_a_new_run_leaves_alone_what_stands(case: Case) {
     assert_eq!(room.ask("SELECT count(*) FROM reading"), "0");
 }
 
-fn show_3_the_dry_run_says_what_would_fail(case: Case) {
+fn the_dry_run_says_what_would_fail(case: Case) {
     let room = room(case, 80, "north,-1");
     let before = room.dump();
     room.on("apply", &["B", "--dry-run"]).code(1).says(&[

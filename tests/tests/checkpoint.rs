@@ -1,4 +1,4 @@
-//! K17 to K19: the checkpoint file is a convenience; the ledger decides.
+//! The checkpoint file is a convenience; the ledger decides.
 
 use std::fs;
 
@@ -6,11 +6,11 @@ use tests::db::same;
 use tests::{Case, Db, Room};
 
 tests::both!(
-    k19_the_checkpoint_says_where_the_run_is,
-    k18_the_checkpoint_goes_when_the_run_completes,
-    k17_without_the_checkpoint_nothing_is_lost,
-    k17_a_damaged_checkpoint_is_told_with_its_offset_and_the_ledger_is_used,
-    k17_a_foreign_checkpoint_is_told_and_left,
+    the_checkpoint_says_where_the_run_is,
+    the_checkpoint_goes_when_the_run_completes,
+    without_the_checkpoint_nothing_is_lost,
+    a_damaged_checkpoint_is_told_with_its_offset_and_the_ledger_is_used,
+    a_foreign_checkpoint_is_told_and_left,
     a_dry_run_never_touches_the_checkpoint_of_a_live_run,
 );
 
@@ -63,7 +63,7 @@ fn resumes(room: &Room, words: &[&str]) {
     assert!(!room.path(FILE).exists(), "removed when the run completes");
 }
 
-fn k19_the_checkpoint_says_where_the_run_is(case: Case) {
+fn the_checkpoint_says_where_the_run_is(case: Case) {
     let room = stopped(case);
     let found: serde_json::Value = serde_json::from_str(&room.read(FILE)).unwrap();
     assert_eq!(found["run_id"], room.ask("SELECT id FROM switchback_runs"));
@@ -82,26 +82,26 @@ fn k19_the_checkpoint_says_where_the_run_is(case: Case) {
     }
 }
 
-fn k18_the_checkpoint_goes_when_the_run_completes(case: Case) {
+fn the_checkpoint_goes_when_the_run_completes(case: Case) {
     let room = stopped(case);
     assert!(room.path(FILE).exists(), "kept when the run fails");
     resumes(&room, &[]);
 }
 
-fn k17_without_the_checkpoint_nothing_is_lost(case: Case) {
+fn without_the_checkpoint_nothing_is_lost(case: Case) {
     let room = stopped(case);
     fs::remove_file(room.path(FILE)).unwrap();
     resumes(&room, &["there is no checkpoint file"]);
 }
 
-fn k17_a_damaged_checkpoint_is_told_with_its_offset_and_the_ledger_is_used(case: Case) {
+fn a_damaged_checkpoint_is_told_with_its_offset_and_the_ledger_is_used(case: Case) {
     let room = stopped(case);
     let whole = fs::read(room.path(FILE)).unwrap();
     fs::write(room.path(FILE), &whole[..whole.len() / 2]).unwrap();
     resumes(&room, &["is damaged at byte", "the ledger is used"]);
 }
 
-fn k17_a_foreign_checkpoint_is_told_and_left(case: Case) {
+fn a_foreign_checkpoint_is_told_and_left(case: Case) {
     let room = stopped(case);
     room.mend(
         FILE,

@@ -5,13 +5,13 @@ use tests::db::same;
 use tests::{Case, Room};
 
 tests::both!(
-    show_8_an_edited_insert_stops_rollback_and_is_listed_with_both_values,
-    show_8_an_edited_update_stops_rollback_and_force_restores_it_too,
-    show_8_what_was_kept_is_kept_until_rollback_is_repeated,
-    show_8_an_edit_in_a_column_that_the_run_did_not_change_survives_and_the_proof_says_so,
-    show_8_a_row_that_others_depend_on_now_is_never_deleted_through_a_cascade,
-    show_8_a_row_that_somebody_deleted_is_already_gone,
-    show_8_a_later_run_that_touched_the_same_row_goes_first,
+    an_edited_insert_stops_rollback_and_is_listed_with_both_values,
+    an_edited_update_stops_rollback_and_force_restores_it_too,
+    what_was_kept_is_kept_until_rollback_is_repeated,
+    an_edit_in_a_column_that_the_run_did_not_change_survives_and_the_proof_says_so,
+    a_row_that_others_depend_on_now_is_never_deleted_through_a_cascade,
+    a_row_that_somebody_deleted_is_already_gone,
+    a_later_run_that_touched_the_same_row_goes_first,
     batches_before_the_one_at_fault_stand_though_they_are_gathered_for_one_commit,
 );
 
@@ -64,7 +64,7 @@ fn stops(room: &Room, run: &str, parts: &[&str]) {
     );
 }
 
-fn show_8_an_edited_insert_stops_rollback_and_is_listed_with_both_values(case: Case) {
+fn an_edited_insert_stops_rollback_and_is_listed_with_both_values(case: Case) {
     let (room, run, _) = applied(case);
     room.sql("UPDATE person SET name = 'Annabel' WHERE id = '1'");
     stops(&room, &run, &["person", "name", "Annabel", "Ann"]);
@@ -77,7 +77,7 @@ fn show_8_an_edited_insert_stops_rollback_and_is_listed_with_both_values(case: C
     );
 }
 
-fn show_8_an_edited_update_stops_rollback_and_force_restores_it_too(case: Case) {
+fn an_edited_update_stops_rollback_and_force_restores_it_too(case: Case) {
     let (room, run, before) = applied(case);
     room.sql("UPDATE person SET name = 'Cynthia' WHERE id = 'there'");
     stops(&room, &run, &["there", "name", "Cynthia", "Cy"]);
@@ -90,7 +90,7 @@ fn show_8_an_edited_update_stops_rollback_and_force_restores_it_too(case: Case) 
     );
 }
 
-fn show_8_what_was_kept_is_kept_until_rollback_is_repeated(case: Case) {
+fn what_was_kept_is_kept_until_rollback_is_repeated(case: Case) {
     let (room, run, before) = applied(case);
     room.sql("UPDATE person SET name = 'Annabel' WHERE id = '1'");
     room.on("rollback", &[&run, "--skip-conflicts"]).code(0);
@@ -107,9 +107,7 @@ fn show_8_what_was_kept_is_kept_until_rollback_is_repeated(case: Case) {
     );
 }
 
-fn show_8_an_edit_in_a_column_that_the_run_did_not_change_survives_and_the_proof_says_so(
-    case: Case,
-) {
+fn an_edit_in_a_column_that_the_run_did_not_change_survives_and_the_proof_says_so(case: Case) {
     let (room, run, _) = applied(case);
     room.sql("UPDATE person SET note = 'new note' WHERE id = 'there'");
     room.on("rollback", &[&run])
@@ -121,7 +119,7 @@ fn show_8_an_edit_in_a_column_that_the_run_did_not_change_survives_and_the_proof
     );
 }
 
-fn show_8_a_row_that_others_depend_on_now_is_never_deleted_through_a_cascade(case: Case) {
+fn a_row_that_others_depend_on_now_is_never_deleted_through_a_cascade(case: Case) {
     let (room, run, _) = applied(case);
     room.sql("INSERT INTO card VALUES (7, '2')");
     stops(&room, &run, &["card", "person"]);
@@ -139,14 +137,14 @@ fn show_8_a_row_that_others_depend_on_now_is_never_deleted_through_a_cascade(cas
     );
 }
 
-fn show_8_a_row_that_somebody_deleted_is_already_gone(case: Case) {
+fn a_row_that_somebody_deleted_is_already_gone(case: Case) {
     let (room, run, before) = applied(case);
     room.sql("DELETE FROM person WHERE id = '1'");
     room.on("rollback", &[&run]).code(0).says(&["gone"]);
     same(&room.dump(), &before, "nothing of the run is left");
 }
 
-fn show_8_a_later_run_that_touched_the_same_row_goes_first(case: Case) {
+fn a_later_run_that_touched_the_same_row_goes_first(case: Case) {
     let (room, first, before) = applied(case);
     room.mend("people.csv", "Cy\n", "Cyd\n");
     room.bundle("C");

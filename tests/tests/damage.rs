@@ -7,9 +7,9 @@ use tests::db::same;
 use tests::{Case, Room, Seed};
 
 tests::both!(
-    show_6_apply_refuses_a_flipped_byte_and_names_the_file,
-    show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file,
-    show_6_a_file_too_many_and_a_file_too_few_are_refused,
+    apply_refuses_a_flipped_byte_and_names_the_file,
+    verify_and_rollback_refuse_a_flipped_byte_and_name_the_file,
+    a_file_too_many_and_a_file_too_few_are_refused,
 );
 
 /// Every file under a folder, relative to it.
@@ -59,7 +59,7 @@ fn each_flip(room: &Room, mut check: impl FnMut(&str)) {
     }
 }
 
-fn show_6_apply_refuses_a_flipped_byte_and_names_the_file(case: Case) {
+fn apply_refuses_a_flipped_byte_and_names_the_file(case: Case) {
     let room = Room::example(case, "members");
     room.bundle("B");
     let before = room.db.everything();
@@ -70,7 +70,7 @@ fn show_6_apply_refuses_a_flipped_byte_and_names_the_file(case: Case) {
     room.apply("B");
 }
 
-fn show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file(case: Case) {
+fn verify_and_rollback_refuse_a_flipped_byte_and_name_the_file(case: Case) {
     let room = Room::example(case, "members");
     room.bundle("B");
     let run = room.apply("B");
@@ -88,7 +88,7 @@ fn show_6_verify_and_rollback_refuse_a_flipped_byte_and_name_the_file(case: Case
     room.on("rollback", &[&run, "--bundle", "B"]).code(0);
 }
 
-fn show_6_a_file_too_many_and_a_file_too_few_are_refused(case: Case) {
+fn a_file_too_many_and_a_file_too_few_are_refused(case: Case) {
     let room = Room::example(case, "members");
     room.bundle("B");
     room.write("B/records/99-extra.ndjson", "");

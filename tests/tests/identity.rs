@@ -4,22 +4,22 @@ use tests::db::same;
 use tests::{Case, Room};
 
 tests::both!(
-    show_9_one_e_mail_on_two_records_is_an_error_that_names_both_places,
-    show_9_one_e_mail_on_two_records_with_the_row_there_before,
-    show_9_a_row_claimed_in_an_earlier_run_is_not_claimed_again,
-    show_9_where_the_plan_says_unique_validate_names_both_places,
-    show_9_an_e_mail_that_changed_updates_the_same_row,
-    show_9_a_mapped_row_that_is_gone_fails_unless_the_plan_says_otherwise,
-    show_9_a_mapped_row_that_is_gone_is_made_again,
-    show_9_a_mapped_row_that_is_gone_is_skipped,
-    show_9_two_systems_with_the_same_keys_are_different_records,
-    show_9_a_row_found_by_match_fails_by_default_and_says_what_to_write,
-    show_9_a_matched_row_that_is_skipped_stays_skipped,
-    show_9_a_column_that_changed_on_both_sides_is_decided_by_the_plan,
-    show_9_a_self_reference_and_a_cycle_between_two_entities_there_and_back,
-    show_9_a_late_reference_to_nobody_is_named,
-    show_9_a_deleted_row_comes_back_whole,
-    show_9_a_delete_whose_children_the_run_does_not_deal_with_is_refused,
+    one_e_mail_on_two_records_is_an_error_that_names_both_places,
+    one_e_mail_on_two_records_with_the_row_there_before,
+    a_row_claimed_in_an_earlier_run_is_not_claimed_again,
+    where_the_plan_says_unique_validate_names_both_places,
+    an_e_mail_that_changed_updates_the_same_row,
+    a_mapped_row_that_is_gone_fails_unless_the_plan_says_otherwise,
+    a_mapped_row_that_is_gone_is_made_again,
+    a_mapped_row_that_is_gone_is_skipped,
+    two_systems_with_the_same_keys_are_different_records,
+    a_row_found_by_match_fails_by_default_and_says_what_to_write,
+    a_matched_row_that_is_skipped_stays_skipped,
+    a_column_that_changed_on_both_sides_is_decided_by_the_plan,
+    a_self_reference_and_a_cycle_between_two_entities_there_and_back,
+    a_late_reference_to_nobody_is_named,
+    a_deleted_row_comes_back_whole,
+    a_delete_whose_children_the_run_does_not_deal_with_is_refused,
     a_late_reference_that_the_source_takes_back_becomes_null,
 );
 
@@ -59,7 +59,7 @@ fn people(case: Case, more: &str, csv: &str) -> Room {
 
 const ROWS: &str = "SELECT string_agg(email || ' ' || name, ', ' ORDER BY email) FROM person";
 
-fn show_9_one_e_mail_on_two_records_is_an_error_that_names_both_places(case: Case) {
+fn one_e_mail_on_two_records_is_an_error_that_names_both_places(case: Case) {
     let room = people(
         case,
         "",
@@ -75,7 +75,7 @@ fn show_9_one_e_mail_on_two_records_is_an_error_that_names_both_places(case: Cas
     );
 }
 
-fn show_9_one_e_mail_on_two_records_with_the_row_there_before(case: Case) {
+fn one_e_mail_on_two_records_with_the_row_there_before(case: Case) {
     let room = people(
         case,
         "",
@@ -88,7 +88,7 @@ fn show_9_one_e_mail_on_two_records_with_the_row_there_before(case: Case) {
     assert_eq!(room.ask(ROWS), "ann@example.org Annie");
 }
 
-fn show_9_a_row_claimed_in_an_earlier_run_is_not_claimed_again(case: Case) {
+fn a_row_claimed_in_an_earlier_run_is_not_claimed_again(case: Case) {
     let room = people(case, "", TWO);
     room.apply("B");
     room.write("people.csv", "id,email,name\n9,ann@example.org,Other\n");
@@ -100,7 +100,7 @@ fn show_9_a_row_claimed_in_an_earlier_run_is_not_claimed_again(case: Case) {
     same(&room.dump(), &before, "nothing was written");
 }
 
-fn show_9_where_the_plan_says_unique_validate_names_both_places(case: Case) {
+fn where_the_plan_says_unique_validate_names_both_places(case: Case) {
     let room = people(case, "", TWO);
     room.mend(
         "migration.toml",
@@ -116,7 +116,7 @@ fn show_9_where_the_plan_says_unique_validate_names_both_places(case: Case) {
     done.says(&["people.csv:3", "people.csv:2", "email"]);
 }
 
-fn show_9_an_e_mail_that_changed_updates_the_same_row(case: Case) {
+fn an_e_mail_that_changed_updates_the_same_row(case: Case) {
     let room = people(case, "", TWO);
     room.apply("B");
     let id = room.ask("SELECT id FROM person WHERE name = 'Ann'");
@@ -143,25 +143,25 @@ fn deleted_by_hand(case: Case, more: &str) -> (Room, tests::Done) {
     (room, done)
 }
 
-fn show_9_a_mapped_row_that_is_gone_fails_unless_the_plan_says_otherwise(case: Case) {
+fn a_mapped_row_that_is_gone_fails_unless_the_plan_says_otherwise(case: Case) {
     let (room, done) = deleted_by_hand(case, "");
     done.code(3).says(&["people.csv:2", "person 1", "on_gone"]);
     assert_eq!(room.ask(ROWS), "bo@example.org Bo");
 }
 
-fn show_9_a_mapped_row_that_is_gone_is_made_again(case: Case) {
+fn a_mapped_row_that_is_gone_is_made_again(case: Case) {
     let (room, done) = deleted_by_hand(case, "on_gone = \"recreate\"");
     done.code(0).says(&["1 created, 0 updated, 1 unchanged"]);
     assert_eq!(room.ask(ROWS), "ann@example.org Ann, bo@example.org Bo");
 }
 
-fn show_9_a_mapped_row_that_is_gone_is_skipped(case: Case) {
+fn a_mapped_row_that_is_gone_is_skipped(case: Case) {
     let (room, done) = deleted_by_hand(case, "on_gone = \"skip\"");
     done.code(0).says(&["1 unchanged, 1 skipped"]);
     assert_eq!(room.ask(ROWS), "bo@example.org Bo");
 }
 
-fn show_9_two_systems_with_the_same_keys_are_different_records(case: Case) {
+fn two_systems_with_the_same_keys_are_different_records(case: Case) {
     let room = people(case, "", TWO);
     room.apply("B");
     room.write("migration.toml", plan("school", ""));
@@ -179,7 +179,7 @@ fn show_9_two_systems_with_the_same_keys_are_different_records(case: Case) {
     assert_eq!(room.ask(ROWS), "ann@example.org Ann, bo@example.org Bo");
 }
 
-fn show_9_a_row_found_by_match_fails_by_default_and_says_what_to_write(case: Case) {
+fn a_row_found_by_match_fails_by_default_and_says_what_to_write(case: Case) {
     let room = people(case, "", TWO);
     room.mend("migration.toml", "on_match = \"update\"\n", "");
     room.bundle("C");
@@ -190,7 +190,7 @@ fn show_9_a_row_found_by_match_fails_by_default_and_says_what_to_write(case: Cas
     assert_eq!(room.ask(ROWS), "ann@example.org Annie");
 }
 
-fn show_9_a_matched_row_that_is_skipped_stays_skipped(case: Case) {
+fn a_matched_row_that_is_skipped_stays_skipped(case: Case) {
     let room = people(case, "", TWO);
     room.mend(
         "migration.toml",
@@ -205,7 +205,7 @@ fn show_9_a_matched_row_that_is_skipped_stays_skipped(case: Case) {
     }
 }
 
-fn show_9_a_column_that_changed_on_both_sides_is_decided_by_the_plan(case: Case) {
+fn a_column_that_changed_on_both_sides_is_decided_by_the_plan(case: Case) {
     for (word, code, name) in [
         ("fail", 3, "Edited"),
         ("keep", 0, "Edited"),
@@ -265,7 +265,7 @@ CREATE INDEX team_captain ON team (captain); CREATE INDEX player_team ON player 
     )
 }
 
-fn show_9_a_self_reference_and_a_cycle_between_two_entities_there_and_back(case: Case) {
+fn a_self_reference_and_a_cycle_between_two_entities_there_and_back(case: Case) {
     let sources = [
         ("teams.csv", "id,name,captain\nred,Red,p2\nblue,Blue,\n"),
         (
@@ -293,7 +293,7 @@ fn show_9_a_self_reference_and_a_cycle_between_two_entities_there_and_back(case:
     same(&room.dump(), &before, "rollback takes the cycle apart");
 }
 
-fn show_9_a_late_reference_to_nobody_is_named(case: Case) {
+fn a_late_reference_to_nobody_is_named(case: Case) {
     let sources = [
         ("teams.csv", "id,name,captain\nred,Red,p9\n"),
         ("players.csv", "id,team,mentor\np1,red,\n"),
@@ -341,7 +341,7 @@ fn delete(case: Case, children: &str) -> Room {
     room
 }
 
-fn show_9_a_deleted_row_comes_back_whole(case: Case) {
+fn a_deleted_row_comes_back_whole(case: Case) {
     let room = delete(case, "ON DELETE CASCADE");
     let before = room.dump();
     let done = room.on("apply", &["B"]).code(0).says(&["1 deleted"]);
@@ -350,7 +350,7 @@ fn show_9_a_deleted_row_comes_back_whole(case: Case) {
     same(&room.dump(), &before, "rollback brings it back");
 }
 
-fn show_9_a_delete_whose_children_the_run_does_not_deal_with_is_refused(case: Case) {
+fn a_delete_whose_children_the_run_does_not_deal_with_is_refused(case: Case) {
     for action in [
         "ON DELETE CASCADE",
         "ON DELETE SET NULL",

@@ -7,10 +7,10 @@ use tests::db::same;
 use tests::{Bulk, Case, Db, Room, Seed, command, finish, spawn};
 
 tests::both!(
-    show_4_apply_killed_at_random_moments_ends_as_an_undisturbed_run_and_can_be_taken_back,
-    show_4_rollback_killed_at_random_moments_resumes_to_the_state_before,
-    show_4_a_run_that_was_killed_can_be_killed_again_while_it_resumes,
-    show_4_sigterm_finishes_the_batch_in_hand_and_says_how_to_go_on,
+    apply_killed_at_random_moments_ends_as_an_undisturbed_run_and_can_be_taken_back,
+    rollback_killed_at_random_moments_resumes_to_the_state_before,
+    a_run_that_was_killed_can_be_killed_again_while_it_resumes,
+    sigterm_finishes_the_batch_in_hand_and_says_how_to_go_on,
 );
 
 const RUN: &str = "01900000-0000-7000-8000-000000000004";
@@ -120,9 +120,7 @@ fn numberless(db: &Db) -> String {
     lines.join("\n")
 }
 
-fn show_4_apply_killed_at_random_moments_ends_as_an_undisturbed_run_and_can_be_taken_back(
-    case: Case,
-) {
+fn apply_killed_at_random_moments_ends_as_an_undisturbed_run_and_can_be_taken_back(case: Case) {
     let mut story = Story::new(case);
     let mut seed = Seed::from_env();
     let mut midway = 0;
@@ -169,7 +167,7 @@ fn show_4_apply_killed_at_random_moments_ends_as_an_undisturbed_run_and_can_be_t
     );
 }
 
-fn show_4_rollback_killed_at_random_moments_resumes_to_the_state_before(case: Case) {
+fn rollback_killed_at_random_moments_resumes_to_the_state_before(case: Case) {
     let mut story = Story::new(case);
     let began = Instant::now();
     story.room.on("rollback", &[RUN]).code(0);
@@ -200,7 +198,7 @@ fn show_4_rollback_killed_at_random_moments_resumes_to_the_state_before(case: Ca
     assert!(midway >= 1, "no kill met the rollback under way");
 }
 
-fn show_4_a_run_that_was_killed_can_be_killed_again_while_it_resumes(case: Case) {
+fn a_run_that_was_killed_can_be_killed_again_while_it_resumes(case: Case) {
     let mut story = Story::new(case);
     let mut seed = Seed::from_env();
     story.reset(0);
@@ -230,7 +228,7 @@ fn show_4_a_run_that_was_killed_can_be_killed_again_while_it_resumes(case: Case)
     story.is_after("many kills");
 }
 
-fn show_4_sigterm_finishes_the_batch_in_hand_and_says_how_to_go_on(case: Case) {
+fn sigterm_finishes_the_batch_in_hand_and_says_how_to_go_on(case: Case) {
     let mut story = Story::new(case);
     story.reset(0);
     let url = story.room.url();

@@ -193,3 +193,23 @@ fn hosted_machines_call_recipes_that_are_there() {
     }
     assert!(called >= 8, "{called}");
 }
+
+#[test]
+fn every_acceptance_check_names_tests_that_are_there() {
+    let page = fs::read_to_string(repository().join("docs/acceptance.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| K"));
+    let mut checks = 0;
+    for row in rows {
+        let tests = row.split('`').skip(1).step_by(2);
+        let mut named = 0;
+        for (file, name) in tests.filter_map(|test| test.split_once(".rs::")) {
+            let path = repository().join(format!("{file}.rs"));
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            assert!(text.contains(&format!("fn {name}(")), "{row}: no {name}");
+            named += 1;
+        }
+        assert!(named > 0, "{row}");
+        checks += row.split(" | ").next().unwrap().matches('K').count();
+    }
+    assert_eq!(checks, 52, "K51 and K52 alone are open");
+}

@@ -8,6 +8,7 @@
     reason = "tests: a failure here is a failed test"
 )]
 
+mod acceptance;
 mod additions;
 mod answers;
 mod at_fault;
@@ -30,7 +31,6 @@ mod hostile;
 mod identity;
 mod inverse;
 mod json_columns;
-mod k_checks;
 mod kill;
 mod killed_counts;
 mod late;

@@ -4,11 +4,11 @@ use tests::db::same;
 use tests::{Case, Done, Room};
 
 tests::both!(
-    show_2_members_are_created_updated_left_alone_as_the_data_says_and_taken_back,
-    show_2_lessons_are_created_updated_left_alone_as_the_data_says_and_taken_back,
-    show_2_every_row_that_a_run_writes_carries_its_tag_and_the_run_leaves_one_entry,
-    show_2_a_second_apply_writes_nothing_even_after_people_edited_rows,
-    show_2_a_second_run_of_the_lessons_adds_no_entry_about_itself,
+    members_are_created_updated_left_alone_as_the_data_says_and_taken_back,
+    lessons_are_created_updated_left_alone_as_the_data_says_and_taken_back,
+    every_row_that_a_run_writes_carries_its_tag_and_the_run_leaves_one_entry,
+    a_second_apply_writes_nothing_even_after_people_edited_rows,
+    a_second_run_of_the_lessons_adds_no_entry_about_itself,
 );
 
 /// The table of `examples/members/README.md`: entity, created, updated, unchanged.
@@ -78,7 +78,7 @@ fn there_and_back(
     room.on("verify", &[&run]).code(0);
 }
 
-fn show_2_members_are_created_updated_left_alone_as_the_data_says_and_taken_back(case: Case) {
+fn members_are_created_updated_left_alone_as_the_data_says_and_taken_back(case: Case) {
     let rows = [
         ("Member", 41),
         ("Event", 14),
@@ -97,7 +97,7 @@ fn show_2_members_are_created_updated_left_alone_as_the_data_says_and_taken_back
     );
 }
 
-fn show_2_lessons_are_created_updated_left_alone_as_the_data_says_and_taken_back(case: Case) {
+fn lessons_are_created_updated_left_alone_as_the_data_says_and_taken_back(case: Case) {
     let rows = [
         ("knowledge_entries", 35),
         ("lessons_learned", 5),
@@ -112,7 +112,7 @@ fn show_2_lessons_are_created_updated_left_alone_as_the_data_says_and_taken_back
     );
 }
 
-fn show_2_every_row_that_a_run_writes_carries_its_tag_and_the_run_leaves_one_entry(case: Case) {
+fn every_row_that_a_run_writes_carries_its_tag_and_the_run_leaves_one_entry(case: Case) {
     let room = Room::example(case, "lessons");
     room.bundle("B");
     let tag = format!("migration-run-id:{}", room.apply("B").replace('-', ""));
@@ -134,7 +134,7 @@ fn show_2_every_row_that_a_run_writes_carries_its_tag_and_the_run_leaves_one_ent
     );
 }
 
-fn show_2_a_second_apply_writes_nothing_even_after_people_edited_rows(case: Case) {
+fn a_second_apply_writes_nothing_even_after_people_edited_rows(case: Case) {
     let room = Room::example(case, "members");
     room.bundle("B");
     room.apply("B");
@@ -155,7 +155,7 @@ fn show_2_a_second_apply_writes_nothing_even_after_people_edited_rows(case: Case
     same(&room.dump(), &edited, "the edits stay");
 }
 
-fn show_2_a_second_run_of_the_lessons_adds_no_entry_about_itself(case: Case) {
+fn a_second_run_of_the_lessons_adds_no_entry_about_itself(case: Case) {
     let room = Room::example(case, "lessons");
     room.bundle("B");
     room.apply("B");

@@ -6,21 +6,21 @@ use tests::db::same;
 use tests::{Bulk, Case, Db, Room, Target, command, finish, spawn};
 
 tests::both!(
-    show_7_a_run_id_that_nobody_knows,
-    show_7_a_run_id_where_there_is_no_ledger,
-    show_7_nothing_to_resume,
-    show_7_a_second_apply_while_one_runs_and_the_first_is_unharmed,
-    show_7_a_missing_table_and_a_missing_column_are_refused_together_before_any_write,
-    show_7_a_code_that_the_target_lacks_refuses_the_run_and_names_every_place,
-    show_7_a_target_that_is_not_there_is_5_and_is_not_made,
-    show_7_a_bundle_of_another_plan_does_not_resume_a_run,
-    show_7_resume_of_a_completed_or_rolled_back_run_is_refused,
-    show_7_a_second_rollback_does_nothing_and_says_so,
+    a_run_id_that_nobody_knows,
+    a_run_id_where_there_is_no_ledger,
+    nothing_to_resume,
+    a_second_apply_while_one_runs_and_the_first_is_unharmed,
+    a_missing_table_and_a_missing_column_are_refused_together_before_any_write,
+    a_code_that_the_target_lacks_refuses_the_run_and_names_every_place,
+    a_target_that_is_not_there_is_5_and_is_not_made,
+    a_bundle_of_another_plan_does_not_resume_a_run,
+    resume_of_a_completed_or_rolled_back_run_is_refused,
+    a_second_rollback_does_nothing_and_says_so,
 );
 
 const NOBODY: &str = "01900000-0000-7000-8000-00000000dead";
 
-fn show_7_a_run_id_that_nobody_knows(case: Case) {
+fn a_run_id_that_nobody_knows(case: Case) {
     let room = Room::example(case, "lessons");
     room.bundle("B");
     room.apply("B");
@@ -35,7 +35,7 @@ fn show_7_a_run_id_that_nobody_knows(case: Case) {
     }
 }
 
-fn show_7_a_run_id_where_there_is_no_ledger(case: Case) {
+fn a_run_id_where_there_is_no_ledger(case: Case) {
     let room = Room::example(case, "lessons");
     let message = format!("Migration run {NOBODY} not found");
     let before = room.db.everything();
@@ -45,7 +45,7 @@ fn show_7_a_run_id_where_there_is_no_ledger(case: Case) {
     assert!(room.db.everything() == before, "asking writes nothing");
 }
 
-fn show_7_nothing_to_resume(case: Case) {
+fn nothing_to_resume(case: Case) {
     let message = "No checkpoint file found. Run migration without --resume to start fresh.";
     let room = Room::example(case, "lessons");
     room.bundle("B");
@@ -58,7 +58,7 @@ fn show_7_nothing_to_resume(case: Case) {
         .says(&[message]);
 }
 
-fn show_7_a_second_apply_while_one_runs_and_the_first_is_unharmed(case: Case) {
+fn a_second_apply_while_one_runs_and_the_first_is_unharmed(case: Case) {
     let room = Bulk::room(case, case.either(3000, 400));
     room.bundle("B");
     let url = room.url();
@@ -89,7 +89,7 @@ fn show_7_a_second_apply_while_one_runs_and_the_first_is_unharmed(case: Case) {
     room.on("verify", &[&first.id()]).code(0);
 }
 
-fn show_7_a_missing_table_and_a_missing_column_are_refused_together_before_any_write(case: Case) {
+fn a_missing_table_and_a_missing_column_are_refused_together_before_any_write(case: Case) {
     let room = Room::example(case, "members");
     room.bundle("B");
     room.sql("DROP TABLE \"EventTag\"; ALTER TABLE \"Member\" DROP COLUMN \"phone\"");
@@ -101,7 +101,7 @@ fn show_7_a_missing_table_and_a_missing_column_are_refused_together_before_any_w
     assert!(!room.db.has_ledger());
 }
 
-fn show_7_a_code_that_the_target_lacks_refuses_the_run_and_names_every_place(case: Case) {
+fn a_code_that_the_target_lacks_refuses_the_run_and_names_every_place(case: Case) {
     let room = Room::example(case, "members");
     room.bundle("B");
     room.sql(r#"UPDATE "MembershipStatus" SET "code" = 'OTHER' WHERE "code" = 'EXTENDED'"#);
@@ -114,7 +114,7 @@ fn show_7_a_code_that_the_target_lacks_refuses_the_run_and_names_every_place(cas
     assert_eq!(room.ask("SELECT count(*) FROM \"Member\""), "6");
 }
 
-fn show_7_a_target_that_is_not_there_is_5_and_is_not_made(case: Case) {
+fn a_target_that_is_not_there_is_5_and_is_not_made(case: Case) {
     let room = Room::example(case, "lessons");
     room.bundle("B");
     let url = match &room.db {
@@ -142,7 +142,7 @@ fn show_7_a_target_that_is_not_there_is_5_and_is_not_made(case: Case) {
 }
 
 #[test]
-fn show_7_a_plan_with_a_key_nobody_knows_is_2_and_names_the_nearest() {
+fn a_plan_with_a_key_nobody_knows_is_2_and_names_the_nearest() {
     let room = Room::example(Target::Sqlite, "lessons");
     room.mend("migration.toml", "volatile = ", "volatil = ");
     room.run("parse", &[])
@@ -150,7 +150,7 @@ fn show_7_a_plan_with_a_key_nobody_knows_is_2_and_names_the_nearest() {
         .says(&["migration.toml:", "volatil", "`volatile`"]);
 }
 
-fn show_7_a_bundle_of_another_plan_does_not_resume_a_run(case: Case) {
+fn a_bundle_of_another_plan_does_not_resume_a_run(case: Case) {
     let room = Room::example(case, "lessons");
     room.bundle("B");
     let run = room.apply("B");
@@ -165,7 +165,7 @@ fn show_7_a_bundle_of_another_plan_does_not_resume_a_run(case: Case) {
         .says(&["another bundle"]);
 }
 
-fn show_7_resume_of_a_completed_or_rolled_back_run_is_refused(case: Case) {
+fn resume_of_a_completed_or_rolled_back_run_is_refused(case: Case) {
     let room = Room::example(case, "lessons");
     room.bundle("B");
     let run = room.apply("B");
@@ -179,7 +179,7 @@ fn show_7_resume_of_a_completed_or_rolled_back_run_is_refused(case: Case) {
         .says(&["rolled-back"]);
 }
 
-fn show_7_a_second_rollback_does_nothing_and_says_so(case: Case) {
+fn a_second_rollback_does_nothing_and_says_so(case: Case) {
     let room = Room::example(case, "lessons");
     room.bundle("B");
     let before = room.dump();

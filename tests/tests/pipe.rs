@@ -48,7 +48,7 @@ fn no_bundle(room: &Room, stream: Vec<u8>) {
 }
 
 #[test]
-fn show_5_parse_killed() {
+fn parse_killed() {
     let room = Bulk::room(Target::Sqlite, 4000);
     let stream = killed(&room, "parse", None);
     let validate = room
@@ -59,7 +59,7 @@ fn show_5_parse_killed() {
 }
 
 #[test]
-fn show_5_validate_killed() {
+fn validate_killed() {
     let room = Bulk::room(Target::Sqlite, 4000);
     let parse = room.run("parse", &[]).code(0);
     let stream = killed(&room, "validate", Some(parse.out.into_bytes()));
@@ -67,7 +67,7 @@ fn show_5_validate_killed() {
 }
 
 #[test]
-fn show_5_bundle_killed_leaves_nothing_in_its_place_and_the_next_one_tidies_up() {
+fn bundle_killed_leaves_nothing_in_its_place_and_the_next_one_tidies_up() {
     let room = Room::example(Target::Sqlite, "members");
     let stream = room
         .feed("validate", &[], room.run("parse", &[]).code(0).out)
@@ -99,7 +99,7 @@ fn show_5_bundle_killed_leaves_nothing_in_its_place_and_the_next_one_tidies_up()
 }
 
 #[test]
-fn show_5_parse_fails_and_every_later_stage_says_so() {
+fn parse_fails_and_every_later_stage_says_so() {
     let room = Room::example(Target::Sqlite, "members");
     std::fs::remove_file(room.path("events/wa-events-export.csv")).unwrap();
     let [parse, validate, bundle] = room.pipeline("B");
@@ -112,7 +112,7 @@ fn show_5_parse_fails_and_every_later_stage_says_so() {
 }
 
 #[test]
-fn show_5_too_many_rejects_fail_validate_with_1_and_no_bundle_appears() {
+fn too_many_rejects_fail_validate_with_1_and_no_bundle_appears() {
     let room = Room::example(Target::Sqlite, "members");
     let file = "members/wa-members-export.csv";
     room.write(file, room.read(file).replace("@example.org", ""));
@@ -127,7 +127,7 @@ fn show_5_too_many_rejects_fail_validate_with_1_and_no_bundle_appears() {
 }
 
 #[test]
-fn show_5_a_reader_that_leaves_ends_parse_quietly() {
+fn a_reader_that_leaves_ends_parse_quietly() {
     let room = Bulk::room(Target::Sqlite, 4000);
     let mut child = spawn(&mut command("parse", &room.path(""), [] as [&str; 0]));
     drop(child.stdout.take());
@@ -136,7 +136,7 @@ fn show_5_a_reader_that_leaves_ends_parse_quietly() {
 }
 
 #[test]
-fn show_5_lines_taken_out_between_stages_are_counted_and_warned_about() {
+fn lines_taken_out_between_stages_are_counted_and_warned_about() {
     let room = Room::example(Target::Sqlite, "lessons");
     let parse = room.run("parse", &[]).code(0);
     let fewer: String = parse

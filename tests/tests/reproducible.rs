@@ -60,24 +60,24 @@ fn same_everywhere(example: &str) {
 }
 
 #[test]
-fn show_1_members_give_one_bundle_id_in_every_folder_zone_and_locale() {
+fn members_give_one_bundle_id_in_every_folder_zone_and_locale() {
     same_everywhere("members");
 }
 
 #[test]
-fn show_1_lessons_give_one_bundle_id_in_every_folder_zone_and_locale() {
+fn lessons_give_one_bundle_id_in_every_folder_zone_and_locale() {
     same_everywhere("lessons");
 }
 
 #[test]
-fn show_1_the_same_bundle_again_is_left_as_it_is() {
+fn the_same_bundle_again_is_left_as_it_is() {
     let room = Room::example(Target::Sqlite, "members");
     let id = room.bundle("B");
     assert_eq!(room.bundle("B"), id);
 }
 
 #[test]
-fn show_1_a_pipe_of_the_shell_makes_the_same_bundle() {
+fn a_pipe_of_the_shell_makes_the_same_bundle() {
     let room = Room::example(Target::Sqlite, "members");
     let id = room.bundle("B");
     let folder = program("parse").parent().unwrap().to_owned();

@@ -109,17 +109,25 @@ fn at_every_commit(test: &str, stage: Stage, enough: usize) {
     assert!(all.len() > 16, "only {} points", all.len());
     let missed = Cell::new(0);
     each(test, spread(all, enough), |point| {
-        let place = stage.place(&lab, point);
         let (fault, step) = point.rsplit_once(':').unwrap();
-        let mut command = stage.command("crash/", &lab, &place);
-        let held = Held::at(&mut command, step.parse().unwrap(), &place.path("gate"));
-        let mut strace = attached(held.pid(), fault);
-        let done = held.go();
-        strace.wait().unwrap();
-        missed.set(missed.get() + u32::from(kills(point) && done.code == 0));
-        stage.judge(&lab, place, &done, kills(point));
+        let mut met = false;
+        // On a busy machine a program may have a step more or less than when its steps were counted; the fault then comes
+        // where no word follows, and is put in again.
+        for _ in 0..4 {
+            let place = stage.place(&lab, point);
+            let mut command = stage.command("crash/", &lab, &place);
+            let held = Held::at(&mut command, step.parse().unwrap(), &place.path("gate"));
+            let mut strace = attached(held.pid(), fault);
+            let done = held.go();
+            strace.wait().unwrap();
+            met = !kills(point) || done.code != 0;
+            stage.judge(&lab, place, &done, kills(point));
+            if met {
+                break;
+            }
+        }
+        missed.set(missed.get() + u32::from(!met));
     });
-    // One that took longer when its steps were counted had a step more.
     assert!(missed.get() <= 1, "{} were not met", missed.get());
 }
 

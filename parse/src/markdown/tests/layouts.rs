@@ -3,7 +3,7 @@
 use super::{cut, try_cut};
 
 #[test]
-fn l1_stories_with_categories() {
+fn stories_with_categories() {
     let source = "\
 # Lessons
 
@@ -50,7 +50,7 @@ Date: 2026-01-21
 }
 
 #[test]
-fn l2_one_story_with_numbered_items() {
+fn one_story_with_numbered_items() {
     let source = "\
 # Server - Lessons
 
@@ -84,7 +84,7 @@ None identified.
 }
 
 #[test]
-fn l3_plain_headings() {
+fn plain_headings() {
     let source = "# A story\n\nAbout it.\n\n## Went Well\n\nThis.\n\n## Went Badly\n\nThat.\n### Deeper\nmore\n";
     let cut = cut("", source);
     assert_eq!(
@@ -98,7 +98,7 @@ fn l3_plain_headings() {
 }
 
 #[test]
-fn l4_numbered_lessons_with_bold_lines() {
+fn numbered_lessons_with_bold_lines() {
     let source = "\
 # KB lessons
 
@@ -154,7 +154,7 @@ meta = ["Story", "Date", "Category", "Tags", "Problem", "Solution", "Example", "
 }
 
 #[test]
-fn l5_one_record_a_bullet() {
+fn one_record_a_bullet() {
     let source = "<!-- lessons v1.0 -->\n\n# Lessons\n\n## Backend\n\n- first\n\n### Queries\n\n- second\n  goes on\n- third\n";
     let cut = cut(
         "record = \"item\"\ngroup = { pattern = '^(?<title>.+)$' }",
@@ -172,7 +172,7 @@ fn l5_one_record_a_bullet() {
 }
 
 #[test]
-fn l6_bold_lines_as_headings() {
+fn bold_lines_as_headings() {
     let source = "**[KNOW-1] Blockers Hit**\n\n- a\n- b\n\n**[KNOW-1] Time Sinks**\n\n- **c**\n";
     let options = "bold_level = 2\npattern = '^\\[(?<id>[A-Z]+-\\d+)\\] (?<category>.+)$'";
     assert_eq!(
@@ -215,7 +215,7 @@ fake
 ";
 
 #[test]
-fn a1_log_with_a_template_in_a_fence() {
+fn log_with_a_template_in_a_fence() {
     let options =
         "pattern = '^(?<id>ADR-\\d+): (?<title>.+)$'\nmeta = [\"Date\", \"Status\", \"Context\"]";
     let cut = cut(options, LOG);
@@ -229,7 +229,7 @@ fn a1_log_with_a_template_in_a_fence() {
 }
 
 #[test]
-fn a2_one_file_with_front_matter() {
+fn one_file_with_front_matter() {
     let source = "---\nid: ADR-006 # comment\ndecision-date: 2026-01-20\ntags:\n  - db # why\n---\n\n# ADR-006: Title\n\n## Status\n\nActive\n\n## 1. Context\n\nWhy.\n### 1.1 More\ny\n\n## 2) Decision\nDo.\n";
     let cut = cut(
         "record = \"file\"\npattern = '^(?<id>ADR-\\d+): (?<title>.+)$'",
@@ -244,7 +244,7 @@ fn a2_one_file_with_front_matter() {
 }
 
 #[test]
-fn a3_title_without_number_and_colon_inside_bold() {
+fn title_without_number_and_colon_inside_bold() {
     let source = "# ADR: Title\n\n**Status:** Proposed\n\n## Decision\nDo.\n";
     let cut = cut(
         "record = \"file\"\npattern = '^ADR: (?<title>.+)$'\nmeta = [\"Status\"]",
@@ -257,7 +257,7 @@ fn a3_title_without_number_and_colon_inside_bold() {
 }
 
 #[test]
-fn a4_several_decisions_in_a_file() {
+fn several_decisions_in_a_file() {
     let source =
         "# Decisions\n\n## Background\nx\n\n## Decision 1: One\na\n\n## Decision 2: Two\nb\n";
     assert_eq!(
@@ -267,7 +267,7 @@ fn a4_several_decisions_in_a_file() {
 }
 
 #[test]
-fn a5_metadata_in_a_quote() {
+fn metadata_in_a_quote() {
     let source = "# ADR-XXXX: Title\n\n> **Status:** Draft\n> **Date**: 2026-01-01\n> ```\n> Date: no\n> ```\n\n## Decision\nDo.\n";
     let options = "record = \"file\"\nmeta = [\"Status\", \"Date\"]\n";
     assert_eq!(cut(options, source).list("meta"), ["{}"]);

@@ -6,7 +6,7 @@ const STORIES: &str = "group = {}\nmeta = [\"Date\"]\n";
 const ITEMS: &str = "record = \"item\"\ngroup = {}\nmeta = [\"Date\"]\n";
 
 #[test]
-fn r1_line_ends_and_mark_are_taken_off_and_bytes_stay_counted() {
+fn line_ends_and_mark_are_taken_off_and_bytes_stay_counted() {
     let source =
         "\u{feff}## KNOW-1: Ä\r\nDate: 2026-01-25\r\n\r\n### Hits\r\n- é → ✓\r\n  more\r\n";
     let cut = cut(STORIES, source);
@@ -19,7 +19,7 @@ fn r1_line_ends_and_mark_are_taken_off_and_bytes_stay_counted() {
 }
 
 #[test]
-fn r1_damage_ends_the_file_after_what_came_before() {
+fn damage_ends_the_file_after_what_came_before() {
     let options = toml::from_str("").unwrap();
     let source = b"## A\na\n## B\n\xff\n";
     let mut pieces = super::Markdown::open("a.md", &source[..], &options, 1).unwrap();
@@ -32,7 +32,7 @@ fn r1_damage_ends_the_file_after_what_came_before() {
 }
 
 #[test]
-fn r2_fences_hold_no_headings_bullets_dates_or_rules() {
+fn fences_hold_no_headings_bullets_dates_or_rules() {
     let source = "\
 > **NOTE** what a story looks like
 > ```md
@@ -80,7 +80,7 @@ Date: 1999-01-01
 }
 
 #[test]
-fn r3_unknown_prefixes_are_taken_and_noted() {
+fn unknown_prefixes_are_taken_and_noted() {
     let options = "group = { prefixes = [\"STORY\"] }";
     let cut = cut(
         options,
@@ -95,7 +95,7 @@ fn r3_unknown_prefixes_are_taken_and_noted() {
 }
 
 #[test]
-fn r4_other_headings_close_the_story() {
+fn other_headings_close_the_story() {
     let source = "# Log\n\nIntro.\n\n## Usage\n\n### Table\n1. x\n\n---\n\n## STORY-1: A\n### H\na\n\n## Meta Information\n- b\n### H\nc\n";
     let skip = cut(STORIES, source);
     assert_eq!(skip.list("group.id heading body"), ["STORY-1|H|a"]);
@@ -116,7 +116,7 @@ fn r4_other_headings_close_the_story() {
 }
 
 #[test]
-fn r5_text_before_the_first_category_is_general() {
+fn text_before_the_first_category_is_general() {
     let source = "## WISH-2004: A\nDate: 2026-01-19\n\n> **Note**: quoted\n\n---\n\n### H\na\n## WISH-2: B\nshort\n### H\nb\n## WISH-3: C\n\n### H\nc\n";
     assert_eq!(
         cut(STORIES, source).list("group.id heading level body"),
@@ -137,7 +137,7 @@ fn r5_text_before_the_first_category_is_general() {
 }
 
 #[test]
-fn r6_dates_come_from_lines_headings_and_the_document_as_written() {
+fn dates_come_from_lines_headings_and_the_document_as_written() {
     let options = "group = {}\nmeta = [\"Date\", \"Completion Date\"]";
     let source = "\
 # Lessons
@@ -167,7 +167,7 @@ b
 }
 
 #[test]
-fn r7_lines_are_those_of_the_source() {
+fn lines_are_those_of_the_source() {
     let source = "---\ntitle: x\n---\n# T\n\n## STORY-1: A\n\n### One\n\na\n\nb\n\n\n### Two\nc";
     let cut = cut(STORIES, source);
     let lines: Vec<_> = cut.records.iter().map(|record| record.lines).collect();
@@ -177,7 +177,7 @@ fn r7_lines_are_those_of_the_source() {
 }
 
 #[test]
-fn r8_items_are_bullets_and_numbers_with_what_is_nested() {
+fn items_are_bullets_and_numbers_with_what_is_nested() {
     let source = "\
 ## KNOW-1: A
 ### What went well
@@ -212,7 +212,7 @@ prose
 }
 
 #[test]
-fn r9_everything_left_out_has_a_reason() {
+fn everything_left_out_has_a_reason() {
     let source = "\
 ---
 a: 1
@@ -269,7 +269,7 @@ text
 }
 
 #[test]
-fn r9_holds_for_odd_texts() {
+fn holds_for_odd_texts() {
     let odd = [
         "",
         "\n",
@@ -352,7 +352,7 @@ const LINES: [&str; 34] = [
 ];
 
 #[test]
-fn r9_holds_for_any_mix_of_lines() {
+fn holds_for_any_mix_of_lines() {
     let mut seed = 1_u64;
     let mut draw = |below: usize| {
         seed = seed

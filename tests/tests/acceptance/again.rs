@@ -6,13 +6,13 @@ use tests::db::same;
 use super::{entries, room, stopped, summary};
 
 tests::both!(
-    k38_rolling_back_a_failed_run_removes_what_it_committed,
-    k39_the_same_bundle_again_inserts_nothing_and_is_on_record,
-    k40_apply_rollback_apply_gives_the_same_rows_again,
-    k41_the_dry_run_gives_the_figures_of_the_run,
+    rolling_back_a_failed_run_removes_what_it_committed,
+    the_same_bundle_again_inserts_nothing_and_is_on_record,
+    apply_rollback_apply_gives_the_same_rows_again,
+    the_dry_run_gives_the_figures_of_the_run,
 );
 
-fn k38_rolling_back_a_failed_run_removes_what_it_committed(case: Case) {
+fn rolling_back_a_failed_run_removes_what_it_committed(case: Case) {
     let (room, run) = stopped(case);
     room.sql("INSERT INTO entry VALUES ('mine', 'mine', 1)");
     room.on("rollback", &[&run]).code(0);
@@ -23,7 +23,7 @@ fn k38_rolling_back_a_failed_run_removes_what_it_committed(case: Case) {
     assert!(report.code(0).out.contains("failed"));
 }
 
-fn k39_the_same_bundle_again_inserts_nothing_and_is_on_record(case: Case) {
+fn the_same_bundle_again_inserts_nothing_and_is_on_record(case: Case) {
     let room = room(case, 0);
     room.apply("B");
     let before = room.dump();
@@ -39,7 +39,7 @@ fn k39_the_same_bundle_again_inserts_nothing_and_is_on_record(case: Case) {
     );
 }
 
-fn k40_apply_rollback_apply_gives_the_same_rows_again(case: Case) {
+fn apply_rollback_apply_gives_the_same_rows_again(case: Case) {
     let room = room(case, 0);
     let run = room.apply("B");
     let applied = room.dump();
@@ -50,7 +50,7 @@ fn k40_apply_rollback_apply_gives_the_same_rows_again(case: Case) {
     same(&room.dump(), &applied, "ids are derived from the records");
 }
 
-fn k41_the_dry_run_gives_the_figures_of_the_run(case: Case) {
+fn the_dry_run_gives_the_figures_of_the_run(case: Case) {
     let room = room(case, 0);
     room.apply("B");
     room.sql("UPDATE entry SET size = 0 WHERE code = 'k3'");

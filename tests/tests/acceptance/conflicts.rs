@@ -6,13 +6,13 @@ use tests::db::same;
 use super::rollback::{lines, room};
 
 tests::both!(
-    k31_a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict,
-    k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted,
-    k33_rows_that_refer_to_it_are_found_beforehand,
-    k36_the_check_gives_the_figures_of_the_rollback_and_writes_nothing,
+    a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict,
+    a_row_that_is_gone_counts_as_gone_and_not_as_deleted,
+    rows_that_refer_to_it_are_found_beforehand,
+    the_check_gives_the_figures_of_the_rollback_and_writes_nothing,
 );
 
-fn k31_a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict(case: Case) {
+fn a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict(case: Case) {
     let room = room(
         case,
         3,
@@ -39,7 +39,7 @@ fn k31_a_row_changed_since_in_a_column_that_the_run_wrote_is_a_conflict(case: Ca
     same(&room.dump(), &before, "--force restores it");
 }
 
-fn k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted(case: Case) {
+fn a_row_that_is_gone_counts_as_gone_and_not_as_deleted(case: Case) {
     let room = room(case, 5, "");
     let run = room.apply("B");
     room.sql("DELETE FROM entry WHERE code = 'k4'");
@@ -60,7 +60,7 @@ fn k32_a_row_that_is_gone_counts_as_gone_and_not_as_deleted(case: Case) {
     assert_eq!(end.unwrap()["reversed"], 4, "not as deleted");
 }
 
-fn k33_rows_that_refer_to_it_are_found_beforehand(case: Case) {
+fn rows_that_refer_to_it_are_found_beforehand(case: Case) {
     let room = room(
         case,
         3,
@@ -88,7 +88,7 @@ fn k33_rows_that_refer_to_it_are_found_beforehand(case: Case) {
     );
 }
 
-fn k36_the_check_gives_the_figures_of_the_rollback_and_writes_nothing(case: Case) {
+fn the_check_gives_the_figures_of_the_rollback_and_writes_nothing(case: Case) {
     let room = room(
         case,
         20,

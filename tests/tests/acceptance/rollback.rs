@@ -1,4 +1,4 @@
-//! What rollback does and says (K25 to K37, and K40).
+//! What rollback does and says.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -8,16 +8,16 @@ use tests::db::same;
 use tests::{Case, Room, Target};
 
 tests::both!(
-    k25_rollback_of_150_rows_deletes_150_and_says_so_with_time_and_actor,
-    k26_an_unknown_run_is_not_found_and_nothing_changes,
-    k27_a_run_that_wrote_nothing_is_said_to_have,
-    k28_a_second_rollback_of_the_same_run_changes_nothing,
-    k29_rows_that_the_run_skipped_survive,
-    k30_rows_that_the_run_updated_are_back_byte_for_byte,
-    k34_rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash,
-    k35_run_and_ledger_survive_the_rollback_of_their_run,
-    k37_a_thousand_rows_in_seconds,
-    k40_apply_rollback_apply_inserts_all_again_also_where_the_target_decides_ids,
+    rollback_of_150_rows_deletes_150_and_says_so_with_time_and_actor,
+    an_unknown_run_is_not_found_and_nothing_changes,
+    a_run_that_wrote_nothing_is_said_to_have,
+    a_second_rollback_of_the_same_run_changes_nothing,
+    rows_that_the_run_skipped_survive,
+    rows_that_the_run_updated_are_back_byte_for_byte,
+    rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash,
+    run_and_ledger_survive_the_rollback_of_their_run,
+    a_thousand_rows_in_seconds,
+    apply_rollback_apply_inserts_all_again_also_where_the_target_decides_ids,
 );
 
 const PLAN: &str = r#"
@@ -62,7 +62,7 @@ pub fn lines(text: &str) -> Vec<Value> {
         .collect()
 }
 
-fn k25_rollback_of_150_rows_deletes_150_and_says_so_with_time_and_actor(case: Case) {
+fn rollback_of_150_rows_deletes_150_and_says_so_with_time_and_actor(case: Case) {
     let room = room(case, 150, "");
     let run = room.apply("B");
     let said = format!("Rolled back 150 entries from run {run}");
@@ -81,7 +81,7 @@ fn k25_rollback_of_150_rows_deletes_150_and_says_so_with_time_and_actor(case: Ca
     );
 }
 
-fn k26_an_unknown_run_is_not_found_and_nothing_changes(case: Case) {
+fn an_unknown_run_is_not_found_and_nothing_changes(case: Case) {
     let room = room(case, 3, "");
     room.apply("B");
     let before = room.db.everything();
@@ -90,7 +90,7 @@ fn k26_an_unknown_run_is_not_found_and_nothing_changes(case: Case) {
     assert!(room.db.everything() == before, "it wrote");
 }
 
-fn k27_a_run_that_wrote_nothing_is_said_to_have(case: Case) {
+fn a_run_that_wrote_nothing_is_said_to_have(case: Case) {
     let room = room(case, 3, "");
     room.apply("B");
     let before = room.dump();
@@ -106,7 +106,7 @@ fn k27_a_run_that_wrote_nothing_is_said_to_have(case: Case) {
     same(&room.dump(), &before, "nothing was deleted");
 }
 
-fn k28_a_second_rollback_of_the_same_run_changes_nothing(case: Case) {
+fn a_second_rollback_of_the_same_run_changes_nothing(case: Case) {
     let room = room(case, 5, "");
     let run = room.apply("B");
     let _ = room.on("rollback", &[&run]).code(0);
@@ -120,7 +120,7 @@ fn k28_a_second_rollback_of_the_same_run_changes_nothing(case: Case) {
     assert_eq!(lines(&check.out)[0]["canRollback"], false);
 }
 
-fn k29_rows_that_the_run_skipped_survive(case: Case) {
+fn rows_that_the_run_skipped_survive(case: Case) {
     let room = Room::with(
         case,
         &PLAN.replace("\"update\"", "\"skip\""),
@@ -134,7 +134,7 @@ fn k29_rows_that_the_run_skipped_survive(case: Case) {
     same(&room.dump(), &before, "what was there is there");
 }
 
-fn k30_rows_that_the_run_updated_are_back_byte_for_byte(case: Case) {
+fn rows_that_the_run_updated_are_back_byte_for_byte(case: Case) {
     let room = room(
         case,
         4,
@@ -159,7 +159,7 @@ fn k30_rows_that_the_run_updated_are_back_byte_for_byte(case: Case) {
     same(&room.dump(), &before, "NULL, empty and time stamps too");
 }
 
-fn k34_rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash(case: Case) {
+fn rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash(case: Case) {
     let room = room(case, 400, "");
     let before = room.dump();
     let run = room.apply("B");
@@ -188,7 +188,7 @@ fn k34_rollback_goes_in_batches_newest_first_and_goes_on_after_a_crash(case: Cas
     same(&room.dump(), &before, "once more does nothing");
 }
 
-fn k35_run_and_ledger_survive_the_rollback_of_their_run(case: Case) {
+fn run_and_ledger_survive_the_rollback_of_their_run(case: Case) {
     let room = room(case, 5, "");
     let run = room.apply("B");
     let _ = room.on("rollback", &[&run]).code(0);
@@ -201,7 +201,7 @@ fn k35_run_and_ledger_survive_the_rollback_of_their_run(case: Case) {
         .code(0);
 }
 
-fn k37_a_thousand_rows_in_seconds(case: Case) {
+fn a_thousand_rows_in_seconds(case: Case) {
     let room = room(case, 1000, "");
     let run = room.apply("B");
     let began = Instant::now();
@@ -212,7 +212,7 @@ fn k37_a_thousand_rows_in_seconds(case: Case) {
     assert_eq!(room.ask("SELECT count(*) FROM entry"), "0");
 }
 
-fn k40_apply_rollback_apply_inserts_all_again_also_where_the_target_decides_ids(case: Case) {
+fn apply_rollback_apply_inserts_all_again_also_where_the_target_decides_ids(case: Case) {
     let plan = PLAN.replace("from = \"uuid\"", "from = \"target\"");
     let schema = "CREATE TABLE entry (id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT NOT NULL UNIQUE, title TEXT NOT NULL, tags TEXT)";
     let room = Room::with(case, &plan, &[("a.csv", &entries(9))], schema);

@@ -9,12 +9,12 @@ use tests::{Case, Room, Target};
 use super::{PLAN, SCHEMA, entries, room, summary};
 
 tests::both!(
-    k21_a_rejected_record_never_reaches_the_target,
-    k45_the_order_of_arguments_and_folders_is_none_and_a_flipped_byte_is_found,
-    k46_the_bundle_names_its_version_and_sources_and_an_unknown_version_is_refused,
+    a_rejected_record_never_reaches_the_target,
+    the_order_of_arguments_and_folders_is_none_and_a_flipped_byte_is_found,
+    the_bundle_names_its_version_and_sources_and_an_unknown_version_is_refused,
 );
 
-fn k21_a_rejected_record_never_reaches_the_target(case: Case) {
+fn a_rejected_record_never_reaches_the_target(case: Case) {
     let room = room(case, 0);
     let text = entries(1, 200, 0).replace("\nk7,7\n", "\nk7,seven\n");
     room.write("a.csv", text);
@@ -38,7 +38,7 @@ fn k21_a_rejected_record_never_reaches_the_target(case: Case) {
 }
 
 #[test]
-fn k42_parse_counts_by_file_and_a_file_that_gives_nothing_is_told() {
+fn parse_counts_by_file_and_a_file_that_gives_nothing_is_told() {
     let sources = [
         ("a.csv", "id,size\nk1,1\nk2,x\n"),
         ("b.csv", "id,size\nk3,3\n"),
@@ -81,7 +81,7 @@ fn k42_parse_counts_by_file_and_a_file_that_gives_nothing_is_told() {
 }
 
 #[test]
-fn k43_a_missing_source_is_a_failure() {
+fn a_missing_source_is_a_failure() {
     let room = Room::with(
         Target::Sqlite,
         &PLAN.replace("*.csv", "gone.csv"),
@@ -93,7 +93,7 @@ fn k43_a_missing_source_is_a_failure() {
 }
 
 #[test]
-fn k44_what_fails_in_each_file_adds_up_to_the_sum() {
+fn what_fails_in_each_file_adds_up_to_the_sum() {
     let sources = [
         ("a.csv", "id,size\nk1,x\nk2,x\nk3,3\n"),
         ("b.csv", "id,size\nk4,x\nk5,5\n"),
@@ -109,7 +109,7 @@ fn k44_what_fails_in_each_file_adds_up_to_the_sum() {
     assert_eq!(end["end"]["rejected"], 3);
 }
 
-fn k45_the_order_of_arguments_and_folders_is_none_and_a_flipped_byte_is_found(case: Case) {
+fn the_order_of_arguments_and_folders_is_none_and_a_flipped_byte_is_found(case: Case) {
     let names = ["a.csv", "b.csv", "c.csv"];
     let texts: Vec<String> = (0..3)
         .map(|n| entries(n * 10 + 1, n * 10 + 10, 0))
@@ -138,7 +138,7 @@ fn k45_the_order_of_arguments_and_folders_is_none_and_a_flipped_byte_is_found(ca
     assert_eq!(ids[0], ids[1]);
 }
 
-fn k46_the_bundle_names_its_version_and_sources_and_an_unknown_version_is_refused(case: Case) {
+fn the_bundle_names_its_version_and_sources_and_an_unknown_version_is_refused(case: Case) {
     let room = room(case, 0);
     let manifest: Value = serde_json::from_str(&room.read("B/manifest.json")).unwrap();
     assert_eq!(

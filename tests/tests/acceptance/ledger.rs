@@ -6,19 +6,19 @@ use tests::{Case, Room};
 use super::{PLAN, SCHEMA, entries, room, stopped, summary};
 
 tests::both!(
-    k01_each_apply_has_one_run_id_of_uuid_version_7,
-    k02_the_run_row_says_all_about_the_run,
-    k03_the_run_row_is_there_before_the_first_data_row,
-    k04_every_row_written_is_in_the_ledger,
-    k05_the_tag_of_a_run_has_49_characters,
-    k06_two_hundred_records_are_four_batches_of_fifty,
-    k07_rows_ledger_and_progress_stand_or_fall_together,
-    k22_the_figures_add_up_by_file_and_in_all,
-    k23_the_report_of_a_run_comes_from_the_ledger_alone,
-    k24_the_runs_are_listed_newest_first_the_rolled_back_among_them,
+    each_apply_has_one_run_id_of_uuid_version_7,
+    the_run_row_says_all_about_the_run,
+    the_run_row_is_there_before_the_first_data_row,
+    every_row_written_is_in_the_ledger,
+    the_tag_of_a_run_has_49_characters,
+    two_hundred_records_are_four_batches_of_fifty,
+    rows_ledger_and_progress_stand_or_fall_together,
+    the_figures_add_up_by_file_and_in_all,
+    the_report_of_a_run_comes_from_the_ledger_alone,
+    the_runs_are_listed_newest_first_the_rolled_back_among_them,
 );
 
-fn k01_each_apply_has_one_run_id_of_uuid_version_7(case: Case) {
+fn each_apply_has_one_run_id_of_uuid_version_7(case: Case) {
     let room = room(case, 0);
     let first = room.apply("B");
     let second = summary(&room.on("apply", &["B", "--json"]).code(0));
@@ -38,7 +38,7 @@ fn k01_each_apply_has_one_run_id_of_uuid_version_7(case: Case) {
     );
 }
 
-fn k02_the_run_row_says_all_about_the_run(case: Case) {
+fn the_run_row_says_all_about_the_run(case: Case) {
     let (room, run) = stopped(case);
     let row = room.ask(&format!(
         "SELECT bundle || ' ' || target || ' ' || tool || ' ' || status || ' ' || batch_size FROM switchback_runs WHERE id = '{run}'"
@@ -57,7 +57,7 @@ fn k02_the_run_row_says_all_about_the_run(case: Case) {
     );
 }
 
-fn k03_the_run_row_is_there_before_the_first_data_row(case: Case) {
+fn the_run_row_is_there_before_the_first_data_row(case: Case) {
     // Found by the first row itself: the ledger's run must be in progress.
     let room = room(case, 0);
     let accepted = "accept_triggers = [\"watch\"]\nsystem = ";
@@ -87,7 +87,7 @@ fn k03_the_run_row_is_there_before_the_first_data_row(case: Case) {
     assert_eq!(room.ask("SELECT status FROM switchback_runs"), "failed");
 }
 
-fn k04_every_row_written_is_in_the_ledger(case: Case) {
+fn every_row_written_is_in_the_ledger(case: Case) {
     let room = room(case, 0);
     room.apply("B");
     room.write("a.csv", entries(1, 200, 0).replace("k9,9\n", "k9,999\n"));
@@ -113,7 +113,7 @@ fn k04_every_row_written_is_in_the_ledger(case: Case) {
     assert_eq!(room.ask(&updated), "1|1|999");
 }
 
-fn k05_the_tag_of_a_run_has_49_characters(case: Case) {
+fn the_tag_of_a_run_has_49_characters(case: Case) {
     let room = Room::with(
         case,
         &PLAN.replace(
@@ -133,7 +133,7 @@ fn k05_the_tag_of_a_run_has_49_characters(case: Case) {
     );
 }
 
-fn k06_two_hundred_records_are_four_batches_of_fifty(case: Case) {
+fn two_hundred_records_are_four_batches_of_fifty(case: Case) {
     let room = room(case, 0);
     room.apply("B");
     let batches =
@@ -148,7 +148,7 @@ fn k06_two_hundred_records_are_four_batches_of_fifty(case: Case) {
     assert_eq!(room.ask(sizes), "4,200,1");
 }
 
-fn k07_rows_ledger_and_progress_stand_or_fall_together(case: Case) {
+fn rows_ledger_and_progress_stand_or_fall_together(case: Case) {
     let room = room(case, 0);
     // The ledger is made by a run of nothing much, so that a trigger can stand on its table.
     room.write("a.csv", entries(201, 201, 0));
@@ -178,7 +178,7 @@ fn k07_rows_ledger_and_progress_stand_or_fall_together(case: Case) {
     assert_eq!(room.ask(standing), "200|200|200|200");
 }
 
-fn k22_the_figures_add_up_by_file_and_in_all(case: Case) {
+fn the_figures_add_up_by_file_and_in_all(case: Case) {
     let sources = [
         ("a.csv", &*entries(1, 120, 0)),
         ("b.csv", &*entries(121, 200, 130)),
@@ -229,7 +229,7 @@ fn k22_the_figures_add_up_by_file_and_in_all(case: Case) {
     room.on("verify", &["report", run]).code(0);
 }
 
-fn k23_the_report_of_a_run_comes_from_the_ledger_alone(case: Case) {
+fn the_report_of_a_run_comes_from_the_ledger_alone(case: Case) {
     let room = room(case, 70);
     let said = summary(&room.on("apply", &["B", "--json"]).code(3));
     for gone in ["B", "a.csv", "migration.toml", ".migration-failures.json"] {
@@ -252,7 +252,7 @@ fn k23_the_report_of_a_run_comes_from_the_ledger_alone(case: Case) {
     }
 }
 
-fn k24_the_runs_are_listed_newest_first_the_rolled_back_among_them(case: Case) {
+fn the_runs_are_listed_newest_first_the_rolled_back_among_them(case: Case) {
     let room = room(case, 0);
     let none = room.on("verify", &["runs", "--json"]).code(0);
     assert_eq!(summary(&none)["runs"], Value::Array(vec![]));

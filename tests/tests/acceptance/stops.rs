@@ -10,19 +10,19 @@ use tests::{Case, Db, Done};
 use super::{entries, mend, room, slow, started, stopped, summary};
 
 tests::both!(
-    k08_a_failing_record_in_batch_2_leaves_batch_1_and_nothing_of_batch_2,
-    k09_a_failing_batch_stops_the_run_with_its_own_exit_code,
-    k10_going_on_after_an_error_lists_the_failed_batches_for_another_try,
-    k11_resume_begins_at_the_first_batch_that_does_not_stand,
-    k12_killed_and_resumed_ends_with_the_same_tables,
-    k13_resume_refuses_another_bundle_target_or_batch_size_by_name,
-    k14_resume_without_a_run_says_how_to_start_afresh,
-    k15_a_second_apply_is_refused_and_the_first_unharmed,
-    k16_the_lock_of_a_dead_process_is_told_and_taken_only_when_asked,
-    k20_each_failure_names_file_line_record_field_rule_and_reason_and_stays,
+    a_failing_record_in_batch_2_leaves_batch_1_and_nothing_of_batch_2,
+    a_failing_batch_stops_the_run_with_its_own_exit_code,
+    going_on_after_an_error_lists_the_failed_batches_for_another_try,
+    resume_begins_at_the_first_batch_that_does_not_stand,
+    killed_and_resumed_ends_with_the_same_tables,
+    resume_refuses_another_bundle_target_or_batch_size_by_name,
+    resume_without_a_run_says_how_to_start_afresh,
+    a_second_apply_is_refused_and_the_first_unharmed,
+    the_lock_of_a_dead_process_is_told_and_taken_only_when_asked,
+    each_failure_names_file_line_record_field_rule_and_reason_and_stays,
 );
 
-fn k08_a_failing_record_in_batch_2_leaves_batch_1_and_nothing_of_batch_2(case: Case) {
+fn a_failing_record_in_batch_2_leaves_batch_1_and_nothing_of_batch_2(case: Case) {
     let (room, _) = stopped(case);
     assert_eq!(room.ask("SELECT count(*), max(size) FROM entry"), "50|50");
     assert_eq!(
@@ -32,7 +32,7 @@ fn k08_a_failing_record_in_batch_2_leaves_batch_1_and_nothing_of_batch_2(case: C
     assert_eq!(room.ask("SELECT count(*) FROM switchback_ids"), "50");
 }
 
-fn k09_a_failing_batch_stops_the_run_with_its_own_exit_code(case: Case) {
+fn a_failing_batch_stops_the_run_with_its_own_exit_code(case: Case) {
     let room = room(case, 70);
     room.on("apply", &["B"])
         .code(3)
@@ -42,7 +42,7 @@ fn k09_a_failing_batch_stops_the_run_with_its_own_exit_code(case: Case) {
     room.on("apply", &["B", "--no-such-flag"]).code(2);
 }
 
-fn k10_going_on_after_an_error_lists_the_failed_batches_for_another_try(case: Case) {
+fn going_on_after_an_error_lists_the_failed_batches_for_another_try(case: Case) {
     let room = room(case, 70);
     let done = room
         .on("apply", &["B", "--continue-on-error", "--json"])
@@ -66,7 +66,7 @@ fn k10_going_on_after_an_error_lists_the_failed_batches_for_another_try(case: Ca
     assert_eq!(room.ask("SELECT count(*) FROM entry"), "200");
 }
 
-fn k11_resume_begins_at_the_first_batch_that_does_not_stand(case: Case) {
+fn resume_begins_at_the_first_batch_that_does_not_stand(case: Case) {
     let (room, run) = stopped(case);
     let first = room.ask("SELECT at FROM switchback_batches WHERE no = 1");
     mend(&room);
@@ -87,7 +87,7 @@ fn k11_resume_begins_at_the_first_batch_that_does_not_stand(case: Case) {
     assert_eq!(room.ask("SELECT count(*) FROM switchback_changes"), "200");
 }
 
-fn k12_killed_and_resumed_ends_with_the_same_tables(case: Case) {
+fn killed_and_resumed_ends_with_the_same_tables(case: Case) {
     let undisturbed = slow(case);
     undisturbed.apply("B");
     let room = slow(case);
@@ -100,7 +100,7 @@ fn k12_killed_and_resumed_ends_with_the_same_tables(case: Case) {
     assert_eq!(room.ask("SELECT count(*) FROM switchback_changes"), "900");
 }
 
-fn k13_resume_refuses_another_bundle_target_or_batch_size_by_name(case: Case) {
+fn resume_refuses_another_bundle_target_or_batch_size_by_name(case: Case) {
     let (room, run) = stopped(case);
     let named = format!("--resume={run}");
     room.write("a.csv", entries(1, 201, 0));
@@ -137,7 +137,7 @@ fn k13_resume_refuses_another_bundle_target_or_batch_size_by_name(case: Case) {
     room.run("apply", &["B", &named, "--to", &other]).code(0);
 }
 
-fn k14_resume_without_a_run_says_how_to_start_afresh(case: Case) {
+fn resume_without_a_run_says_how_to_start_afresh(case: Case) {
     let room = room(case, 0);
     let words = "No checkpoint file found. Run migration without --resume to start fresh.";
     room.on("apply", &["B", "--resume"]).code(4).says(&[words]);
@@ -145,7 +145,7 @@ fn k14_resume_without_a_run_says_how_to_start_afresh(case: Case) {
     room.on("apply", &["B", "--resume"]).code(4).says(&[words]);
 }
 
-fn k15_a_second_apply_is_refused_and_the_first_unharmed(case: Case) {
+fn a_second_apply_is_refused_and_the_first_unharmed(case: Case) {
     let room = slow(case);
     let child = started(&room, "B");
     signal(&child, "STOP");
@@ -166,7 +166,7 @@ fn k15_a_second_apply_is_refused_and_the_first_unharmed(case: Case) {
     assert_eq!(room.ask("SELECT count(*) FROM entry"), "900");
 }
 
-fn k16_the_lock_of_a_dead_process_is_told_and_taken_only_when_asked(case: Case) {
+fn the_lock_of_a_dead_process_is_told_and_taken_only_when_asked(case: Case) {
     let room = slow(case);
     room.write("a.csv", entries(901, 903, 0));
     room.bundle("C");
@@ -180,7 +180,7 @@ fn k16_the_lock_of_a_dead_process_is_told_and_taken_only_when_asked(case: Case) 
     assert_eq!(room.ask(statuses), "failed,completed");
 }
 
-fn k20_each_failure_names_file_line_record_field_rule_and_reason_and_stays(case: Case) {
+fn each_failure_names_file_line_record_field_rule_and_reason_and_stays(case: Case) {
     let (room, run) = stopped(case);
     let line = room.read(".migration-failures.json");
     let first: Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();

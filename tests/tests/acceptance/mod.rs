@@ -1,5 +1,5 @@
-//! Checks K01 to K46 of the knowledge base's list, one test each and named after it
-//! (K17 to K19 stand with the checkpoint). Where its words and the design differ, the design holds.
+//! The project's acceptance checks, one test each; `docs/acceptance.md` has their numbers. Those of the checkpoint file are
+//! in `checkpoint.rs`, those of `verify` in `verify/`.
 
 mod again;
 mod conflicts;
