@@ -123,8 +123,12 @@ fn numberless(db: &Db) -> String {
 fn apply_killed_at_random_moments_ends_as_an_undisturbed_run_and_can_be_taken_back(case: Case) {
     let mut story = Story::new(case);
     let mut seed = Seed::from_env();
-    let mut midway = 0;
-    for kill in 0..kills(case) {
+    let (mut midway, enough) = (0, kills(case) / 4);
+    for kill in 0.. {
+        // On a busy machine the first kills may all come too early or too late.
+        if kill >= kills(case) && midway >= enough || kill >= 10 * kills(case) {
+            break;
+        }
         story.reset(0);
         let status = story.kill(
             "apply",
@@ -161,9 +165,8 @@ fn apply_killed_at_random_moments_ends_as_an_undisturbed_run_and_can_be_taken_ba
         story.is_before(&what);
     }
     assert!(
-        midway >= kills(case) / 4,
-        "only {midway} of {} kills met the run under way",
-        kills(case)
+        midway >= enough,
+        "only {midway} kills met the run under way"
     );
 }
 
@@ -175,7 +178,11 @@ fn rollback_killed_at_random_moments_resumes_to_the_state_before(case: Case) {
     story.is_before("undisturbed");
     let mut seed = Seed::from_env();
     let mut midway = 0;
-    for kill in 0..kills(case) {
+    for kill in 0.. {
+        // On a busy machine the first kills may all come too early or too late.
+        if kill >= kills(case) && midway > 0 || kill >= 10 * kills(case) {
+            break;
+        }
         story.reset(1);
         let url = story.room.url();
         let status = story.kill("rollback", &[RUN, "--to", &url], took, &mut seed);

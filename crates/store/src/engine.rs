@@ -48,17 +48,18 @@ pub trait Sql {
     /// What the target said.
     fn query_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<Vec<Row>, StoreError>;
 
-    /// Runs a query on the ledger whose rows may be wide, and returns the first of them: until they have 8 MiB, and
-    /// one at least. `bounded` is the same query with that bound in SQL, for a target that sends all rows at once.
+    /// Returns columns of a run's changes, newest first, from before `before`: at most `limit` rows, and no more once
+    /// their images have 8 MiB, but one at least.
     ///
     /// # Errors
     ///
     /// What the target said.
-    fn query_some(
+    fn changes_before(
         &mut self,
-        sql: &Statement,
-        bounded: &Statement,
-        params: &[Cell],
+        columns: &'static str,
+        run: i64,
+        before: i64,
+        limit: usize,
     ) -> Result<Vec<Row>, StoreError>;
 
     /// Runs a statement on the ledger that is made of parts, and returns how many rows it touched.

@@ -6,7 +6,6 @@ use contract::digest::Hasher;
 
 use super::Statement;
 use crate::cell::encode_all;
-use crate::engine::PAGE_BYTES;
 use crate::{Cell, Image, Key, Row, Sql, StoreError};
 
 /// How many keys a statement asks for. (SQLite takes 32,766 variables in one, PostgreSQL 65,535.)
@@ -300,23 +299,7 @@ pub fn page(
     before: i64,
     limit: usize,
 ) -> Result<Vec<Change>, StoreError> {
-    let before_it = || {
-        Statement::from("SELECT ")
-            + Change::COLUMNS
-            + " FROM ledger.changes WHERE run = ?1 AND seq < ?2"
-    };
-    let statement = before_it() + " ORDER BY seq DESC LIMIT " + limit;
-    let bounded = before_it()
-        + " AND seq >= (SELECT MIN(seq) FROM \
-           (SELECT seq, SUM(bytes) OVER (ORDER BY seq DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer FROM \
-           (SELECT seq, COALESCE(octet_length(before), 0) + COALESCE(octet_length(after), 0) AS bytes FROM ledger.changes \
-           WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT "
-        + limit
-        + ") AS sizes) AS sums WHERE newer IS NULL OR newer < "
-        + PAGE_BYTES
-        + ") ORDER BY seq DESC LIMIT "
-        + limit;
-    sql.query_some(&statement, &bounded, &[run.into(), before.into()])?
+    sql.changes_before(Change::COLUMNS, run, before, limit)?
         .into_iter()
         .map(Change::from_row)
         .collect()

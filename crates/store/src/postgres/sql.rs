@@ -15,6 +15,7 @@ use super::watch::Event;
 use super::{catalogue, references, values};
 use crate::additions::{Addition, Planned};
 use crate::catalogue::{Children, Column, ForeignKey, Table, TableName, counted, counting};
+use crate::engine::PAGE_BYTES;
 use crate::ledger::{Action, Dialect, Entry, Statement, stored_source};
 use crate::{Cell, Key, Row, Sql, StoreError};
 
@@ -53,13 +54,26 @@ impl Sql for Postgres {
         self.look(&spelled(sql), &typed(params))
     }
 
-    fn query_some(
+    fn changes_before(
         &mut self,
-        _sql: &Statement,
-        bounded: &Statement,
-        params: &[Cell],
+        columns: &'static str,
+        run: i64,
+        before: i64,
+        limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        self.query_made(bounded, params)
+        // All rows come at once: the server cuts them.
+        let statement = Statement::from("SELECT ")
+            + columns
+            + " FROM ledger.changes WHERE run = ?1 AND seq < ?2 AND seq >= (SELECT MIN(seq) FROM \
+               (SELECT seq, SUM(bytes) OVER (ORDER BY seq DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer FROM \
+               (SELECT seq, COALESCE(octet_length(before), 0) + COALESCE(octet_length(after), 0) AS bytes FROM ledger.changes \
+               WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT "
+            + limit
+            + ") AS sizes) AS sums WHERE newer IS NULL OR newer < "
+            + PAGE_BYTES
+            + ") ORDER BY seq DESC LIMIT "
+            + limit;
+        self.query_made(&statement, &[run.into(), before.into()])
     }
 
     fn execute_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<u64, StoreError> {

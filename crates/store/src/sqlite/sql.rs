@@ -149,14 +149,20 @@ impl Sql for Sqlite {
         self.rows(&spelled(sql), params)
     }
 
-    fn query_some(
+    fn changes_before(
         &mut self,
-        sql: &Statement,
-        _bounded: &Statement,
-        params: &[Cell],
+        columns: &'static str,
+        run: i64,
+        before: i64,
+        limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
         crash_point!("sqlite.rows", |error| self.error(&injected(error)));
-        self.rows_until(PAGE_BYTES, &spelled(sql), params, Ok)
+        let statement = Statement::from("SELECT ")
+            + columns
+            + " FROM ledger.changes WHERE run = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT "
+            + limit;
+        let params = [run.into(), before.into()];
+        self.rows_until(PAGE_BYTES, &spelled(&statement), &params, Ok)
     }
 
     fn execute_made(&mut self, sql: &Statement, params: &[Cell]) -> Result<u64, StoreError> {
