@@ -74,15 +74,21 @@ fn triggers_on_the_ledger_of_a_file_are_refused() {
 
 #[test]
 fn an_audit_entry_of_a_file_that_has_no_number_is_damage() {
-    let (room, _) = applied(Case::new(Target::Sqlite, "unnumbered"));
+    let (room, run) = applied(Case::new(Target::Sqlite, "unnumbered"));
     room.sql(
         "INSERT INTO switchback_audit (seq, at, action, operator, host, detail, hash) \
          VALUES (NULL, 1, 'migration:started', 'eve', 'h', '{}', x'07')",
     );
-    let _ = room
-        .on("verify", &["audit"])
-        .code(4)
-        .says(&["an audit entry has no number"]);
+    for (program, args) in [
+        ("verify", &["audit"][..]),
+        ("verify", &[&run]),
+        ("rollback", &[&run, "--outside-window", LIVE]),
+    ] {
+        let _ = room
+            .on(program, args)
+            .code(4)
+            .says(&["an audit entry has no number"]);
+    }
 }
 
 /// Changes the run's row, and returns how the programs that read it end: none of them writes.

@@ -1,4 +1,4 @@
-//! The faults: every column of every table altered, every row removed, rows made again, the audit trail
+//! The faults: every column of every table altered, every row removed, rows made again or without a key, the audit trail
 //! written anew. Tables and columns are asked of the catalogue.
 
 use tests::Db;
@@ -48,6 +48,7 @@ impl Plant {
                         });
                     }
                 }
+                all.extend(without_a_key(scene, &table, &columns, &row));
                 all.push(Self {
                     name: format!("{table} {} removed", row.name),
                     kind: format!("{table} removed"),
@@ -66,6 +67,34 @@ impl Plant {
         all.extend(audit::rewritten(scene));
         all
     }
+}
+
+/// A row of the ledger made once more, with NULL for its key: SQLite lets that pass where the key is one column.
+fn without_a_key(scene: &Scene, table: &str, columns: &[Column], row: &Row) -> Option<Plant> {
+    let sqlite = matches!(scene.room.db, Db::Sqlite(_));
+    let keys = columns.iter().filter(|column| column.key).count();
+    if !sqlite || keys != 1 || !table.starts_with("ledger.") {
+        return None;
+    }
+    let cell = |column: &Column| {
+        if column.key {
+            "NULL".to_owned()
+        } else {
+            format!("\"{}\"", column.name)
+        }
+    };
+    let cells: Vec<String> = columns.iter().map(cell).collect();
+    let quoted = scene.quoted(table);
+    Some(Plant {
+        name: format!("{table} {} without a key", row.name),
+        kind: format!("{table} without a key"),
+        table: table.into(),
+        sql: vec![format!(
+            "INSERT INTO {quoted} SELECT {} FROM {quoted} WHERE {}",
+            cells.join(", "),
+            row.place
+        )],
+    })
 }
 
 /// Rows that are made: one beside a row of the run, one that a rollback took away, one that a run deleted.

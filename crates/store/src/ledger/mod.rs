@@ -64,8 +64,8 @@ pub use runs::{
     Run, RunStatus, counters as counters_of, find as find_run, insert as insert_run,
     latest as latest_run, list as list_runs, update as update_run,
 };
-pub(crate) use schema::upgrades_of_ids;
 pub use schema::{Dialect, Format, LEDGER, TABLES, statements, version};
+pub(crate) use schema::{upgrades_of_ids, version_of};
 pub use shape::{Renamed, Shape, check_table, noted as shapes_noted, shape_of, shapes, table_of};
 pub use signed::{Signed, each as each_signed, signed_plan};
 pub use source::stored as stored_source;

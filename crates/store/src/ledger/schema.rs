@@ -1,7 +1,7 @@
 //! The ledger's tables. `FORMAT.md` says what each column means.
 
 use super::Statement;
-use crate::{Sql, StoreError};
+use crate::{Row, Sql, StoreError};
 
 /// The version of the ledger.
 pub const LEDGER: i64 = 2;
@@ -158,4 +158,13 @@ pub fn version(sql: &mut dyn Sql) -> Result<Option<i64>, StoreError> {
         ))),
         known => Ok(known),
     }
+}
+
+/// Returns the version of the ledger, from the rows of its table `meta`: it has one.
+pub(crate) fn version_of(rows: &[Row]) -> Result<i64, StoreError> {
+    let version = match rows {
+        [row] => row[0].int(),
+        _ => None,
+    };
+    version.ok_or_else(|| StoreError::damaged("it names no version, or several"))
 }

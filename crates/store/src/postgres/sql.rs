@@ -16,7 +16,7 @@ use super::{catalogue, references, values};
 use crate::additions::{Addition, Planned};
 use crate::catalogue::{Children, Column, ForeignKey, Table, TableName, counted, counting};
 use crate::engine::PAGE_BYTES;
-use crate::ledger::{Action, Dialect, Entry, Statement, stored_source};
+use crate::ledger::{self, Action, Dialect, Entry, Statement, stored_source};
 use crate::{Cell, Key, Row, Sql, StoreError};
 
 /// The server's clock, in milliseconds since 1970.
@@ -109,10 +109,8 @@ impl Sql for Postgres {
                 return Ok(None);
             }
             self.no_strangers()?;
-            let rows = self.look("SELECT max(version) FROM switchback.meta", &[])?;
-            let version = rows.first().and_then(|row| row[0].int());
-            let version = version.ok_or_else(|| StoreError::damaged("it names no version"))?;
-            self.ledger.set(Some(version));
+            let rows = self.look("SELECT version FROM switchback.meta LIMIT 2", &[])?;
+            self.ledger.set(Some(ledger::version_of(&rows)?));
         }
         Ok(self.ledger.get())
     }

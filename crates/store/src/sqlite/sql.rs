@@ -13,7 +13,7 @@ use super::{additions, catalogue, keys, references, values};
 use crate::additions::{Addition, Planned};
 use crate::catalogue::{Children, Column, ForeignKey, Table, TableName, counted, counting};
 use crate::engine::PAGE_BYTES;
-use crate::ledger::{Action, Dialect, Entry, Statement, stored_source};
+use crate::ledger::{self, Action, Dialect, Entry, Statement, stored_source};
 use crate::{Cell, Key, Row, Sql, StoreError};
 
 impl Sqlite {
@@ -32,7 +32,7 @@ impl Sqlite {
         self.rows_until(usize::MAX, sql, params, each)
     }
 
-    /// The same until the rows that were read have so many bytes.
+    /// Does so until the rows that it has read hold `most` bytes.
     fn rows_until(
         &self,
         most: usize,
@@ -188,9 +188,8 @@ impl Sql for Sqlite {
             None
         } else {
             self.no_strangers()?;
-            let rows = self.rows("SELECT MAX(version) FROM switchback_meta", &[])?;
-            let version = rows.first().and_then(|row| row[0].int());
-            Some(version.ok_or_else(|| StoreError::damaged("it names no version"))?)
+            let rows = self.rows("SELECT version FROM switchback_meta LIMIT 2", &[])?;
+            Some(ledger::version_of(&rows)?)
         };
         self.ledger.set(LedgerVersion::Found(version));
         Ok(version)
