@@ -75,16 +75,18 @@ pub(crate) fn batches(
     let mut lengths = size.batches(pass.file);
     let (mut pending, mut length) = (Vec::new(), lengths.next());
     let mut number = pass.first;
-    let mut take = |segment: Result<Vec<Record>, BundleError>| -> anyhow::Result<bool> {
-        for record in segment? {
-            pending.push(record);
-            if Some(pending.len() as u64) == length {
-                if !each(number, &pending)? {
-                    return Ok(false);
+    let mut cut = |segments: &mut dyn Iterator<Item = Result<Vec<Record>, BundleError>>| {
+        for segment in segments {
+            for record in segment? {
+                pending.push(record);
+                if Some(pending.len() as u64) == length {
+                    if !each(number, &pending)? {
+                        return Ok(false);
+                    }
+                    pending.clear();
+                    number += 1;
+                    length = lengths.next();
                 }
-                pending.clear();
-                number += 1;
-                length = lengths.next();
             }
         }
         Ok(true)
@@ -95,23 +97,13 @@ pub(crate) fn batches(
         .iter()
         .any(|segment| segment.bytes > AHEAD)
     {
-        for segment in segments {
-            if !take(segment)? {
-                return Ok(false);
-            }
-        }
-        return Ok(true);
+        return cut(&mut segments);
     }
     std::thread::scope(|scope| {
         // While the target works, the next segment is read and hashed.
         let (ahead, read) = mpsc::sync_channel(0);
         scope.spawn(move || segments.try_for_each(|segment| ahead.send(segment).ok()));
-        for segment in read {
-            if !take(segment)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        cut(&mut read.into_iter())
     })
 }
 
