@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use contract::plan::{Hook, LoadedPlan};
 use contract::{Exit, Talk};
-
 use store::ledger::{self, Holder, HookStep, Run};
 use store::{Sql, StoreError};
 

@@ -8,7 +8,6 @@ use std::path::Path;
 
 use contract::plan::{Hook, HookEvent, LoadedPlan};
 use contract::{Digest, Exit, Failure, Talk};
-
 use store::TargetUrl;
 
 /// Variables that hold the password of a target, or lead to it: no hook gets them.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use contract::plan::Webhook;
 use contract::talk::counted;
 use serde_json::{Value, json};
+use store::ledger::{HookStep, Run, RunStatus};
 use ureq::Agent;
 use ureq::http::{HeaderName, HeaderValue, Request, Uri};
 
 use crate::{Ended, Permission};
-use store::ledger::{HookStep, Run, RunStatus};
 
 /// How long to wait before each further try.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];

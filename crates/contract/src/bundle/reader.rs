@@ -5,13 +5,14 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use system::files::is_plain_relative;
+
 use super::adds_up;
 use super::error::BundleError;
 use super::manifest::{Manifest, RecordsFile};
 use super::skim;
 use crate::plan::LoadedPlan;
 use crate::{Digest, LINE_LIMIT, Record};
-use system::files::is_plain_relative;
 
 /// The largest manifest that is read, in bytes.
 const MANIFEST_LIMIT: u64 = 256 * 1024 * 1024;

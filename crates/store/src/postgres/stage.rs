@@ -77,7 +77,7 @@ impl Postgres {
         })
     }
 
-    /// Tells whether so many rows of the ledger with so many bytes of images go there by COPY.
+    /// Tells whether rows of the ledger are sent by COPY: where there are many, or where their images have many bytes.
     pub(super) fn copies(&self, count: usize, bytes: usize) -> bool {
         (count > STRAIGHT || bytes > WIDE) && self.stages()
     }
@@ -134,7 +134,7 @@ impl Postgres {
     }
 }
 
-/// So many bytes of lines are gathered before they are sent on.
+/// Lines are sent on once this many bytes of them are gathered.
 const GATHER: usize = 64 * 1024;
 
 /// Lines of COPY's text format, sent on piece by piece: a wide value is never held a second time.
